@@ -1,0 +1,139 @@
+#include "hakmem/central.h"
+
+#include "hakmem/check.h"
+#include "hakmem/page_map.h"
+
+typedef struct central {
+  _Alignas(HAK_CACHE_LINE) hak_lock_t lock;
+  hak_slab_list_t partial;  // unowned slabs that have free blocks
+} central_t;
+
+static central_t centrals[HAK_N_CLASSES] = {
+    [0 ... HAK_N_CLASSES - 1] = {.lock = HAK_LOCK_INIT(HAK_RANK_CLASS)}};
+
+// ---- a slab's beginning and end ----
+
+static void enter(const hak_slab_t* slab, const hak_heap_t* heap) {
+  unsigned tag = heap != NULL ? heap->tag : 0;
+  hak_page_map_set_entries(slab->base, slab->n_pages, tag | slab->size_class);
+}
+
+hak_slab_t* hak_slab_create(unsigned size_class, hak_heap_t* heap) {
+  bool dirty;
+  hak_slab_t* slab =
+      hak_super_take_run(hak_class_info(size_class)->slab_pages, 1, size_class, &dirty);
+  if (slab == NULL) return NULL;
+  hak_slab_init(slab, size_class);
+  hak_store_release(&slab->owner, heap);
+  enter(slab, heap);
+  return slab;
+}
+
+void hak_slab_destroy(hak_slab_t* slab) {
+  hak_assert(hak_slab_is_idle(slab));
+  hak_page_map_set_entries(slab->base, slab->n_pages, 0);
+  hak_super_return_run(slab);
+}
+
+// ---- under the class's lock ----
+
+// An unowned slab has gained free blocks (`had`: its free blocks before).
+static void unowned_gained(central_t* central, hak_slab_t* slab, unsigned had) {
+  if (slab->is_lost) return;
+  if (hak_slab_is_idle(slab)) {
+    if (had != 0) hak_slab_list_remove(&central->partial, slab);
+    hak_slab_destroy(slab);
+  } else if (had == 0 && slab->free_count != 0) {
+    hak_slab_list_append(&central->partial, slab);
+  }
+}
+
+static central_t* lock_central(unsigned size_class) {
+  central_t* central = &centrals[size_class];
+  hak_lock_acquire(&central->lock);
+  return central;
+}
+
+// Ownership changes only under the lock, so an unowned slab stays so while it is held.
+static bool is_unowned(const hak_slab_t* slab) {
+  return hak_load_acquire(&((hak_slab_t*)slab)->owner) == NULL;
+}
+
+unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
+  unsigned taken = 0;
+  central_t* central = lock_central(size_class);
+  for (hak_slab_t *slab = central->partial.first, *next; slab != NULL && taken == 0; slab = next) {
+    next = slab->next;
+    taken = hak_slab_take_lines(slab, end, n);
+    if (slab->free_count == 0) hak_slab_list_remove(&central->partial, slab);
+  }
+  if (taken == 0) {
+    hak_slab_t* slab = hak_slab_create(size_class, NULL);
+    if (slab != NULL) {
+      taken = hak_slab_take_lines(slab, end, n);
+      if (slab->free_count != 0) hak_slab_list_append(&central->partial, slab);
+    }
+  }
+  hak_lock_release(&central->lock);
+  return taken;
+}
+
+hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap) {
+  central_t* central = lock_central(size_class);
+  hak_slab_t* slab = central->partial.first;
+  if (slab != NULL) {
+    hak_slab_list_remove(&central->partial, slab);
+    hak_store_release(&slab->owner, heap);
+    enter(slab, heap);
+  }
+  hak_lock_release(&central->lock);
+  return slab;
+}
+
+void hak_central_abandon(hak_slab_t* slab) {
+  central_t* central = lock_central(slab->size_class);
+  hak_store_release(&slab->owner, NULL);
+  enter(slab, NULL);
+  // A remote free that saw the old owner set its bits before or after this; in the second case
+  // it finds the slab unowned when it wants to tell (thread.h) and comes to hak_central_absorb.
+  hak_slab_collect(slab);
+  unowned_gained(central, slab, 0);
+  hak_lock_release(&central->lock);
+}
+
+bool hak_central_free(hak_slab_t* slab, unsigned word, uint64_t mask) {
+  central_t* central = lock_central(slab->size_class);
+  bool unowned = is_unowned(slab);
+  if (unowned) {
+    unsigned had = slab->free_count;
+    hak_slab_put(slab, word, mask);
+    unowned_gained(central, slab, had);
+  }
+  hak_lock_release(&central->lock);
+  return unowned;
+}
+
+bool hak_central_absorb(hak_slab_t* slab) {
+  central_t* central = lock_central(slab->size_class);
+  bool unowned = is_unowned(slab);
+  if (unowned) {
+    unsigned had = slab->free_count;
+    hak_slab_count_remote(slab);
+    hak_slab_collect(slab);
+    unowned_gained(central, slab, had);
+  }
+  hak_lock_release(&central->lock);
+  return unowned;
+}
+
+bool hak_central_repair_lock(unsigned size_class) {
+  return hak_lock_repair(&centrals[size_class].lock);
+}
+
+void hak_central_clear(unsigned size_class) {
+  centrals[size_class].partial = (hak_slab_list_t){NULL, NULL};
+}
+
+void hak_central_relink(hak_slab_t* slab) {
+  if (slab->free_count != 0) hak_slab_list_append(&centrals[slab->size_class].partial, slab);
+}

@@ -1,0 +1,37 @@
+#include "hakmem/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hakmem/line.h"
+
+void hak_fatal_assert(const char* expression, const char* file, int line) {
+  hak_line_t text;
+  hak_line_begin(&text);
+  hak_line_text(&text, "assertion failed: ");
+  hak_line_text(&text, expression);
+  hak_line_text(&text, " at ");
+  hak_line_text(&text, file);
+  hak_line_text(&text, ":");
+  hak_line_number(&text, (uint64_t)line);
+  hak_line_end(&text);
+  abort();
+}
+
+void hak_fatal_block(const char* what, const void* address, unsigned size_class,
+                     size_t block_bytes) {
+  hak_line_t text;
+  hak_line_begin(&text);
+  hak_line_text(&text, what);
+  hak_line_text(&text, ": ");
+  hak_line_hex(&text, (uintptr_t)address);
+  if (size_class != 0) {
+    hak_line_text(&text, " (class ");
+    hak_line_number(&text, size_class);
+    hak_line_text(&text, ", ");
+    hak_line_number(&text, block_bytes);
+    hak_line_text(&text, " bytes)");
+  }
+  hak_line_end(&text);
+  abort();
+}

@@ -1,0 +1,95 @@
+// Every design constant of the allocator, with its unit and its reason.
+//
+// Words: an *OS page* is what the kernel uses (4, 16 or 64 KiB, read at run time); a *page* is
+// always 64 KiB, the unit of the page map; a *SuperSlab* is an aligned region of pages.
+
+#ifndef HAKMEM_CONFIG_H_
+#define HAKMEM_CONFIG_H_
+
+#include "hakmem/base.h"
+
+#define HAK_KIB ((size_t)1024)
+#define HAK_MIB (1024 * HAK_KIB)
+#define HAK_GIB (1024 * HAK_MIB)
+
+// ---- sizes ----
+
+// glibc promises 16-byte alignment from the first byte on, and its own tests ask for it.
+#define HAK_MIN_ALIGNMENT 16
+
+// Largest block that goes through magazines. Above it, the cost of a lock is small beside the
+// cost of touching the block.
+#define HAK_SMALL_MAX (32 * HAK_KIB)
+
+// Classes 1..8 are 16 bytes apart up to 128; then 8 a doubling up to HAK_SMALL_MAX, so that the
+// waste inside a block above 128 bytes is 12.5 % at the very most. Class 0 is none.
+#define HAK_N_CLASSES 73
+
+// ---- pages and SuperSlabs ----
+
+// 64 KiB: the largest OS page of any Linux, and eight blocks of 8 KiB.
+#define HAK_PAGE_SHIFT 16
+#define HAK_PAGE_BYTES ((size_t)1 << HAK_PAGE_SHIFT)
+
+// The smallest SuperSlab: the unit in which the page map knows SuperSlabs.
+#define HAK_SUPER_MIN_SHIFT 19
+#define HAK_SUPER_MAX_SHIFT 22
+#define HAK_SUPER_DEFAULT_SHIFT 21  // 2 MiB: the huge page of x86-64 and of aarch64 with 4 KiB pages
+#define HAK_SUPER_MAX_PAGES ((size_t)1 << (HAK_SUPER_MAX_SHIFT - HAK_PAGE_SHIFT))
+
+// The smallest block takes 16 bytes, so a one-page slab has at most 4096 blocks. Classes with
+// slabs of several pages have far fewer.
+#define HAK_SLAB_MAX_BLOCKS (HAK_PAGE_BYTES / HAK_MIN_ALIGNMENT)
+#define HAK_SLAB_MAX_WORDS (HAK_SLAB_MAX_BLOCKS / 64)
+
+// User addresses: 47 bits on x86-64, 48 on aarch64 (more only for programs that pass such hints
+// to mmap, which the allocator never does).
+#define HAK_ADDRESS_BITS 48
+
+// ---- reservations of address space ----
+
+// The first reservation: small beside what a process maps anyway. Later ones double, so that
+// their number grows with the logarithm of the heap.
+#define HAK_RESERVE_FIRST (64 * HAK_MIB)
+#define HAK_RESERVE_MAX (4 * HAK_GIB)
+// Under RLIMIT_AS a reservation takes at most this fraction of the limit, to leave address space
+// for stacks and libraries.
+#define HAK_RESERVE_LIMIT_FRACTION 32
+#define HAK_RESERVE_MAX_COUNT 1024
+
+// Metadata has its own mappings, so that an overflow in the program cannot reach it.
+#define HAK_META_CHUNK (4 * HAK_MIB)
+
+// ---- thread caches ----
+
+// Blocks a magazine holds at first. A class in use by one thread for the first time takes 4, 8,
+// 16 blocks from slabs that all threads share, so that thousands of threads with a few blocks
+// each do not touch a page a class each.
+#define HAK_MAGAZINE_FIRST 16
+#define HAK_SLOW_START_REFILLS 3
+// Largest magazine: of a pair, so that a class caches at most twice this.
+#define HAK_MAGAZINE_MAX_BLOCKS 1024
+#define HAK_MAGAZINE_MAX_BYTES (128 * HAK_KIB)
+#define HAK_MAGAZINE_MIN_BLOCKS 8
+// What the magazines of a thread may hold together: a floor, and beyond it a share of the slabs
+// the thread owns, so that a large heap is not starved of cache and the cost stays proportional.
+#define HAK_THREAD_CACHE_BYTES (1 * HAK_MIB)
+#define HAK_THREAD_CACHE_SHARE 24
+
+// Blocks freed by a thread that does not own them wait here, 4 KiB of pointers, so that one
+// atomic operation returns many.
+#define HAK_OUTGOING_BLOCKS 512
+
+// A page map entry: the size class in the low 7 bits, above it an owner tag of 9. Tag 0 is
+// "unowned"; 511 is nobody's and so never matches; the rest go round among the threads.
+#define HAK_ENTRY_CLASS_BITS 7
+#define HAK_TAG_COUNT 510
+#define HAK_TAG_NONE (511u << HAK_ENTRY_CLASS_BITS)
+
+_Static_assert(HAK_N_CLASSES <= 1 << HAK_ENTRY_CLASS_BITS, "a class must fit its bits");
+_Static_assert(HAK_PAGE_BYTES >= 64 * HAK_KIB, "a page must hold a whole OS page of any kernel");
+_Static_assert(HAK_SUPER_MAX_PAGES <= 64, "the pages of a SuperSlab must fit one 64-bit mask");
+_Static_assert(HAK_MAGAZINE_FIRST <= HAK_MAGAZINE_MAX_BLOCKS, "magazines grow");
+_Static_assert(HAK_RESERVE_FIRST >= ((size_t)1 << HAK_SUPER_MAX_SHIFT), "holds a SuperSlab");
+
+#endif  // HAKMEM_CONFIG_H_

@@ -1,0 +1,196 @@
+#include "hakmem/flush.h"
+
+#include "hakmem/bits.h"
+#include "hakmem/central.h"
+#include "hakmem/check.h"
+#include "hakmem/page_map.h"
+
+// ---- the owner's side ----
+
+// A slab of one's own has gained free blocks; `had` is how many it had. An idle slab goes back,
+// unless it is the last one with free blocks: that would only be fetched again.
+static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
+  hak_bin_t* bin = &heap->bins[slab->size_class];
+  if (had == 0 && slab->free_count != 0) {
+    hak_slab_list_remove(&bin->full, slab);
+    hak_slab_list_append(&bin->partial, slab);
+  }
+  bool is_last = bin->partial.first == slab && bin->partial.last == slab;
+  if (hak_slab_is_idle(slab) && !is_last) {
+    hak_slab_list_remove(&bin->partial, slab);
+    bin->n_slabs--;
+    heap->owned_bytes -= (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+    hak_slab_destroy(slab);
+  }
+}
+
+// ---- telling the owner ----
+
+// Sees to it that the news of a slab whose remote_count has just left 0 reaches whoever owns it.
+// The owner may end, or the slab be adopted, at any point; then the next owner is tried.
+static void tell(hak_heap_t* teller, hak_slab_t* slab) {
+  for (;;) {
+    hak_heap_t* owner = hak_load_acquire(&slab->owner);
+    if (owner == NULL) {
+      if (hak_central_absorb(slab)) return;
+      continue;
+    }
+    hak_slab_t* top = hak_load_acquire(&owner->pending);
+    while (top != HAK_PENDING_CLOSED) {
+      hak_store_relaxed(&slab->pending_next, top);
+      if (teller != NULL) hak_counter_add(&teller->atomics, 1);
+      if (hak_cas_weak_release(&owner->pending, &top, slab)) return;
+    }
+    // Closed: its thread ended after `owner` was read, and has given up the slab before.
+  }
+}
+
+void hak_flush_own_news(hak_heap_t* heap, hak_slab_t* slab) {
+  unsigned had = slab->free_count;
+  hak_slab_count_remote(slab);
+  hak_slab_collect(slab);
+  own_gained(heap, slab, had);
+}
+
+static void take_stack(hak_heap_t* heap, hak_slab_t* replacement) {
+  hak_slab_t* slab = hak_exchange_acq_rel(&heap->pending, replacement);
+  while (slab != HAK_PENDING_NONE && slab != HAK_PENDING_CLOSED) {
+    // Once its news is taken the slab may be pushed again, and the link overwritten.
+    hak_slab_t* next = hak_load_relaxed(&slab->pending_next);
+    if (hak_load_acquire(&slab->owner) == heap) {
+      hak_flush_own_news(heap, slab);
+    } else {
+      tell(heap, slab);  // it changed hands after it was pushed
+    }
+    slab = next;
+  }
+}
+
+void hak_flush_pending(hak_heap_t* heap) {
+  if (hak_load_relaxed(&heap->pending) == HAK_PENDING_NONE) return;
+  hak_counter_add(&heap->atomics, 1);
+  take_stack(heap, HAK_PENDING_NONE);
+}
+
+void hak_flush_close(hak_heap_t* heap) { take_stack(heap, HAK_PENDING_CLOSED); }
+
+// ---- groups ----
+
+typedef struct group {
+  hak_slab_t* slab;
+  uint64_t mask;
+  unsigned word;
+} group_t;
+
+// Groups wait in a small direct-mapped table, so that blocks which arrive out of order still meet
+// others of their word. The words of a slab are neighbours in it, so that the final sweep counts a
+// slab's remote frees together.
+#define GROUPS 64
+
+typedef struct flush {
+  hak_heap_t* heap;
+  hak_slab_t* remote_slab;  // remote frees of this slab are set but not announced yet
+  unsigned remote_n;
+  group_t groups[GROUPS];
+} flush_t;
+
+static void announce(flush_t* flush) {
+  hak_slab_t* slab = flush->remote_slab;
+  if (slab == NULL) return;
+  flush->remote_slab = NULL;
+  if (flush->heap != NULL) {
+    hak_counter_add(&flush->heap->atomics, 1);
+    hak_counter_add(&flush->heap->bins[slab->size_class].remote_frees, flush->remote_n);
+  }
+  if (hak_slab_announce_remote(slab, flush->remote_n)) tell(flush->heap, slab);
+}
+
+static void put_remote(flush_t* flush, const group_t* group) {
+  if (flush->remote_slab != group->slab) announce(flush);
+  if (flush->remote_slab == NULL) {
+    flush->remote_slab = group->slab;
+    flush->remote_n = 0;
+  }
+  flush->remote_n += hak_bit_count(group->mask);
+  if (flush->heap != NULL && group->mask != ~UINT64_C(0)) {
+    hak_counter_add(&flush->heap->atomics, 1);
+  }
+  hak_slab_free_remote(group->slab, group->word, group->mask);
+}
+
+static void put_group(flush_t* flush, const group_t* group) {
+  hak_slab_t* slab = group->slab;
+  hak_heap_t* owner = hak_load_acquire(&slab->owner);
+  if (owner == NULL) {
+    if (hak_central_free(slab, group->word, group->mask)) return;
+  } else if (owner == flush->heap) {
+    unsigned had = slab->free_count;
+    hak_slab_put(slab, group->word, group->mask);
+    own_gained(flush->heap, slab, had);
+    return;
+  }
+  put_remote(flush, group);
+}
+
+static hak_slab_t* slab_of(const void* block) {
+  hak_superslab_t* super = hak_page_map_super(block);
+  hak_slab_t* slab = super != NULL ? hak_super_run_of(super, block) : NULL;
+  if (slab == NULL || slab->size_class == 0) {
+    hak_fatal_block("free of a pointer that is not ours", block, 0, 0);
+  }
+  return slab;
+}
+
+hak_noreturn hak_cold static void fail_block(const char* what, const hak_slab_t* slab,
+                                             const void* block) {
+  hak_fatal_block(what, block, slab->size_class, hak_class_info(slab->size_class)->block_bytes);
+}
+
+static void add_block(flush_t* flush, hak_slab_t* slab, const void* block) {
+  uint32_t index = hak_slab_block_index(slab, block);
+  if (hak_unlikely(index == UINT32_MAX)) {
+    fail_block("free of a pointer inside a block, not at its beginning", slab, block);
+  }
+  unsigned word = index / 64;
+  uint64_t bit = UINT64_C(1) << (index % 64);
+  // Descriptors lie 18 lines apart: dividing by 64 bytes and by 2 leaves distinct, dense numbers.
+  group_t* group = &flush->groups[(((uintptr_t)slab >> 7) + word) % GROUPS];
+  if (group->slab == slab && group->word == word) {
+    if (hak_unlikely((group->mask & bit) != 0)) fail_block("double free", slab, block);
+    group->mask |= bit;
+    return;
+  }
+  if (group->slab != NULL) put_group(flush, group);
+  *group = (group_t){.slab = slab, .mask = bit, .word = word};
+}
+
+void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n) {
+  flush_t flush;
+  flush.heap = heap;
+  flush.remote_slab = NULL;
+  for (unsigned i = 0; i < GROUPS; i++) flush.groups[i].slab = NULL;
+  hak_slab_t* slab = NULL;
+  uintptr_t base = 0;
+  size_t bytes = 0;
+  for (unsigned i = 0; i < n; i++) {
+    if ((uintptr_t)blocks[i] - base >= bytes) {
+      slab = slab_of(blocks[i]);
+      base = slab->base;
+      bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+    }
+    add_block(&flush, slab, blocks[i]);
+  }
+  for (unsigned i = 0; i < GROUPS; i++) {
+    if (flush.groups[i].slab != NULL) put_group(&flush, &flush.groups[i]);
+  }
+  announce(&flush);
+}
+
+void hak_flush_block(hak_heap_t* heap, void* block) { hak_flush_blocks(heap, &block, 1); }
+
+void hak_flush_outgoing(hak_heap_t* heap) {
+  unsigned n = hak_load_relaxed(&heap->n_outgoing);
+  if (n == 0) return;
+  hak_flush_blocks(heap, heap->outgoing, n);
+  hak_store_relaxed(&heap->n_outgoing, 0);
+}

@@ -1,0 +1,32 @@
+// Where freed blocks go back to their slabs.
+//
+// Blocks are grouped by slab and bitmap word, so that one operation returns many: a plain OR into
+// a slab of one's own, an atomic OR into the remote bitmap of another thread's, an OR under the
+// class's lock into an unowned one. Misuse shows here: a pointer that begins no block, a block that
+// is free already.
+
+#ifndef HAKMEM_FLUSH_H_
+#define HAKMEM_FLUSH_H_
+
+#include "hakmem/heap.h"
+
+// Returns `n` blocks of any classes to their slabs, on behalf of the calling thread's heap (NULL:
+// it has none).
+void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n);
+
+// Returns the outgoing buffer.
+void hak_flush_outgoing(hak_heap_t* heap);
+
+// Takes in what other threads have freed into the heap's slabs.
+void hak_flush_pending(hak_heap_t* heap);
+
+// Closes a heap's pending stack for good and sees to what is on it. pre: it owns no slab any more.
+void hak_flush_close(hak_heap_t* heap);
+
+// Takes the news of one slab the heap owns, told or not. Only where no remote free is in flight.
+void hak_flush_own_news(hak_heap_t* heap, hak_slab_t* slab);
+
+// Frees one block under the caller's eyes: a free without any cache.
+void hak_flush_block(hak_heap_t* heap, void* block);
+
+#endif  // HAKMEM_FLUSH_H_

@@ -1,0 +1,74 @@
+#include "hakmem/fork.h"
+
+#include <pthread.h>
+
+#include "hakmem/central.h"
+#include "hakmem/flush.h"
+#include "hakmem/meta.h"
+#include "hakmem/page_map.h"
+#include "hakmem/purge.h"
+#include "hakmem/thread.h"
+#include "hakmem/thread_cache.h"
+
+typedef struct repair {
+  hak_heap_t* self;   // the heap of the one thread; NULL: it has none
+  bool interrupted;   // the thread was inside the allocator when a signal handler forked
+  bool class_broken[HAK_N_CLASSES];  // a thread that is gone held the class's lock
+} repair_t;
+
+// A slab whose owner is gone, or that is unowned while all lists are made anew.
+static void repair_slab(hak_slab_t* slab, void* context) {
+  const repair_t* repair = context;
+  hak_heap_t* owner = hak_load_relaxed(&slab->owner);
+  if (owner != NULL && owner == repair->self) return;
+  if (owner != NULL) {
+    hak_store_relaxed(&slab->owner, NULL);
+    hak_page_map_set_entries(slab->base, slab->n_pages, slab->size_class);
+  }
+  if (repair->interrupted) {
+    // The thread may be at work on the lists: they stay as they are, without this slab.
+    if (owner != NULL || repair->class_broken[slab->size_class]) slab->is_lost = true;
+    return;
+  }
+  hak_slab_recount(slab);
+  hak_slab_collect(slab);
+  hak_slab_count_remote(slab);
+  slab->uncounted = 0;  // no remote free is in flight any more
+  hak_central_relink(slab);
+}
+
+// What this thread was told, or is owed to be told by threads that are gone.
+static void repair_own_slab(hak_slab_t* slab, void* context) {
+  hak_heap_t* self = context;
+  if (hak_load_relaxed(&slab->owner) == self) hak_flush_own_news(self, slab);
+}
+
+static void repair_backend(bool interrupted) {
+  bool was_held = hak_lock_repair(&hak_backend_lock);
+  if (hak_lock_is_mine(&hak_backend_lock)) return;  // then nobody else was changing anything
+  if (was_held || !interrupted) hak_super_repair(was_held);
+}
+
+static void repair_classes(repair_t* repair) {
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    repair->class_broken[c] = hak_central_repair_lock(c);
+    if (repair->class_broken[c] || !repair->interrupted) hak_central_clear(c);
+  }
+}
+
+static void repair_child(void) {
+  repair_t repair = {.self = hak_this_heap == &hak_no_heap ? NULL : hak_this_heap};
+  repair.interrupted = hak_lock_holds_any() || hak_purge_is_running_here() ||
+                       (repair.self != NULL && repair.self->busy != 0);
+  hak_meta_repair();
+  repair_backend(repair.interrupted);
+  repair_classes(&repair);
+  hak_super_visit_slabs(repair_slab, &repair);
+  if (repair.self != NULL && !repair.interrupted) {
+    hak_store_relaxed(&repair.self->pending, HAK_PENDING_NONE);
+    hak_super_visit_slabs(repair_own_slab, repair.self);
+  }
+  hak_thread_repair(repair.self, repair.interrupted);
+}
+
+void hak_fork_register(void) { pthread_atfork(NULL, NULL, repair_child); }

@@ -1,0 +1,83 @@
+// A heap: what one thread has of the allocator. Data only; see thread_cache.h and thread.h.
+//
+// Its magazines (together the thread's cache), the slabs it owns, the outgoing buffer of blocks it
+// freed that others own, and the stack of slabs that others freed into. A heap has one thread at a
+// time; a heap whose thread ended is kept and given to a later one. Heaps are never unmapped, so
+// that a thread may follow a stale `owner` pointer; the memory of an idle one is purged, and zero
+// is a valid closed heap.
+//
+// States: closed (pending == NULL: no thread; nothing may be pushed) and open.
+
+#ifndef HAKMEM_HEAP_H_
+#define HAKMEM_HEAP_H_
+
+#include "hakmem/atomic.h"
+#include "hakmem/config.h"
+#include "hakmem/slab.h"
+
+// The loaded magazine of a class: a stack of free blocks. top points above the last block; the
+// slot below the first one holds NULL, so that an empty stack and a heap that is not there look
+// the same to malloc; top == limit when it is full.
+typedef struct hak_magazine {
+  _Atomic(void**) top;
+  void** limit;
+} hak_magazine_t;
+
+// The rest of what a heap has for a class; slow paths only.
+typedef struct hak_bin {
+  void** loaded;         // first slot of the loaded magazine; loaded[-1] == NULL
+  void** spare;          // first slot of the other one; NULL while magazines are at first size
+  uint32_t capacity;     // blocks in a full magazine
+  _Atomic uint32_t spare_count;  // blocks in the spare one
+  uint8_t shared_refills;        // refills from unowned slabs so far
+  bool flushed;          // a flush has happened since the magazines last grew
+  uint32_t n_slabs;      // slabs owned
+  hak_slab_list_t partial;  // owned slabs that have free blocks; the first is allocated from
+  hak_slab_list_t full;     // owned slabs that have none
+  hak_counter_t taken;     // blocks that went from slabs into magazines
+  hak_counter_t returned;  // blocks that went back
+  hak_counter_t refills;
+  hak_counter_t flushes;
+  hak_counter_t remote_frees;  // blocks returned to slabs of other threads
+  hak_counter_t adoptions;
+} hak_bin_t;
+
+#define HAK_PENDING_NONE ((hak_slab_t*)1)  // open, and nothing pending
+#define HAK_PENDING_CLOSED ((hak_slab_t*)0)
+
+typedef struct hak_heap {
+  // Hot, read by every malloc and free of the owner.
+  uint32_t tag;  // const while open: owner tag, shifted to its place in a page map entry
+  uint32_t index;  // const: position in the registry
+  hak_magazine_t magazines[HAK_N_CLASSES];  // [0] is always empty
+
+  // The owner's.
+  uint32_t busy;         // > 0 while slabs or magazines are in motion: see fork.c
+  _Atomic uint32_t n_outgoing;
+  size_t cache_bytes;    // what the magazines may hold when full
+  size_t owned_bytes;    // of the slabs owned
+  void** next_first_slot;  // in first_slots: not used yet
+  void** next_slot;        // in slots: not used yet
+  hak_counter_t atomics;   // read-modify-writes made for remote frees
+  struct hak_heap* next;       // const: registry of all heaps
+  struct hak_heap* next_idle;  // lock:REGISTRY: heaps without a thread
+  hak_bin_t bins[HAK_N_CLASSES];
+
+  // Written by any thread.
+  _Alignas(HAK_CACHE_LINE) _Atomic(hak_slab_t*) pending;
+
+  _Alignas(HAK_CACHE_LINE) void* outgoing[HAK_OUTGOING_BLOCKS];
+
+  // Memory for magazines, packed in order of first use (thread_cache.c), so that it is touched
+  // only as needed.
+  void* first_slots[HAK_N_CLASSES * (HAK_MAGAZINE_FIRST + 1)];
+  void* slots[];
+} hak_heap_t;
+
+// The heap of a thread that has none: every magazine is empty and full at once, so that malloc and
+// free of such a thread take the slow path by themselves. Never written.
+extern const hak_heap_t hak_no_heap;
+
+extern hak_thread_local hak_heap_t* hak_this_heap;
+
+#endif  // HAKMEM_HEAP_H_

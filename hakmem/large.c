@@ -1,0 +1,283 @@
+#include "hakmem/large.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "hakmem/bits.h"
+#include "hakmem/check.h"
+#include "hakmem/page_map.h"
+#include "hakmem/platform.h"
+#include "hakmem/purge.h"
+#include "hakmem/reserve.h"
+
+static hak_large_counters_t counters;
+
+const hak_large_counters_t* hak_large_counters(void) { return &counters; }
+
+static size_t pages_of(size_t bytes) { return (bytes + HAK_PAGE_BYTES - 1) >> HAK_PAGE_SHIFT; }
+
+static uint32_t supers_of(size_t bytes) {
+  return (uint32_t)((bytes + hak_super_bytes() - 1) / hak_super_bytes());
+}
+
+static hak_super_state_t state_of(const hak_superslab_t* super) {
+  return (hak_super_state_t)hak_load_relaxed(&((hak_superslab_t*)super)->state);
+}
+
+// ---- spans ----
+
+static void* span_alloc(size_t size, size_t alignment, bool zero) {
+  bool dirty = false;
+  unsigned n_pages = (unsigned)hak_max_size(pages_of(size), 1);
+  unsigned align_pages = (unsigned)hak_max_size(pages_of(alignment), 1);
+  hak_slab_t* run = hak_super_take_run(n_pages, align_pages, 0, &dirty);
+  if (run == NULL) return NULL;
+  hak_fetch_add_relaxed(&counters.span_allocs, 1);
+  hak_fetch_add_relaxed(&counters.span_bytes, (uint64_t)n_pages << HAK_PAGE_SHIFT);
+  if (zero && dirty) memset((void*)run->base, 0, size);
+  return (void*)run->base;
+}
+
+// The span that begins at `ptr`, or NULL.
+static hak_slab_t* span_at(hak_superslab_t* super, const void* ptr) {
+  hak_slab_t* run = hak_super_run_of(super, ptr);
+  bool is_span = run->size_class == 0 && run->n_pages != 0 && run->base == (uintptr_t)ptr;
+  return is_span ? run : NULL;
+}
+
+static void span_free(hak_slab_t* run) {
+  hak_fetch_add_relaxed(&counters.span_frees, 1);
+  hak_fetch_add_relaxed(&counters.span_bytes, -((uint64_t)run->n_pages << HAK_PAGE_SHIFT));
+  hak_super_return_run(run);
+}
+
+// ---- huge blocks ----
+
+static hak_superslab_t* super_at(const hak_superslab_t* first, uint32_t i) {
+  return hak_reserve_super(first->reservation, hak_reserve_index(first) + i);
+}
+
+// Pages of the i-th SuperSlab of a block of `bytes` that the block covers.
+static uint64_t covered_pages(size_t bytes, uint32_t i) {
+  size_t before = (size_t)i * hak_super_bytes();
+  if (bytes <= before) return 0;
+  return hak_bit_run(0, (unsigned)hak_min_size(pages_of(bytes - before), hak_super_pages()));
+}
+
+// Makes SuperSlabs [from, huge_supers), just taken, part of the block of `head`, and all that the
+// block covers dirty. lock:BACKEND
+static void join_huge(hak_superslab_t* head, uint32_t from) {
+  for (uint32_t i = 0; i < head->huge_supers; i++) {
+    hak_superslab_t* super = super_at(head, i);
+    if (i >= from) {
+      super->head = head;
+      super->free_pages = super->aged_pages = 0;
+      super->stale_pages = super->dirty_pages;
+      hak_store_relaxed(&super->state, HAK_SUPER_HUGE);
+    }
+    super->dirty_pages |= covered_pages(head->huge_bytes, i);
+  }
+}
+
+// Gives back SuperSlabs [from, huge_supers) of the block. lock:BACKEND
+static void leave_huge(hak_superslab_t* head, uint32_t from, bool are_clean) {
+  uint32_t end = head->huge_supers;
+  for (uint32_t i = from; i < end; i++) {
+    hak_superslab_t* super = super_at(head, i);
+    super->free_pages = hak_bit_run(0, hak_super_pages());
+    super->head = NULL;
+    if (are_clean) super->dirty_pages = 0;
+  }
+  hak_reserve_give(super_at(head, from), end - from);
+  for (uint32_t i = from; i < end; i++) hak_purge_enqueue(super_at(head, i));
+  head->huge_supers = from;
+}
+
+// Clears the pages of a new block that had old contents and begin below `size`.
+static void clear_stale(const hak_superslab_t* head, size_t size) {
+  for (uint32_t i = 0; i < head->huge_supers; i++) {
+    const hak_superslab_t* super = super_at(head, i);
+    for (uint64_t pages = super->stale_pages & covered_pages(size, i); pages != 0;) {
+      unsigned at = hak_lowest_bit(pages);
+      memset((void*)(super->base + ((uintptr_t)at << HAK_PAGE_SHIFT)), 0, HAK_PAGE_BYTES);
+      pages &= pages - 1;
+    }
+  }
+}
+
+// With `room`, prefers a place that is followed by as much free address space again.
+static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
+  uint32_t n = supers_of(bytes);
+  uint32_t align_supers = (uint32_t)hak_max_size(alignment / hak_super_bytes(), 1);
+  hak_lock_acquire(&hak_backend_lock);
+  hak_superslab_t* head = room ? hak_reserve_take(2 * n, align_supers) : NULL;
+  if (head != NULL) {
+    hak_reserve_give(super_at(head, n), n);
+  } else {
+    head = hak_reserve_take(n, align_supers);
+  }
+  if (head != NULL) {
+    head->huge_bytes = bytes;
+    head->huge_supers = n;
+    head->was_moved = false;
+    join_huge(head, 0);
+  }
+  hak_lock_release(&hak_backend_lock);
+  if (head != NULL) {
+    hak_fetch_add_relaxed(&counters.huge_allocs, 1);
+    hak_fetch_add_relaxed(&counters.huge_bytes, bytes);
+  }
+  return head;
+}
+
+static void* huge_alloc(size_t size, size_t alignment, bool zero) {
+  size_t bytes = hak_round_up(size, hak_platform_os_page_bytes());
+  hak_superslab_t* head = huge_take(bytes, alignment, false);
+  if (head == NULL) return NULL;
+  if (zero) clear_stale(head, size);
+  return (void*)head->base;
+}
+
+static void huge_free(hak_superslab_t* head, bool is_clean) {
+  hak_fetch_add_relaxed(&counters.huge_frees, 1);
+  hak_fetch_add_relaxed(&counters.huge_bytes, -(uint64_t)head->huge_bytes);
+  if (head->was_moved) {
+    // Memory that mremap moved in keeps the kernel from merging its mapping with its neighbours.
+    // Mapping the range afresh mends that; where the kernel refuses, it just stays separate.
+    size_t bytes = (size_t)head->huge_supers * hak_super_bytes();
+    is_clean = hak_platform_map_again((void*)head->base, bytes) == 0;
+  }
+  hak_lock_acquire(&hak_backend_lock);
+  leave_huge(head, 0, is_clean);
+  hak_lock_release(&hak_backend_lock);
+}
+
+// ---- resizing a huge block ----
+
+static void set_huge_bytes(hak_superslab_t* head, size_t bytes) {
+  hak_fetch_add_relaxed(&counters.huge_bytes, bytes - head->huge_bytes);
+  head->huge_bytes = bytes;
+}
+
+static bool grow_in_place(hak_superslab_t* head, size_t bytes) {
+  uint32_t n = supers_of(bytes);
+  uint32_t had = head->huge_supers;
+  hak_lock_acquire(&hak_backend_lock);
+  bool fits = n == had || hak_reserve_take_after(super_at(head, had - 1), n - had);
+  if (fits) {
+    set_huge_bytes(head, bytes);
+    head->huge_supers = n;
+    join_huge(head, had);
+  }
+  hak_lock_release(&hak_backend_lock);
+  return fits;
+}
+
+static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
+  hak_lock_acquire(&hak_backend_lock);
+  if (supers_of(bytes) < head->huge_supers) leave_huge(head, supers_of(bytes), false);
+  set_huge_bytes(head, bytes);
+  hak_lock_release(&hak_backend_lock);
+}
+
+// Moves what is at `from` to `to`. The kernel moves page tables, not bytes, but only within one of
+// its mappings (EFAULT): a range that earlier moves pieced together is moved in halves. Where the
+// kernel cannot move at all, the bytes are copied. Returns whether all of `from` is zero now.
+static bool move_bytes(uintptr_t from, uintptr_t to, size_t bytes) {
+  int error = hak_platform_move((void*)from, (void*)to, bytes);
+  if (error == 0) return true;
+  if (error == EFAULT && bytes > hak_super_bytes()) {
+    size_t half = hak_round_up(bytes / 2, hak_super_bytes());
+    bool first = move_bytes(from, to, half);
+    return move_bytes(from + half, to + half, bytes - half) && first;
+  }
+  memcpy((void*)to, (const void*)from, bytes);
+  return false;
+}
+
+static void* move_huge(hak_superslab_t* from, size_t bytes) {
+  hak_superslab_t* to = huge_take(bytes, 1, true);
+  if (to == NULL) return NULL;
+  to->was_moved = true;
+  bool is_clean = move_bytes(from->base, to->base, from->huge_bytes);
+  huge_free(from, is_clean);
+  return (void*)to->base;
+}
+
+static void* huge_resize(hak_superslab_t* head, size_t size) {
+  size_t bytes = hak_round_up(size, hak_platform_os_page_bytes());
+  if (bytes > head->huge_bytes) {
+    return grow_in_place(head, bytes) ? (void*)head->base : move_huge(head, bytes);
+  }
+  if (bytes <= hak_super_bytes() / 2) return NULL;  // better off as a span
+  shrink_in_place(head, bytes);
+  return (void*)head->base;
+}
+
+// ---- the two together ----
+
+void* hak_large_alloc(size_t size, size_t alignment, bool zero) {
+  hak_purge_tick();
+  size_t span_max = hak_super_bytes() / 2;
+  bool is_span = size <= span_max && alignment <= span_max;
+  return is_span ? span_alloc(size, alignment, zero) : huge_alloc(size, alignment, zero);
+}
+
+// The head of the huge block that begins at `ptr`, or NULL.
+static hak_superslab_t* huge_at(hak_superslab_t* super, const void* ptr) {
+  bool is_head = state_of(super) == HAK_SUPER_HUGE && super->head == super &&
+                 super->base == (uintptr_t)ptr;
+  return is_head ? super : NULL;
+}
+
+void hak_large_free(void* ptr) {
+  hak_superslab_t* super = hak_page_map_super(ptr);
+  if (super == NULL) hak_fatal_block("free of a pointer that is not ours", ptr, 0, 0);
+  hak_slab_t* span = state_of(super) == HAK_SUPER_PAGES ? span_at(super, ptr) : NULL;
+  hak_superslab_t* huge = huge_at(super, ptr);
+  if (span != NULL) {
+    span_free(span);
+  } else if (huge != NULL) {
+    huge_free(huge, false);
+  } else {
+    hak_fatal_block("free of a pointer that is not a live block (freed already, or inside one)",
+                    ptr, 0, 0);
+  }
+  hak_purge_tick();
+}
+
+size_t hak_large_usable_size(const void* ptr) {
+  uintptr_t base;
+  size_t bytes;
+  return hak_large_find(ptr, &base, &bytes) && base == (uintptr_t)ptr ? bytes : 0;
+}
+
+bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
+  hak_superslab_t* super = hak_page_map_super(address);
+  if (super == NULL) return false;
+  if (state_of(super) == HAK_SUPER_PAGES) {
+    hak_slab_t* run = hak_super_run_of(super, address);
+    *base = run->base;
+    *bytes = (size_t)run->n_pages << HAK_PAGE_SHIFT;
+    return run->size_class == 0 && (uintptr_t)address - *base < *bytes;
+  }
+  hak_superslab_t* head = super->head;
+  if (state_of(super) != HAK_SUPER_HUGE || head == NULL) return false;
+  *base = head->base;
+  *bytes = head->huge_bytes;
+  return (uintptr_t)address - *base < *bytes;
+}
+
+void* hak_large_resize(void* ptr, size_t size) {
+  hak_superslab_t* super = hak_page_map_super(ptr);
+  hak_superslab_t* huge = huge_at(super, ptr);
+  if (huge != NULL) return huge_resize(huge, size);
+  hak_slab_t* span = span_at(super, ptr);
+  size_t n_pages = pages_of(size);
+  // Half a span or less is better off where it fits.
+  if (span == NULL || n_pages > span->n_pages || 2 * n_pages < span->n_pages) return NULL;
+  hak_fetch_add_relaxed(&counters.span_bytes,
+                        -((uint64_t)(span->n_pages - n_pages) << HAK_PAGE_SHIFT));
+  hak_super_shrink_run(span, (unsigned)n_pages);
+  return ptr;
+}

@@ -1,0 +1,88 @@
+#include "hakmem/lock.h"
+
+#include "hakmem/check.h"
+#include "hakmem/platform.h"
+
+#define WAITERS UINT32_C(0x80000000)
+
+static _Atomic uint32_t last_thread_id;
+static hak_thread_local uint32_t this_thread_id;
+static hak_thread_local uint32_t held_ranks;  // bit mask
+
+uint32_t hak_thread_id(void) {
+  uint32_t id = this_thread_id;
+  if (hak_unlikely(id == 0)) {
+    do {
+      id = (hak_fetch_add_relaxed(&last_thread_id, 1) + 1) & ~WAITERS;
+    } while (id == 0);
+    this_thread_id = id;
+  }
+  return id;
+}
+
+// Drepper, "Futexes Are Tricky", mutex 2, with the holder's id in place of 1.
+static hak_cold void acquire_contended(hak_lock_t* lock, uint32_t self) {
+  for (unsigned spin = 0; spin < 100; spin++) {
+    uint32_t free_word = 0;
+    if (hak_load_relaxed(&lock->word) == 0 &&
+        atomic_compare_exchange_weak_explicit(&lock->word, &free_word, self, memory_order_acquire,
+                                              memory_order_relaxed)) {
+      return;
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+  }
+  for (;;) {
+    uint32_t seen = hak_load_relaxed(&lock->word);
+    if (seen == 0) {
+      // Whoever slept once must assume that others still do.
+      if (atomic_compare_exchange_weak_explicit(&lock->word, &seen, self | WAITERS,
+                                                memory_order_acquire, memory_order_relaxed)) {
+        return;
+      }
+      continue;
+    }
+    if ((seen & WAITERS) == 0 &&
+        !atomic_compare_exchange_weak_explicit(&lock->word, &seen, seen | WAITERS,
+                                               memory_order_relaxed, memory_order_relaxed)) {
+      continue;
+    }
+    hak_platform_wait(&lock->word, seen | WAITERS);
+  }
+}
+
+void hak_lock_acquire(hak_lock_t* lock) {
+  uint32_t self = hak_thread_id();
+  hak_assert((hak_load_relaxed(&lock->word) & ~WAITERS) != self);
+  hak_assert(held_ranks >> lock->rank == 0);
+  uint32_t free_word = 0;
+  bool waited = !atomic_compare_exchange_strong_explicit(
+      &lock->word, &free_word, self, memory_order_acquire, memory_order_relaxed);
+  if (hak_unlikely(waited)) acquire_contended(lock, self);
+  hak_counter_add(&lock->acquisitions, 1);
+  if (waited) hak_counter_add(&lock->waits, 1);
+  held_ranks |= 1u << lock->rank;
+}
+
+void hak_lock_release(hak_lock_t* lock) {
+  hak_assert((hak_load_relaxed(&lock->word) & ~WAITERS) == hak_thread_id());
+  held_ranks &= ~(1u << lock->rank);
+  uint32_t old = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
+  if (hak_unlikely((old & WAITERS) != 0)) hak_platform_wake(&lock->word);
+}
+
+bool hak_lock_is_mine(const hak_lock_t* lock) {
+  uint32_t holder = hak_load_relaxed(&((hak_lock_t*)lock)->word) & ~WAITERS;
+  return holder != 0 && holder == this_thread_id;
+}
+
+bool hak_lock_holds_any(void) { return held_ranks != 0; }
+
+bool hak_lock_repair(hak_lock_t* lock) {
+  uint32_t holder = hak_load_relaxed(&lock->word) & ~WAITERS;
+  if (hak_lock_is_mine(lock)) {
+    hak_store_relaxed(&lock->word, holder);  // nobody else is left to wait
+    return false;
+  }
+  hak_store_relaxed(&lock->word, 0);
+  return holder != 0;
+}

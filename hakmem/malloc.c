@@ -1,0 +1,232 @@
+// The public API under its own names. Each function is a few lines over the layers below.
+
+#include <errno.h>
+#include <string.h>
+
+#include "hakmem/check.h"
+#include "hakmem/fast_path.h"
+#include "hakmem/flush.h"
+#include "hakmem/include/hakmem/hakmem.h"
+#include "hakmem/large.h"
+#include "hakmem/platform.h"
+#include "hakmem/purge.h"
+#include "hakmem/reserve.h"
+#include "hakmem/slab.h"
+
+static void* out_of_memory(void) {
+  errno = ENOMEM;
+  return NULL;
+}
+
+static void* or_out_of_memory(void* block) { return hak_likely(block != NULL) ? block : out_of_memory(); }
+
+// ---- malloc and free ----
+
+void* hak_malloc(size_t size) { return hak_fast_malloc(size); }
+
+void hak_free(void* ptr) { hak_fast_free(ptr); }
+
+void* hak_malloc_large(size_t size) {
+  if (size > PTRDIFF_MAX) return out_of_memory();
+  return or_out_of_memory(hak_large_alloc(size, HAK_MIN_ALIGNMENT, false));
+}
+
+void* hak_malloc_refill(hak_heap_t* heap, unsigned size_class) {
+  return or_out_of_memory(hak_cache_refill(heap, size_class));
+}
+
+void hak_free_other(hak_heap_t* heap, void* ptr, unsigned entry) {
+  if ((entry & HAK_ENTRY_CLASS_MASK) != 0) {
+    hak_cache_free_remote(heap, ptr);
+  } else if (ptr != NULL) {
+    hak_large_free(ptr);
+  }
+}
+
+void* hak_calloc(size_t count, size_t size) {
+  size_t bytes;
+  if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX)) {
+    return out_of_memory();
+  }
+  if (hak_unlikely(bytes > HAK_SMALL_MAX)) {
+    return or_out_of_memory(hak_large_alloc(bytes, HAK_MIN_ALIGNMENT, true));
+  }
+  void* block = hak_fast_malloc(bytes);
+  return hak_likely(block != NULL) ? memset(block, 0, bytes) : NULL;
+}
+
+// ---- what a block is ----
+
+// Usable bytes of the block that begins at `ptr`. Aborts when none does.
+static size_t usable_size(const void* ptr, const char* misuse) {
+  hak_superslab_t* super = hak_page_map_super(ptr);
+  unsigned size_class = hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK;
+  if (hak_likely(size_class != 0)) {
+    const hak_slab_t* slab = hak_super_run_of(super, ptr);
+    size_t bytes = hak_class_info(size_class)->block_bytes;
+    if (hak_slab_block_index(slab, ptr) == UINT32_MAX) {
+      hak_fatal_block(misuse, ptr, size_class, bytes);
+    }
+    return bytes;
+  }
+  size_t bytes = hak_large_usable_size(ptr);
+  if (bytes == 0) hak_fatal_block(misuse, ptr, 0, 0);
+  return bytes;
+}
+
+size_t hak_usable_size(const void* ptr) {
+  return ptr == NULL ? 0 : usable_size(ptr, "size asked of a pointer that is not a block");
+}
+
+// With assertions on, a size that could not have given this block is fatal; the price of the
+// look-up is not paid otherwise.
+static void check_size(const void* ptr, size_t size) {
+  if (HAK_DEBUG == 0 || ptr == NULL) return;
+  size_t usable = usable_size(ptr, "free_sized of a pointer that is not a block");
+  if (size > usable) {
+    hak_fatal_block("free_sized with a size the block cannot have", ptr,
+                    hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK, usable);
+  }
+}
+
+void hak_free_sized(void* ptr, size_t size) {
+  check_size(ptr, size);
+  hak_fast_free(ptr);
+}
+
+void hak_free_aligned_sized(void* ptr, size_t alignment, size_t size) {
+  (void)alignment;
+  check_size(ptr, size);
+  hak_fast_free(ptr);
+}
+
+// ---- realloc ----
+
+static void* move_block(void* ptr, size_t old_size, size_t size) {
+  void* block = hak_malloc(size);
+  if (block == NULL) return NULL;
+  memcpy(block, ptr, hak_min_size(old_size, size));
+  hak_free(ptr);
+  return block;
+}
+
+void* hak_realloc(void* ptr, size_t size) {
+  if (ptr == NULL) return hak_malloc(size);
+  if (size == 0) {
+    hak_free(ptr);
+    return NULL;
+  }
+  if (hak_unlikely(size > PTRDIFF_MAX)) return out_of_memory();
+  size_t old_size = usable_size(ptr, "realloc of a pointer that is not a live block");
+  bool was_small = (hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK) != 0;
+  if (was_small) {
+    // Down to half its size a block stays: programs that shrink a little grow again soon.
+    if (size <= old_size && size > old_size / 2) return ptr;
+  } else if (size > HAK_SMALL_MAX) {
+    void* resized = hak_large_resize(ptr, size);
+    if (resized != NULL) return resized;
+  }
+  void* moved = move_block(ptr, old_size, size);
+  return moved != NULL || size > old_size ? moved : ptr;  // a smaller size always succeeds
+}
+
+void* hak_reallocarray(void* ptr, size_t count, size_t size) {
+  size_t bytes;
+  if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes))) return out_of_memory();
+  return hak_realloc(ptr, bytes);
+}
+
+// ---- aligned allocation ----
+
+// pre: `alignment` is a power of two.
+static void* alloc_aligned(size_t alignment, size_t size) {
+  if (alignment <= HAK_MIN_ALIGNMENT) return hak_malloc(size);
+  if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return out_of_memory();
+  unsigned size_class = hak_class_of_aligned(size, alignment);
+  if (size_class == 0) return or_out_of_memory(hak_large_alloc(size, alignment, false));
+  hak_heap_t* heap = hak_this_heap;
+  void* block = hak_cache_pop(heap, size_class);
+  return hak_likely(block != NULL) ? block : hak_malloc_refill(heap, size_class);
+}
+
+void* hak_aligned_alloc(size_t alignment, size_t size) {
+  if (!hak_is_power_of_two(alignment)) {
+    errno = EINVAL;
+    return NULL;
+  }
+  return alloc_aligned(alignment, size);
+}
+
+int hak_posix_memalign(void** out, size_t alignment, size_t size) {
+  if (!hak_is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
+  int saved_errno = errno;
+  void* block = alloc_aligned(alignment, size);
+  errno = saved_errno;
+  if (block == NULL) return ENOMEM;
+  *out = block;
+  return 0;
+}
+
+void* hak_memalign(size_t alignment, size_t size) {
+  if (alignment > SIZE_MAX / 2 + 1) {
+    errno = EINVAL;
+    return NULL;
+  }
+  size_t rounded = HAK_MIN_ALIGNMENT;
+  while (rounded < alignment) rounded *= 2;
+  return alloc_aligned(rounded, size);
+}
+
+// ---- questions ----
+
+size_t hak_good_size(size_t size) {
+  if (size <= HAK_SMALL_MAX) return hak_class_info(hak_class_of(size))->block_bytes;
+  if (size > PTRDIFF_MAX) return 0;
+  size_t unit = size <= hak_super_bytes() / 2 ? HAK_PAGE_BYTES : hak_platform_os_page_bytes();
+  return hak_round_up(size, unit);
+}
+
+unsigned hak_size_class(size_t size) { return size <= HAK_SMALL_MAX ? hak_class_of(size) : 0; }
+
+size_t hak_class_size(unsigned size_class) {
+  return size_class < HAK_N_CLASSES ? hak_class_info(size_class)->block_bytes : 0;
+}
+
+bool hak_owns(const void* ptr) {
+  hak_super_info info;
+  return hak_super_lookup(ptr, &info);
+}
+
+static bool find_block(const hak_superslab_t* super, const void* ptr, hak_super_info* info) {
+  unsigned size_class = hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK;
+  info->size_class = size_class;
+  if (size_class == 0) return hak_large_find(ptr, &info->block_base, &info->block_bytes);
+  const hak_slab_t* slab = hak_super_run_of((hak_superslab_t*)super, ptr);
+  size_t block_bytes = hak_class_info(size_class)->block_bytes;
+  size_t index = ((uintptr_t)ptr - slab->base) / block_bytes;
+  info->block_bytes = block_bytes;
+  info->block_base = slab->base + index * block_bytes;
+  return index < slab->capacity;
+}
+
+bool hak_super_lookup(const void* ptr, hak_super_info* info) {
+  const hak_superslab_t* super = hak_page_map_super(ptr);
+  if (super == NULL) return false;
+  hak_super_info found;
+  if (!find_block(super, ptr, &found)) return false;
+  bool is_huge = hak_load_relaxed(&((hak_superslab_t*)super)->state) == HAK_SUPER_HUGE;
+  const hak_superslab_t* head = is_huge ? super->head : super;
+  found.super_base = head->base;
+  found.super_bytes = (is_huge ? head->huge_supers : 1) * hak_super_bytes();
+  found.page_base = hak_round_down((uintptr_t)ptr, HAK_PAGE_BYTES);
+  found.page_index = (unsigned)((found.page_base - super->base) >> HAK_PAGE_SHIFT);
+  *info = found;
+  return true;
+}
+
+#define TEXT(x) TEXT_OF(x)
+#define TEXT_OF(x) #x
+
+const char* hak_version(void) {
+  return TEXT(HAK_VERSION_MAJOR) "." TEXT(HAK_VERSION_MINOR) "." TEXT(HAK_VERSION_PATCH);
+}

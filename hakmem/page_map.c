@@ -1,0 +1,41 @@
+#include "hakmem/page_map.h"
+
+#include "hakmem/check.h"
+#include "hakmem/meta.h"
+
+_Atomic(hak_page_leaf_t*) hak_page_root[HAK_ROOT_LEAVES];
+
+static hak_page_leaf_t* leaf_of(uintptr_t address) {
+  hak_page_leaf_t* leaf = hak_load_relaxed(&hak_page_root[address >> HAK_LEAF_SHIFT]);
+  hak_assert(leaf != NULL);
+  return leaf;
+}
+
+bool hak_page_map_add_range(uintptr_t base, size_t bytes) {
+  uintptr_t last = (base + bytes - 1) >> HAK_LEAF_SHIFT;
+  if (last >= HAK_ROOT_LEAVES) return false;
+  for (uintptr_t at = base >> HAK_LEAF_SHIFT; at <= last; at++) {
+    if (hak_load_relaxed(&hak_page_root[at]) != NULL) continue;
+    hak_page_leaf_t* leaf = hak_meta_alloc(sizeof *leaf, HAK_CACHE_LINE);
+    if (leaf == NULL) return false;
+    hak_store_release(&hak_page_root[at], leaf);
+  }
+  return true;
+}
+
+void hak_page_map_set_super(uintptr_t base, size_t bytes, struct hak_superslab* super) {
+  for (uintptr_t a = base; a < base + bytes; a += (uintptr_t)1 << HAK_SUPER_MIN_SHIFT) {
+    hak_page_leaf_t* leaf = leaf_of(a);
+    hak_store_release(&leaf->supers[(a >> HAK_SUPER_MIN_SHIFT) & (HAK_LEAF_SUPERS - 1)], super);
+  }
+}
+
+void hak_page_map_set_entries(uintptr_t base, unsigned n_pages, unsigned entry) {
+  hak_assert(entry <= UINT16_MAX);
+  for (unsigned i = 0; i < n_pages; i++) {
+    uintptr_t a = base + ((uintptr_t)i << HAK_PAGE_SHIFT);
+    hak_page_leaf_t* leaf = leaf_of(a);
+    hak_store_relaxed(&leaf->entries[(a >> HAK_PAGE_SHIFT) & (HAK_LEAF_PAGES - 1)],
+                      (uint16_t)entry);
+  }
+}

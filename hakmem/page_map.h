@@ -1,0 +1,67 @@
+// Page map: from an address to what lies there.
+//
+// Two questions, two tables in one leaf a GiB of address space:
+// - entries: for each 64 KiB page, 16 bits: the size class of the slab the page belongs to (low 7
+//   bits; 0: none, i.e. a span, a huge block, nothing, or foreign) and the owner tag of the thread
+//   that has the slab (high 9 bits; 0: nobody). This is what hak_free reads.
+// - supers: for each 512 KiB, the SuperSlab that holds it. Slow paths only.
+//
+// A leaf is made when a reservation first reaches its GiB and stays for ever. Entries may be read
+// by anyone at any time. For a live block the class is stable; the tag is only a hint (a slab may
+// change hands while a block of it is being freed), and no correctness rests on it.
+
+#ifndef HAKMEM_PAGE_MAP_H_
+#define HAKMEM_PAGE_MAP_H_
+
+#include "hakmem/atomic.h"
+#include "hakmem/base.h"
+#include "hakmem/config.h"
+
+#define HAK_LEAF_SHIFT 30
+#define HAK_LEAF_PAGES (1u << (HAK_LEAF_SHIFT - HAK_PAGE_SHIFT))
+#define HAK_LEAF_SUPERS (1u << (HAK_LEAF_SHIFT - HAK_SUPER_MIN_SHIFT))
+#define HAK_ROOT_LEAVES (1u << (HAK_ADDRESS_BITS - HAK_LEAF_SHIFT))
+
+#define HAK_ENTRY_CLASS_MASK ((1u << HAK_ENTRY_CLASS_BITS) - 1)
+
+struct hak_superslab;
+
+typedef struct hak_page_leaf {
+  _Atomic uint16_t entries[HAK_LEAF_PAGES];
+  _Atomic(struct hak_superslab*) supers[HAK_LEAF_SUPERS];
+} hak_page_leaf_t;
+
+extern _Atomic(hak_page_leaf_t*) hak_page_root[HAK_ROOT_LEAVES];
+
+// The entry of the page that holds `address`: class and tag; 0 for a foreign address.
+static inline unsigned hak_page_map_entry(const void* address) {
+  uintptr_t a = (uintptr_t)address;
+  uintptr_t at = a >> HAK_LEAF_SHIFT;
+  if (hak_unlikely(at >= HAK_ROOT_LEAVES)) return 0;
+  hak_page_leaf_t* leaf = hak_load_relaxed(&hak_page_root[at]);
+  if (hak_unlikely(leaf == NULL)) return 0;
+  return hak_load_relaxed(&leaf->entries[(a >> HAK_PAGE_SHIFT) & (HAK_LEAF_PAGES - 1)]);
+}
+
+// The SuperSlab that holds `address`; NULL for a foreign address.
+static inline struct hak_superslab* hak_page_map_super(const void* address) {
+  uintptr_t a = (uintptr_t)address;
+  uintptr_t at = a >> HAK_LEAF_SHIFT;
+  if (at >= HAK_ROOT_LEAVES) return NULL;
+  hak_page_leaf_t* leaf = hak_load_acquire(&hak_page_root[at]);
+  if (leaf == NULL) return NULL;
+  return hak_load_acquire(&leaf->supers[(a >> HAK_SUPER_MIN_SHIFT) & (HAK_LEAF_SUPERS - 1)]);
+}
+
+// Makes the leaves for [base, base + bytes). False when there is no memory for them.
+// lock:BACKEND
+hak_nodiscard bool hak_page_map_add_range(uintptr_t base, size_t bytes);
+
+// Enters `super` for [base, base + bytes), multiples of 512 KiB. pre: leaves exist.
+void hak_page_map_set_super(uintptr_t base, size_t bytes, struct hak_superslab* super);
+
+// Enters `entry` for `n_pages` pages from `base` on. pre: leaves exist. By the slab's owner, or
+// under the lock that protects an unowned slab.
+void hak_page_map_set_entries(uintptr_t base, unsigned n_pages, unsigned entry);
+
+#endif  // HAKMEM_PAGE_MAP_H_

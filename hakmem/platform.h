@@ -1,0 +1,81 @@
+// Platform layer: every call into the kernel goes through here, counted and timed by kind.
+//
+// All functions are thread-safe and preserve errno. Those that can fail return 0 or an errno
+// value. They use raw system calls, not libc's wrappers, because mmap and its kin may be
+// interposed by code that calls malloc.
+
+#ifndef HAKMEM_PLATFORM_H_
+#define HAKMEM_PLATFORM_H_
+
+#include "hakmem/atomic.h"
+#include "hakmem/base.h"
+
+typedef enum hak_kernel_kind {
+  HAK_KERNEL_MMAP,
+  HAK_KERNEL_MUNMAP,
+  HAK_KERNEL_MADVISE,
+  HAK_KERNEL_MREMAP,
+  HAK_KERNEL_MPROTECT,
+  HAK_KERNEL_FUTEX,
+  HAK_KERNEL_N_KINDS,
+} hak_kernel_kind_t;
+
+// What was asked of the kernel since the start of the process, for one kind of call.
+typedef struct hak_kernel_counters {
+  _Atomic uint64_t calls;
+  _Atomic uint64_t bytes;     // of the calls that succeeded
+  _Atomic uint64_t failures;  // calls that returned an error
+  _Atomic uint64_t ns;        // wall time spent in the calls
+} hak_kernel_counters_t;
+
+const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind);
+const char* hak_platform_kind_name(hak_kernel_kind_t kind);
+
+// ---- memory ----
+
+// Bytes of an OS page: 4, 16 or 64 KiB.
+size_t hak_platform_os_page_bytes(void);
+
+// The soft limit on address space (RLIMIT_AS) in bytes; SIZE_MAX when there is none.
+size_t hak_platform_address_limit(void);
+
+// Maps `bytes` of fresh, zero, private memory, readable and writable. (Not MAP_NORESERVE: under
+// the default overcommit policy it would only hide that a request exceeds all memory there is.)
+// `alignment` is a power of two, at least an OS page; no part of the mapping made on the way is
+// left over. On success *out is the address.
+hak_nodiscard int hak_platform_map(size_t bytes, size_t alignment, void** out);
+
+// Replaces what is mapped at [address, address + bytes) by fresh, zero memory.
+hak_nodiscard int hak_platform_map_again(void* address, size_t bytes);
+
+// Maps `bytes` that can't be touched: a guard.
+hak_nodiscard int hak_platform_protect_none(void* address, size_t bytes);
+
+int hak_platform_unmap(void* address, size_t bytes);
+
+// Gives the memory behind a range back to the kernel. The range stays mapped and reads as zero.
+hak_nodiscard int hak_platform_purge(void* address, size_t bytes);
+
+// Moves the memory behind [from, from + bytes) to [to, to + bytes), both mapped, without a copy.
+// `from` stays mapped and reads as zero. ENOSYS or EINVAL where the kernel cannot (before 5.7).
+hak_nodiscard int hak_platform_move(void* from, void* to, size_t bytes);
+
+// ---- time, waiting, text ----
+
+// Monotonic time: exact, and as of the kernel's last tick (cheaper, 1 to 10 ms late).
+uint64_t hak_platform_now_ns(void);
+uint64_t hak_platform_now_ms(void);
+
+// Sleeps while *word == expected; may wake early. Wakes at most one sleeper.
+void hak_platform_wait(_Atomic uint32_t* word, uint32_t expected);
+void hak_platform_wake(_Atomic uint32_t* word);
+
+void hak_platform_write_stderr(const char* text, size_t length);
+
+// ---- fault injection, for tests ----
+
+// Asked before every call; returns 0 to let it happen, or the errno value it shall fail with.
+typedef int (*hak_platform_fault_t)(hak_kernel_kind_t kind, size_t bytes);
+void hak_platform_set_fault(hak_platform_fault_t fault);
+
+#endif  // HAKMEM_PLATFORM_H_

@@ -1,0 +1,169 @@
+#define _GNU_SOURCE  // mremap flags, syscall
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hakmem/check.h"
+#include "hakmem/platform.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4  // Linux 5.7
+#endif
+
+static hak_kernel_counters_t counters[HAK_KERNEL_N_KINDS];
+static _Atomic(hak_platform_fault_t) fault_hook;
+
+const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
+  return &counters[kind];
+}
+
+const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
+  static const char* const names[HAK_KERNEL_N_KINDS] = {"mmap",   "munmap",   "madvise",
+                                                        "mremap", "mprotect", "futex"};
+  return names[kind];
+}
+
+void hak_platform_set_fault(hak_platform_fault_t fault) { hak_store_release(&fault_hook, fault); }
+
+uint64_t hak_platform_now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t hak_platform_now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+  return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+// The one place where the kernel is called: counts, times, injects faults, preserves errno.
+// Returns 0 or an errno value; the kernel's answer goes to *result when result is not NULL.
+static int kernel_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number, long a,
+                       long b, long c, long d, long e, long f) {
+  int saved_errno = errno;
+  hak_platform_fault_t fault = hak_load_acquire(&fault_hook);
+  int error = fault != NULL ? fault(kind, bytes) : 0;
+  uint64_t begin = hak_platform_now_ns();
+  if (error == 0) {
+    long answer = syscall(number, a, b, c, d, e, f);
+    if (answer == -1) {
+      error = errno;
+    } else if (result != NULL) {
+      *result = answer;
+    }
+  }
+  hak_kernel_counters_t* counter = &counters[kind];
+  hak_fetch_add_relaxed(&counter->ns, hak_platform_now_ns() - begin);
+  hak_fetch_add_relaxed(&counter->calls, 1);
+  if (error == 0) {
+    hak_fetch_add_relaxed(&counter->bytes, bytes);
+  } else {
+    hak_fetch_add_relaxed(&counter->failures, 1);
+  }
+  errno = saved_errno;
+  return error;
+}
+
+size_t hak_platform_os_page_bytes(void) {
+  static _Atomic size_t cached;
+  size_t bytes = hak_load_relaxed(&cached);
+  if (hak_unlikely(bytes == 0)) {
+    bytes = getauxval(AT_PAGESZ);
+    hak_store_relaxed(&cached, bytes);
+  }
+  return bytes;
+}
+
+size_t hak_platform_address_limit(void) {
+  struct rlimit limit;
+  int saved_errno = errno;
+  bool known = getrlimit(RLIMIT_AS, &limit) == 0;
+  errno = saved_errno;
+  return known && limit.rlim_cur != RLIM_INFINITY ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+static int map_at(void* address, size_t bytes, int flags, void** out) {
+  long answer = 0;
+  int error = kernel_call(HAK_KERNEL_MMAP, bytes, &answer, SYS_mmap, (long)address, (long)bytes,
+                          PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  if (error == 0) *out = (void*)answer;
+  return error;
+}
+
+// Kernels align large anonymous mappings to a huge page by themselves more and more often: the
+// exact size is tried first, and only a misaligned answer costs a second, larger mapping whose
+// ends are cut off.
+int hak_platform_map(size_t bytes, size_t alignment, void** out) {
+  void* base = NULL;
+  int error = map_at(NULL, bytes, 0, &base);
+  if (error != 0) return error;
+  if (((uintptr_t)base & (alignment - 1)) == 0) {
+    *out = base;
+    return 0;
+  }
+  hak_platform_unmap(base, bytes);
+  if (bytes > SIZE_MAX - alignment) return ENOMEM;
+  error = map_at(NULL, bytes + alignment, 0, &base);
+  if (error != 0) return error;
+  uintptr_t first = hak_round_up((uintptr_t)base, alignment);
+  size_t head = first - (uintptr_t)base;
+  if (head != 0) hak_platform_unmap(base, head);
+  if (head != alignment) hak_platform_unmap((void*)(first + bytes), alignment - head);
+  *out = (void*)first;
+  return 0;
+}
+
+int hak_platform_map_again(void* address, size_t bytes) {
+  void* base = NULL;
+  return map_at(address, bytes, MAP_FIXED, &base);
+}
+
+int hak_platform_protect_none(void* address, size_t bytes) {
+  return kernel_call(HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect, (long)address, (long)bytes,
+                     PROT_NONE, 0, 0, 0);
+}
+
+int hak_platform_unmap(void* address, size_t bytes) {
+  return kernel_call(HAK_KERNEL_MUNMAP, bytes, NULL, SYS_munmap, (long)address, (long)bytes, 0, 0,
+                     0, 0);
+}
+
+int hak_platform_purge(void* address, size_t bytes) {
+  return kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise, (long)address, (long)bytes,
+                     MADV_DONTNEED, 0, 0, 0);
+}
+
+int hak_platform_move(void* from, void* to, size_t bytes) {
+  return kernel_call(HAK_KERNEL_MREMAP, bytes, NULL, SYS_mremap, (long)from, (long)bytes,
+                     (long)bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
+}
+
+void hak_platform_wait(_Atomic uint32_t* word, uint32_t expected) {
+  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex, (long)word, FUTEX_WAIT_PRIVATE,
+              (long)expected, 0, 0, 0);
+}
+
+void hak_platform_wake(_Atomic uint32_t* word) {
+  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+}
+
+void hak_platform_write_stderr(const char* text, size_t length) {
+  int saved_errno = errno;
+  while (length != 0) {
+    ssize_t written = write(STDERR_FILENO, text, length);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;  // nobody left to tell
+    text += written;
+    length -= (size_t)written;
+  }
+  errno = saved_errno;
+}

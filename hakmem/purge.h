@@ -1,0 +1,37 @@
+// Purge: giving the memory of free pages back to the kernel.
+//
+// A SuperSlab with free dirty pages waits in a queue, oldest first. Once it has waited for the
+// purge delay, whichever thread next takes a slow path gives back, with madvise and no lock held,
+// the pages that have been free all that time; pages freed meanwhile wait for another delay. So a
+// page is given back between one and two delays after it became free, and memory in steady use is
+// never given back at all.
+
+#ifndef HAKMEM_PURGE_H_
+#define HAKMEM_PURGE_H_
+
+#include "hakmem/superslab.h"
+
+#define HAK_PURGE_NEVER UINT64_MAX
+
+// Milliseconds; HAK_PURGE_NEVER: only on request. 0: at once.
+void hak_purge_set_delay(uint64_t delay_ms);
+
+// Puts `super` in the queue if it has free dirty pages and is not there yet. lock:BACKEND
+void hak_purge_enqueue(hak_superslab_t* super);
+
+// Gives back what is due, one batch at the most. Cheap when nothing is due. No lock held.
+void hak_purge_tick(void);
+
+// Gives back all that is free, whatever its age. Returns the bytes. No lock held.
+size_t hak_purge_all(void);
+
+uint64_t hak_purge_bytes(void);  // given back since the start
+
+// Whether the calling thread is between taking pages out of circulation and putting them back.
+bool hak_purge_is_running_here(void);
+
+// In a forked child, lock:BACKEND or alone: forgets the queue, so that hak_purge_enqueue can fill
+// it anew.
+void hak_purge_repair(void);
+
+#endif  // HAKMEM_PURGE_H_

@@ -1,0 +1,187 @@
+#include "hakmem/reserve.h"
+
+#include "hakmem/bits.h"
+#include "hakmem/check.h"
+#include "hakmem/meta.h"
+#include "hakmem/page_map.h"
+#include "hakmem/platform.h"
+
+static unsigned super_shift = HAK_SUPER_DEFAULT_SHIFT;
+static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
+static _Atomic uint32_t n_reservations;
+static size_t next_bytes = HAK_RESERVE_FIRST;
+static hak_counter_t reserved_bytes;
+
+size_t hak_super_bytes(void) { return (size_t)1 << super_shift; }
+unsigned hak_super_pages(void) { return 1u << (super_shift - HAK_PAGE_SHIFT); }
+
+void hak_super_set_shift(unsigned shift) {
+  hak_assert(shift >= HAK_SUPER_MIN_SHIFT && shift <= HAK_SUPER_MAX_SHIFT);
+  if (hak_load_relaxed(&n_reservations) == 0) super_shift = shift;
+}
+
+static size_t descriptor_stride(void) {
+  size_t bytes = sizeof(hak_superslab_t) + hak_super_pages() * sizeof(hak_slab_t);
+  return hak_round_up(bytes, HAK_CACHE_LINE);
+}
+
+unsigned hak_reserve_count(void) { return hak_load_acquire(&n_reservations); }
+hak_reservation_t* hak_reserve_get(unsigned i) { return reservations[i]; }
+size_t hak_reserve_bytes(void) { return hak_counter_read(&reserved_bytes); }
+
+hak_superslab_t* hak_reserve_super(const hak_reservation_t* reservation, uint32_t i) {
+  return (hak_superslab_t*)(reservation->descriptors + i * descriptor_stride());
+}
+
+uint32_t hak_reserve_index(const hak_superslab_t* super) {
+  return (uint32_t)((super->base - super->reservation->base) >> super_shift);
+}
+
+// ---- the free SuperSlabs of one reservation ----
+
+static bool is_free(const hak_reservation_t* r, uint32_t i) {
+  return (r->free_supers[i / 64] >> (i % 64) & 1) != 0;
+}
+
+static void set_free(hak_reservation_t* r, uint32_t first, uint32_t n, bool is_now_free) {
+  for (uint32_t i = first; i < first + n; i++) {
+    uint64_t bit = UINT64_C(1) << (i % 64);
+    hak_assert(is_free(r, i) != is_now_free);
+    if (is_now_free) {
+      r->free_supers[i / 64] |= bit;
+      hak_store_relaxed(&hak_reserve_super(r, i)->state, HAK_SUPER_FREE);
+    } else {
+      r->free_supers[i / 64] &= ~bit;
+    }
+  }
+  r->n_free = is_now_free ? r->n_free + n : r->n_free - n;
+}
+
+// First i from `from` on that is free; n_supers when there is none.
+static uint32_t next_free(const hak_reservation_t* r, uint32_t from) {
+  for (uint32_t i = from; i < r->n_supers; i = (i / 64 + 1) * 64) {
+    uint64_t word = r->free_supers[i / 64] >> (i % 64);
+    if (word != 0) return i + hak_lowest_bit(word);
+  }
+  return r->n_supers;
+}
+
+// First fit. Returns n_supers when no run of n is free at the alignment.
+static uint32_t find_free(const hak_reservation_t* r, uint32_t n, uint32_t align_supers) {
+  if (r->n_free < n) return r->n_supers;
+  size_t align_bytes = (size_t)align_supers << super_shift;
+  for (uint32_t first = next_free(r, 0); first < r->n_supers;) {
+    uintptr_t address = r->base + ((uintptr_t)first << super_shift);
+    uint32_t aligned =
+        first + (uint32_t)((hak_round_up(address, align_bytes) - address) >> super_shift);
+    if (aligned > r->n_supers || r->n_supers - aligned < n) break;
+    uint32_t end = aligned;
+    while (end < aligned + n && is_free(r, end)) end++;
+    if (end == aligned + n) return aligned;
+    first = next_free(r, end + 1);
+  }
+  return r->n_supers;
+}
+
+// ---- new reservations ----
+
+static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
+  size_t bytes = (size_t)n_supers << super_shift;
+  size_t words = (n_supers + 63) / 64;
+  hak_reservation_t* r =
+      hak_meta_alloc(sizeof *r + words * sizeof r->free_supers[0], HAK_CACHE_LINE);
+  char* descriptors = hak_meta_alloc(n_supers * descriptor_stride(), HAK_CACHE_LINE);
+  if (r == NULL || descriptors == NULL || !hak_page_map_add_range(base, bytes)) return NULL;
+  r->base = base;
+  r->n_supers = n_supers;
+  r->descriptors = descriptors;
+  return r;
+}
+
+// Descriptors are filled in when their SuperSlab is first taken, so that metadata memory is
+// touched only as the heap grows. A base of 0 marks one that has never been.
+static void prepare(hak_reservation_t* r, uint32_t i) {
+  hak_superslab_t* super = hak_reserve_super(r, i);
+  if (super->base != 0) return;
+  super->base = r->base + ((uintptr_t)i << super_shift);
+  super->reservation = r;
+  hak_page_map_set_super(super->base, hak_super_bytes(), super);
+}
+
+static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
+  uint32_t count = hak_load_relaxed(&n_reservations);
+  if (count == HAK_RESERVE_MAX_COUNT) return NULL;
+  size_t needed = (size_t)n << super_shift;
+  size_t limit = hak_platform_address_limit();
+  size_t wanted = next_bytes;
+  if (limit != SIZE_MAX) wanted = hak_min_size(wanted, limit / HAK_RESERVE_LIMIT_FRACTION);
+  wanted = hak_max_size(hak_round_down(wanted, hak_super_bytes()), needed);
+  void* base = NULL;
+  while (hak_platform_map(wanted, align_bytes, &base) != 0) {
+    if (wanted == needed) return NULL;
+    wanted = hak_max_size(hak_round_down(wanted / 2, hak_super_bytes()), needed);
+  }
+  hak_reservation_t* r = describe((uintptr_t)base, (uint32_t)(wanted >> super_shift));
+  if (r == NULL) {
+    hak_platform_unmap(base, wanted);
+    return NULL;
+  }
+  for (uint32_t i = 0; i < r->n_supers; i++) r->free_supers[i / 64] |= UINT64_C(1) << (i % 64);
+  r->n_free = r->n_supers;
+  reservations[count] = r;
+  hak_store_release(&n_reservations, count + 1);
+  hak_counter_add(&reserved_bytes, wanted);
+  next_bytes = hak_min_size(hak_max_size(next_bytes, wanted) * 2, HAK_RESERVE_MAX);
+  return r;
+}
+
+// ---- taking and giving ----
+
+static hak_superslab_t* take_at(hak_reservation_t* r, uint32_t first, uint32_t n) {
+  for (uint32_t i = first; i < first + n; i++) prepare(r, i);
+  set_free(r, first, n, false);
+  return hak_reserve_super(r, first);
+}
+
+hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers) {
+  uint32_t count = hak_load_relaxed(&n_reservations);
+  for (uint32_t k = 0; k < count; k++) {
+    uint32_t first = find_free(reservations[k], n, align_supers);
+    if (first != reservations[k]->n_supers) return take_at(reservations[k], first, n);
+  }
+  hak_reservation_t* r = reserve(n, (size_t)align_supers << super_shift);
+  return r == NULL ? NULL : take_at(r, 0, n);
+}
+
+bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n) {
+  hak_reservation_t* r = last->reservation;
+  uint32_t first = hak_reserve_index(last) + 1;
+  if (n > r->n_supers - first) return false;
+  for (uint32_t i = first; i < first + n; i++) {
+    if (!is_free(r, i)) return false;
+  }
+  take_at(r, first, n);
+  return true;
+}
+
+void hak_reserve_take_this(hak_superslab_t* super) {
+  set_free(super->reservation, hak_reserve_index(super), 1, false);
+}
+
+void hak_reserve_give(hak_superslab_t* first, uint32_t n) {
+  set_free(first->reservation, hak_reserve_index(first), n, true);
+}
+
+void hak_reserve_repair(void) {
+  for (uint32_t k = 0; k < hak_load_relaxed(&n_reservations); k++) {
+    hak_reservation_t* r = reservations[k];
+    r->n_free = 0;
+    for (uint32_t i = 0; i < r->n_supers; i++) {
+      uint64_t bit = UINT64_C(1) << (i % 64);
+      bool free_now = hak_load_relaxed(&hak_reserve_super(r, i)->state) == HAK_SUPER_FREE;
+      r->free_supers[i / 64] =
+          free_now ? r->free_supers[i / 64] | bit : r->free_supers[i / 64] & ~bit;
+      r->n_free += free_now;
+    }
+  }
+}

@@ -1,0 +1,51 @@
+// Reservations: large aligned stretches of address space, cut into SuperSlabs.
+//
+// Address space is taken in few, growing pieces and never given back; memory is given back by
+// purging, which leaves mappings whole. When the kernel refuses a large reservation, smaller ones
+// are tried, down to what the request needs. All functions here: lock:BACKEND.
+
+#ifndef HAKMEM_RESERVE_H_
+#define HAKMEM_RESERVE_H_
+
+#include "hakmem/superslab.h"
+
+typedef struct hak_reservation {
+  uintptr_t base;         // const
+  uint32_t n_supers;      // const
+  uint32_t n_free;        // SuperSlabs with their bit set
+  char* descriptors;      // const: n_supers descriptors, hak_super_stride() apart
+  uint64_t free_supers[]; // bit set: FREE
+} hak_reservation_t;
+
+// Bytes and pages of a SuperSlab: constant once the first one has been mapped.
+size_t hak_super_bytes(void);
+unsigned hak_super_pages(void);
+
+// Sets the size of all SuperSlabs, a power of two; ignored once there is a reservation.
+void hak_super_set_shift(unsigned shift);
+
+// How many reservations there are, and the i-th.
+unsigned hak_reserve_count(void);
+hak_reservation_t* hak_reserve_get(unsigned i);
+hak_superslab_t* hak_reserve_super(const hak_reservation_t* reservation, uint32_t i);
+uint32_t hak_reserve_index(const hak_superslab_t* super);
+
+// Takes `n` consecutive free SuperSlabs, the first at a multiple of `align_supers` SuperSlabs;
+// reserves more address space when there are none. Lowest first. NULL: out of memory.
+hak_nodiscard hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers);
+
+// Takes the `n` SuperSlabs that begin with the one after `last`, if all of them are free.
+hak_nodiscard bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n);
+
+// Takes this one SuperSlab out of the free ones. pre: FREE.
+void hak_reserve_take_this(hak_superslab_t* super);
+
+// Gives back `n` consecutive SuperSlabs. post: FREE.
+void hak_reserve_give(hak_superslab_t* first, uint32_t n);
+
+// In a forked child: derives which SuperSlabs are free from their states.
+void hak_reserve_repair(void);
+
+size_t hak_reserve_bytes(void);  // address space reserved; no lock needed
+
+#endif  // HAKMEM_RESERVE_H_

@@ -1,0 +1,184 @@
+#include "hakmem/slab.h"
+
+#include <string.h>
+
+#include "hakmem/bits.h"
+#include "hakmem/check.h"
+
+static unsigned words_of(const hak_slab_t* slab) {
+  return hak_class_info(slab->size_class)->slab_words;
+}
+
+static bool slab_is_valid(const hak_slab_t* slab) {
+  unsigned n = 0;
+  for (unsigned w = 0; w < words_of(slab); w++) {
+    if (w < slab->scan_word && slab->free[w] != 0) return false;
+    n += hak_bit_count(slab->free[w]);
+  }
+  return n == slab->free_count && n <= slab->capacity;
+}
+
+hak_cold static void fail_double_free(const hak_slab_t* slab, unsigned word, uint64_t twice) {
+  size_t block_bytes = hak_class_info(slab->size_class)->block_bytes;
+  size_t index = word * 64u + hak_lowest_bit(twice);
+  hak_fatal_block("double free", (void*)(slab->base + index * block_bytes), slab->size_class,
+                  block_bytes);
+}
+
+void hak_slab_init(hak_slab_t* slab, unsigned size_class) {
+  const hak_class_info_t* info = hak_class_info(size_class);
+  slab->size_class = (uint8_t)size_class;
+  slab->capacity = info->slab_blocks;
+  slab->free_count = info->slab_blocks;
+  slab->scan_word = 0;
+  slab->uncounted = 0;
+  slab->is_lost = false;
+  slab->next = slab->prev = NULL;
+  for (unsigned w = 0; w < info->slab_words; w++) {
+    unsigned left = info->slab_blocks - w * 64u;
+    slab->free[w] = hak_bit_run(0, left < 64 ? left : 64);
+    hak_store_relaxed(&slab->remote[w], 0);
+  }
+  hak_store_relaxed(&slab->remote_count, 0);
+  hak_store_relaxed(&slab->owner, NULL);
+}
+
+// Of a word's free blocks, those whose cache lines are free as a whole. Blocks of 16, 32 and 48
+// bytes fill lines in groups of 4, 2 and 4; larger ones share a line with two neighbours at most.
+static uint64_t whole_lines(uint64_t bits, size_t block_bytes) {
+  if (block_bytes > 48) return bits;
+  bits &= bits >> 1 & UINT64_C(0x5555555555555555);  // pairs, at their lower bit
+  if (block_bytes == 32) return bits | bits << 1;
+  bits &= bits >> 2 & UINT64_C(0x1111111111111111);  // fours, at their lowest
+  return bits * 0xf;
+}
+
+// Stores the addresses of the blocks `bits`, of which bit 0 is at `first`, downwards from `end`.
+static void** expand(uint64_t bits, uintptr_t first, size_t block_bytes, void** end) {
+  if (bits == ~UINT64_C(0)) {
+    for (unsigned i = 0; i < 64; i++, first += block_bytes) *--end = (void*)first;
+    return end;
+  }
+  for (; bits != 0; bits &= bits - 1) {
+    *--end = (void*)(first + hak_lowest_bit(bits) * block_bytes);
+  }
+  return end;
+}
+
+static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines) {
+  hak_assert_slow(slab_is_valid(slab));
+  size_t block_bytes = hak_class_info(slab->size_class)->block_bytes;
+  unsigned taken = 0;
+  unsigned first_left = slab->scan_word;  // first word that still has a bit set
+  for (unsigned w = first_left, words = words_of(slab); w < words && taken < n; w++) {
+    uint64_t bits = lines ? whole_lines(slab->free[w], block_bytes) : slab->free[w];
+    if (bits != 0) {
+      bits = hak_lowest_bits(bits, n - taken);
+      slab->free[w] ^= bits;
+      end = expand(bits, slab->base + w * 64 * block_bytes, block_bytes, end);
+      taken += hak_bit_count(bits);
+    }
+    if (slab->free[w] == 0 && w == first_left) first_left = w + 1;
+  }
+  slab->scan_word = (uint16_t)first_left;
+  slab->free_count = (uint16_t)(slab->free_count - taken);
+  return taken;
+}
+
+unsigned hak_slab_take(hak_slab_t* slab, void** end, unsigned n) {
+  return take_blocks(slab, end, n, false);
+}
+
+unsigned hak_slab_take_lines(hak_slab_t* slab, void** end, unsigned n) {
+  return take_blocks(slab, end, n, true);
+}
+
+void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask) {
+  if (hak_unlikely((slab->free[word] & mask) != 0)) {
+    fail_double_free(slab, word, slab->free[word] & mask);
+  }
+  slab->free[word] |= mask;
+  slab->free_count = (uint16_t)(slab->free_count + hak_bit_count(mask));
+  if (word < slab->scan_word) slab->scan_word = (uint16_t)word;
+  hak_assert_slow(slab_is_valid(slab));
+}
+
+// A word of which every bit is set has no free left to come until its blocks are handed out again,
+// by the owner: it can be taken with a plain store. (A last word of fewer than 64 blocks just takes
+// the exchange.)
+static uint64_t take_remote_word(_Atomic uint64_t* remote) {
+  uint64_t bits = hak_load_acquire(remote);
+  if (bits == 0) return 0;
+  if (bits == ~UINT64_C(0)) {
+    hak_store_relaxed(remote, 0);
+    return bits;
+  }
+  return hak_exchange_acq_rel(remote, 0);
+}
+
+unsigned hak_slab_collect(hak_slab_t* slab) {
+  unsigned n = 0;
+  for (unsigned w = 0, words = words_of(slab); w < words; w++) {
+    uint64_t bits = take_remote_word(&slab->remote[w]);
+    if (bits == 0) continue;
+    hak_slab_put(slab, w, bits);
+    n += hak_bit_count(bits);
+  }
+  slab->uncounted += n;
+  return n;
+}
+
+void hak_slab_count_remote(hak_slab_t* slab) {
+  slab->uncounted -= (uint32_t)hak_exchange_acq_rel(&slab->remote_count, 0);
+}
+
+// All 64 blocks of a word at once: nobody else can be freeing one of them, so a plain store will
+// do in place of an atomic OR.
+void hak_slab_free_remote(hak_slab_t* slab, unsigned word, uint64_t mask) {
+  uint64_t before;
+  if (mask == ~UINT64_C(0)) {
+    before = hak_load_relaxed(&slab->remote[word]);
+    hak_store_release(&slab->remote[word], mask);
+  } else {
+    before = hak_fetch_or_acq_rel(&slab->remote[word], mask);
+  }
+  if (hak_unlikely((before & mask) != 0)) fail_double_free(slab, word, before & mask);
+}
+
+bool hak_slab_announce_remote(hak_slab_t* slab, unsigned n) {
+  return hak_fetch_add_acq_rel(&slab->remote_count, n) == 0;
+}
+
+void hak_slab_list_append(hak_slab_list_t* list, hak_slab_t* slab) {
+  slab->next = NULL;
+  slab->prev = list->last;
+  if (list->last != NULL) {
+    list->last->next = slab;
+  } else {
+    list->first = slab;
+  }
+  list->last = slab;
+}
+
+void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab) {
+  if (slab->next != NULL) {
+    slab->next->prev = slab->prev;
+  } else {
+    hak_assert(list->last == slab);
+    list->last = slab->prev;
+  }
+  if (slab->prev != NULL) {
+    slab->prev->next = slab->next;
+  } else {
+    hak_assert(list->first == slab);
+    list->first = slab->next;
+  }
+  slab->next = slab->prev = NULL;
+}
+
+void hak_slab_recount(hak_slab_t* slab) {
+  unsigned n = 0;
+  for (unsigned w = 0; w < words_of(slab); w++) n += hak_bit_count(slab->free[w]);
+  slab->free_count = (uint16_t)n;
+  slab->scan_word = 0;
+}

@@ -1,0 +1,274 @@
+#include "hakmem/superslab.h"
+
+#include "hakmem/bits.h"
+#include "hakmem/check.h"
+#include "hakmem/purge.h"
+#include "hakmem/reserve.h"
+
+hak_lock_t hak_backend_lock = HAK_LOCK_INIT(HAK_RANK_BACKEND);
+
+// SuperSlabs in state PAGES that have free pages, by the length of their longest free run: taking
+// from the shortest sufficient one keeps long runs whole. Bit b of bins_in_use: bins[b] has some.
+static hak_superslab_t* bins[HAK_SUPER_MAX_PAGES + 1];  // lock:BACKEND
+static uint64_t bins_in_use[2];                         // lock:BACKEND
+
+static bool super_is_valid(const hak_superslab_t* super) {
+  uint64_t all = hak_bit_run(0, hak_super_pages());
+  return (super->free_pages & ~all) == 0 && (super->dirty_pages & ~all) == 0 &&
+         super->bin == hak_longest_run(super->free_pages) &&
+         (super->aged_pages & ~(super->free_pages & super->dirty_pages)) == 0;
+}
+
+static void bin_unlink(hak_superslab_t* super) {
+  if (super->bin == 0) return;
+  if (super->next != NULL) super->next->prev = super->prev;
+  if (super->prev != NULL) {
+    super->prev->next = super->next;
+  } else {
+    bins[super->bin] = super->next;
+    if (super->next == NULL) bins_in_use[super->bin / 64] &= ~(UINT64_C(1) << (super->bin % 64));
+  }
+  super->next = super->prev = NULL;
+  super->bin = 0;
+}
+
+static void bin_link(hak_superslab_t* super) {
+  unsigned run = hak_longest_run(super->free_pages);
+  super->bin = (uint8_t)run;
+  if (run == 0) return;
+  super->prev = NULL;
+  super->next = bins[run];
+  if (super->next != NULL) super->next->prev = super;
+  bins[run] = super;
+  bins_in_use[run / 64] |= UINT64_C(1) << (run % 64);
+}
+
+// Every change of a SuperSlab's pages goes through this pair, so that its bin is always right and
+// a fork in between can be noticed.
+static void begin_change(hak_superslab_t* super) {
+  super->is_changing = true;
+  hak_compiler_barrier();
+  bin_unlink(super);
+}
+
+static void end_change(hak_superslab_t* super) {
+  super->aged_pages &= super->free_pages & super->dirty_pages;
+  if (super->free_pages == hak_bit_run(0, hak_super_pages())) {
+    hak_reserve_give(super, 1);
+  } else {
+    bin_link(super);
+    hak_assert_slow(super_is_valid(super));
+  }
+  hak_compiler_barrier();
+  super->is_changing = false;
+}
+
+// ---- taking a run ----
+
+// Where in `super` a run fits: the page's index, or 64 when nowhere.
+static unsigned find_run(const hak_superslab_t* super, unsigned n_pages, unsigned align_pages) {
+  uint64_t starts = hak_run_starts(super->free_pages, n_pages);
+  if (align_pages > 1) {
+    uint64_t aligned = 0;
+    for (unsigned i = 0; i < 64; i += align_pages) aligned |= UINT64_C(1) << i;
+    starts &= aligned;
+  }
+  // Memory that is there already before memory that must be faulted in.
+  uint64_t dirty_starts = starts & hak_run_starts(super->dirty_pages, n_pages);
+  if (dirty_starts != 0) return hak_lowest_bit(dirty_starts);
+  return starts != 0 ? hak_lowest_bit(starts) : 64;
+}
+
+static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages, bool* dirty) {
+  uint64_t mask = hak_bit_run(at, n_pages);
+  begin_change(super);
+  *dirty = (super->dirty_pages & mask) != 0;
+  super->free_pages &= ~mask;
+  super->dirty_pages |= mask;
+  for (unsigned i = at; i < at + n_pages; i++) super->run_head[i] = (uint8_t)at;
+  hak_slab_t* run = &super->slabs[at];
+  run->base = super->base + ((uintptr_t)at << HAK_PAGE_SHIFT);
+  run->n_pages = (uint8_t)n_pages;
+  run->size_class = 0;
+  end_change(super);
+  return run;
+}
+
+// From FREE to PAGES, out of its reservation and in no bin yet.
+static void become_pages(hak_superslab_t* super) {
+  super->free_pages = hak_bit_run(0, hak_super_pages());
+  super->bin = 0;
+  hak_store_relaxed(&super->state, HAK_SUPER_PAGES);
+}
+
+static hak_superslab_t* new_super(void) {
+  hak_superslab_t* super = hak_reserve_take(1, 1);
+  if (super != NULL) become_pages(super);
+  return super;
+}
+
+hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned size_class,
+                               bool* dirty) {
+  hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
+  (void)size_class;
+  hak_slab_t* run = NULL;
+  hak_lock_acquire(&hak_backend_lock);
+  for (unsigned bin = n_pages; bin < hak_super_pages() && run == NULL; bin++) {
+    if (bins_in_use[bin / 64] >> (bin % 64) == 0) {
+      bin |= 63;  // no longer run in this word of bins
+      continue;
+    }
+    for (hak_superslab_t* super = bins[bin]; super != NULL; super = super->next) {
+      unsigned at = find_run(super, n_pages, align_pages);
+      if (at < 64) {
+        run = take_in(super, at, n_pages, dirty);
+        break;
+      }
+      // Only an alignment can fail here; the next SuperSlab of the bin may still fit.
+    }
+  }
+  if (run == NULL) {
+    hak_superslab_t* super = new_super();
+    if (super != NULL) run = take_in(super, find_run(super, n_pages, align_pages), n_pages, dirty);
+  }
+  hak_lock_release(&hak_backend_lock);
+  return run;
+}
+
+// ---- returning ----
+
+static hak_superslab_t* super_of(const hak_slab_t* run) {
+  unsigned page = (unsigned)(run->base >> HAK_PAGE_SHIFT) & (hak_super_pages() - 1);
+  return (hak_superslab_t*)((char*)(run - page) - offsetof(hak_superslab_t, slabs));
+}
+
+// Returns pages [at, at + n_pages). lock:BACKEND
+static void return_pages(hak_superslab_t* super, unsigned at, unsigned n_pages) {
+  uint64_t mask = hak_bit_run(at, n_pages);
+  hak_assert((super->free_pages & mask) == 0);
+  begin_change(super);
+  super->free_pages |= mask;
+  end_change(super);
+  hak_purge_enqueue(super);
+}
+
+void hak_super_return_run(hak_slab_t* run) {
+  hak_superslab_t* super = super_of(run);
+  hak_lock_acquire(&hak_backend_lock);
+  unsigned at = (unsigned)(run - super->slabs);
+  unsigned n_pages = run->n_pages;
+  run->size_class = 0;
+  run->n_pages = 0;
+  return_pages(super, at, n_pages);
+  hak_lock_release(&hak_backend_lock);
+}
+
+void hak_super_shrink_run(hak_slab_t* run, unsigned n_pages) {
+  hak_assert(n_pages >= 1 && n_pages <= run->n_pages);
+  if (n_pages == run->n_pages) return;
+  hak_superslab_t* super = super_of(run);
+  hak_lock_acquire(&hak_backend_lock);
+  unsigned at = (unsigned)(run - super->slabs);
+  unsigned n_returned = run->n_pages - n_pages;
+  run->n_pages = (uint8_t)n_pages;
+  return_pages(super, at + n_pages, n_returned);
+  hak_lock_release(&hak_backend_lock);
+}
+
+// ---- purge ----
+
+void hak_super_check_out(hak_superslab_t* super, uint64_t pages) {
+  if (hak_load_relaxed(&super->state) == HAK_SUPER_FREE) {
+    hak_reserve_take_this(super);
+    become_pages(super);
+  }
+  hak_assert((super->free_pages & pages) == pages);
+  begin_change(super);
+  super->free_pages &= ~pages;
+  super->checked_out = pages;
+  end_change(super);
+}
+
+void hak_super_check_in(hak_superslab_t* super, uint64_t pages, bool are_clean) {
+  begin_change(super);
+  super->free_pages |= pages;
+  super->checked_out = 0;
+  if (are_clean) super->dirty_pages &= ~pages;
+  end_change(super);
+}
+
+// ---- all of them ----
+
+static void visit_supers(void (*visit)(hak_superslab_t* super, void* context), void* context) {
+  for (unsigned r = 0; r < hak_reserve_count(); r++) {
+    hak_reservation_t* reservation = hak_reserve_get(r);
+    for (uint32_t i = 0; i < reservation->n_supers; i++) {
+      hak_superslab_t* super = hak_reserve_super(reservation, i);
+      if (super->base != 0) visit(super, context);
+    }
+  }
+}
+
+typedef struct slab_visit {
+  void (*visit)(hak_slab_t* slab, void* context);
+  void* context;
+} slab_visit_t;
+
+static void visit_slabs_of(hak_superslab_t* super, void* context) {
+  const slab_visit_t* slab_visit = context;
+  if (hak_load_relaxed(&super->state) != HAK_SUPER_PAGES) return;
+  uint64_t used = ~super->free_pages & hak_bit_run(0, hak_super_pages());
+  while (used != 0) {
+    unsigned at = hak_lowest_bit(used);
+    hak_slab_t* run = &super->slabs[at];
+    if (run->size_class != 0) slab_visit->visit(run, slab_visit->context);
+    used &= ~hak_bit_run(at, run->n_pages != 0 ? run->n_pages : 1);
+  }
+}
+
+void hak_super_visit_slabs(void (*visit)(hak_slab_t* slab, void* context), void* context) {
+  slab_visit_t slab_visit = {visit, context};
+  visit_supers(visit_slabs_of, &slab_visit);
+}
+
+typedef struct dirty_count {
+  size_t pages, free_pages;
+} dirty_count_t;
+
+static void count_dirty(hak_superslab_t* super, void* context) {
+  dirty_count_t* count = context;
+  count->pages += hak_bit_count(super->dirty_pages);
+  count->free_pages += hak_bit_count(super->dirty_pages & super->free_pages);
+}
+
+size_t hak_super_dirty_bytes(size_t* free_bytes) {
+  dirty_count_t count = {0, 0};
+  visit_supers(count_dirty, &count);
+  *free_bytes = count.free_pages << HAK_PAGE_SHIFT;
+  return count.pages << HAK_PAGE_SHIFT;
+}
+
+// ---- after a fork ----
+
+// One SuperSlab, as a thread that is gone may have left it: what it was changing is given up, what
+// its purge had taken out of circulation comes back, the rest is linked anew.
+static void repair(hak_superslab_t* super, void* context) {
+  (void)context;
+  super->in_dirty_queue = false;
+  super->next_dirty = super->prev_dirty = super->next = super->prev = NULL;
+  if (super->is_changing) hak_store_relaxed(&super->state, HAK_SUPER_LOST);
+  if (hak_load_relaxed(&super->state) == HAK_SUPER_PAGES) {
+    super->free_pages |= super->checked_out;
+    super->checked_out = 0;
+    bin_link(super);
+  }
+  if (hak_load_relaxed(&super->state) <= HAK_SUPER_PAGES) hak_purge_enqueue(super);
+}
+
+void hak_super_repair(bool lock_was_held) {
+  if (lock_was_held) hak_reserve_repair();
+  for (unsigned b = 0; b <= HAK_SUPER_MAX_PAGES; b++) bins[b] = NULL;
+  bins_in_use[0] = bins_in_use[1] = 0;
+  hak_purge_repair();
+  visit_supers(repair, NULL);
+}

@@ -1,0 +1,127 @@
+// SuperSlabs: aligned regions of 64 KiB pages, and the runs of pages cut from them.
+//
+// Any run of free pages goes to whichever slab or span asks for it and comes back when that is
+// empty; a SuperSlab whose pages are all free goes back to its reservation (reserve.h), to be used
+// for pages again or for a huge block. Descriptors live in metadata memory, apart from the pages.
+//
+// State and owners of a SuperSlab (all under lock BACKEND):
+//   FREE     in its reservation; no page in use
+//   PAGES    cut into runs; linked in the bin of its longest free run unless it has none
+//   HUGE     part of a huge block; `head` is the first SuperSlab of the block
+//   LOST     given up after a fork that caught another thread changing it; never used again
+//
+// Pages: free_pages is the truth about which are in no run. dirty_pages are those that may hold
+// memory with old contents; the others read as zero.
+
+#ifndef HAKMEM_SUPERSLAB_H_
+#define HAKMEM_SUPERSLAB_H_
+
+#include "hakmem/atomic.h"
+#include "hakmem/base.h"
+#include "hakmem/config.h"
+#include "hakmem/lock.h"
+
+typedef enum hak_super_state {
+  HAK_SUPER_FREE,
+  HAK_SUPER_PAGES,
+  HAK_SUPER_HUGE,
+  HAK_SUPER_LOST,
+} hak_super_state_t;
+
+struct hak_heap;
+
+// The descriptor of a page: in use when the page is the first of a slab or of a span. The bitmaps
+// and what their fields mean are the slab layer's (slab.h); the page layer only stores the size.
+typedef struct hak_slab {
+  // Line 0: the owner's (of an unowned slab: whoever holds its class's lock).
+  uintptr_t base;           // const: address of the page
+  uint8_t size_class;       // const while the run lives; 0: a span, or a free page
+  uint8_t n_pages;          // const while the run lives
+  uint16_t capacity;        // const while the run lives: blocks
+  uint16_t free_count;      // bits set in free[]
+  uint16_t scan_word;       // no word of free[] below this one has a bit set
+  uint32_t uncounted;       // blocks collected from remote[] less those taken off remote_count
+  bool is_lost;             // half changed by a thread that a fork left behind: never used again
+  struct hak_slab* next;    // owner: its partial or its full list; unowned: the class's list
+  struct hak_slab* prev;
+  uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
+
+  // What other threads write, on lines of its own.
+  _Alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
+  _Atomic(struct hak_slab*) pending_next;                    // link in the owner's pending stack
+  _Atomic uint64_t remote_count;                // blocks freed remotely since the owner counted
+  _Atomic uint64_t remote[HAK_SLAB_MAX_WORDS];  // their bits
+} hak_slab_t;
+
+// Doubly linked through next and prev.
+typedef struct hak_slab_list {
+  hak_slab_t* first;
+  hak_slab_t* last;
+} hak_slab_list_t;
+
+typedef struct hak_superslab {
+  uintptr_t base;                         // const
+  struct hak_reservation* reservation;    // const
+  uint8_t run_head[HAK_SUPER_MAX_PAGES];  // by page: first page of the run it belongs to
+
+  // Written under lock BACKEND, on lines that freeing threads do not read.
+  _Alignas(HAK_CACHE_LINE) uint64_t free_pages;
+  uint64_t dirty_pages;
+  uint64_t checked_out;              // pages that a purge has out of circulation now
+  uint64_t aged_pages;               // free and dirty since before the purge's last visit
+  struct hak_superslab* next;        // PAGES: the bin of its longest free run
+  struct hak_superslab* prev;
+  struct hak_superslab* next_dirty;  // queue of those with free dirty pages, oldest first
+  struct hak_superslab* prev_dirty;
+  uint64_t dirty_since_ms;           // when it joined that queue
+  struct hak_superslab* head;        // HUGE: first SuperSlab of the block
+  size_t huge_bytes;                 // HUGE, in the head: bytes from the block's address on
+  uint64_t stale_pages;              // HUGE: pages with old contents when the block was made
+  uint32_t huge_supers;              // HUGE, in the head: how many SuperSlabs
+  _Atomic uint8_t state;  // hak_super_state_t; read without the lock by address look-ups
+  uint8_t bin;            // PAGES: length of the longest free run
+  bool in_dirty_queue;
+  bool is_changing;       // set while the fields above are in motion: see fork.c
+  bool was_moved;         // HUGE, in the head: memory moved in by mremap
+
+  hak_slab_t slabs[];  // one a page
+} hak_superslab_t;
+
+// The one lock of the backend: reservations, SuperSlabs, page runs, huge blocks, purge.
+extern hak_lock_t hak_backend_lock;
+
+// Takes a run of `n_pages` <= pages of a SuperSlab, beginning at a multiple of `align_pages` (a
+// power of two) within its SuperSlab. Returns the descriptor of its first page, with `base` and
+// `n_pages` set, the rest of line 0 zero; NULL when there is no memory. *dirty tells whether any
+// of its memory may be other than zero. `size_class` says who asks, for the exhaustion events.
+hak_nodiscard hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages,
+                                             unsigned size_class, bool* dirty);
+
+// Returns a run. pre: nothing in it is live, and its page map entries are 0.
+void hak_super_return_run(hak_slab_t* run);
+
+// Returns pages at the end of a run, keeping the first `n_pages`. pre: n_pages >= 1.
+void hak_super_shrink_run(hak_slab_t* run, unsigned n_pages);
+
+// For the purge (lock:BACKEND): takes free pages out of circulation while their memory is given
+// back, and puts them back as clean or, when the kernel refused, as dirty as they were.
+void hak_super_check_out(hak_superslab_t* super, uint64_t pages);
+void hak_super_check_in(hak_superslab_t* super, uint64_t pages, bool are_clean);
+
+// In a forked child: puts the SuperSlab layer in order when another thread was, or may have been,
+// changing it (`lock_was_held`: by a thread that is gone).
+void hak_super_repair(bool lock_was_held);
+
+// Calls `visit` for every slab, of the heap as it is; for a child alone, or under lock BACKEND.
+void hak_super_visit_slabs(void (*visit)(hak_slab_t* slab, void* context), void* context);
+
+// Bytes of pages that may hold memory; *free_bytes: those of them that are in no run. lock:BACKEND
+size_t hak_super_dirty_bytes(size_t* free_bytes);
+
+// The first page's descriptor of the run that holds `address`, which must lie in `super`.
+static inline hak_slab_t* hak_super_run_of(hak_superslab_t* super, const void* address) {
+  size_t page = ((uintptr_t)address - super->base) >> HAK_PAGE_SHIFT;
+  return &super->slabs[super->run_head[page]];
+}
+
+#endif  // HAKMEM_SUPERSLAB_H_

@@ -1,0 +1,185 @@
+#include "hakmem/thread.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "hakmem/central.h"
+#include "hakmem/check.h"
+#include "hakmem/flush.h"
+#include "hakmem/fork.h"
+#include "hakmem/meta.h"
+#include "hakmem/platform.h"
+#include "hakmem/thread_cache.h"
+
+// ---- the heap of threads that have none ----
+
+static void* const no_slots[1] = {NULL};
+#define NO_TOP ((void**)&no_slots[1])
+
+const hak_heap_t hak_no_heap = {
+    .tag = HAK_TAG_NONE,
+    .magazines = {[0 ... HAK_N_CLASSES - 1] = {.top = NO_TOP, .limit = NO_TOP}},
+};
+
+hak_thread_local hak_heap_t* hak_this_heap = (hak_heap_t*)&hak_no_heap;
+
+// ---- the registry ----
+
+static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_REGISTRY);
+static _Atomic(hak_heap_t*) heaps;   // all, through next
+static hak_heap_t* idle;             // lock:REGISTRY: those without a thread, last used first
+static unsigned n_idle;              // lock:REGISTRY
+static uint32_t n_heaps;             // lock:REGISTRY
+static hak_class_totals_t ended[HAK_N_CLASSES];  // lock:REGISTRY
+static uint64_t ended_atomics;                   // lock:REGISTRY
+
+static pthread_key_t exit_key;
+static bool has_exit_key;               // lock:REGISTRY
+static hak_thread_local bool has_ended;
+
+// Idle heaps whose memory is kept for the next thread; that of further ones is given back.
+#define WARM_HEAPS 16
+
+hak_heap_t* hak_thread_heaps(void) { return hak_load_acquire(&heaps); }
+
+// Memory of a heap from here on holds nothing while it has no thread.
+static size_t purge_offset(void) {
+  return hak_round_up(offsetof(hak_heap_t, outgoing), hak_platform_os_page_bytes());
+}
+
+static size_t heap_bytes(void) {
+  return hak_round_up(hak_cache_heap_bytes(), HAK_PAGE_BYTES);
+}
+
+static void on_thread_exit(void* heap);
+
+static hak_heap_t* new_heap(void) {
+  hak_heap_t* heap = hak_meta_alloc(heap_bytes(), HAK_PAGE_BYTES);
+  if (heap == NULL) return NULL;
+  heap->index = n_heaps++;
+  heap->tag = (heap->index % HAK_TAG_COUNT + 1) << HAK_ENTRY_CLASS_BITS;
+  heap->next = hak_load_relaxed(&heaps);
+  hak_store_release(&heaps, heap);
+  return heap;
+}
+
+static hak_heap_t* take_heap(void) {
+  hak_lock_acquire(&lock);
+  if (!has_exit_key) has_exit_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
+  hak_heap_t* heap = idle;
+  if (heap != NULL) {
+    idle = heap->next_idle;
+    n_idle--;
+  } else {
+    heap = new_heap();
+  }
+  hak_lock_release(&lock);
+  return heap;
+}
+
+// As early as can be: child handlers run in the order of registration, and others may allocate.
+static void register_fork_once(void) {
+  static bool is_registered;
+  if (is_registered) return;
+  is_registered = true;
+  hak_fork_register();
+}
+
+hak_heap_t* hak_thread_begin(void) {
+  if (has_ended) return NULL;
+  hak_heap_t* heap = take_heap();
+  if (heap == NULL) return NULL;
+  hak_cache_init(heap);
+  hak_store_release(&heap->pending, HAK_PENDING_NONE);
+  hak_this_heap = heap;
+  // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
+  // ends, with what it caches; its slabs are found by nobody.
+  if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
+  if (heap->index == 0) register_fork_once();
+  return heap;
+}
+
+// ---- the end of a thread ----
+
+static void abandon_all(hak_heap_t* heap) {
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    hak_bin_t* bin = &heap->bins[c];
+    hak_slab_list_t* lists[2] = {&bin->partial, &bin->full};
+    for (unsigned i = 0; i < 2; i++) {
+      while (lists[i]->first != NULL) {
+        hak_slab_t* slab = lists[i]->first;
+        hak_slab_list_remove(lists[i], slab);
+        hak_central_abandon(slab);
+      }
+    }
+  }
+}
+
+static void add_totals(hak_class_totals_t* totals, const hak_bin_t* bin) {
+  totals->taken += hak_counter_read(&bin->taken);
+  totals->returned += hak_counter_read(&bin->returned);
+  totals->refills += hak_counter_read(&bin->refills);
+  totals->flushes += hak_counter_read(&bin->flushes);
+  totals->remote_frees += hak_counter_read(&bin->remote_frees);
+  totals->adoptions += hak_counter_read(&bin->adoptions);
+}
+
+static void put_heap(hak_heap_t* heap) {
+  hak_lock_acquire(&lock);
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    add_totals(&ended[c], &heap->bins[c]);
+    memset(&heap->bins[c], 0, sizeof heap->bins[c]);
+  }
+  ended_atomics += hak_counter_read(&heap->atomics);
+  hak_store_relaxed(&heap->atomics, 0);
+  heap->next_idle = idle;
+  idle = heap;
+  n_idle++;
+  hak_lock_release(&lock);
+}
+
+static void on_thread_exit(void* arg) {
+  hak_heap_t* heap = arg;
+  hak_cache_drain(heap);
+  has_ended = true;  // what destructors still to come allocate and free goes without a heap
+  hak_this_heap = (hak_heap_t*)&hak_no_heap;
+  hak_thread_enter(heap);
+  abandon_all(heap);
+  hak_flush_close(heap);
+  hak_thread_leave(heap);
+  bool is_warm = n_idle < WARM_HEAPS;  // a guess without the lock is as good
+  if (!is_warm && hak_platform_purge((char*)heap + purge_offset(),
+                                     heap_bytes() - purge_offset()) != 0) {
+    hak_assert(true);  // it stays in memory, to be used again
+  }
+  put_heap(heap);
+}
+
+void hak_thread_repair(hak_heap_t* self, bool interrupted) {
+  // The idle list is two stores to change: after a half one it is given up.
+  if (hak_lock_repair(&lock)) {
+    idle = NULL;
+    n_idle = 0;
+  }
+  for (hak_heap_t* heap = hak_thread_heaps(); heap != NULL; heap = heap->next) {
+    if (heap == self || hak_load_relaxed(&heap->pending) == HAK_PENDING_CLOSED) continue;
+    hak_store_relaxed(&heap->pending, HAK_PENDING_CLOSED);
+    if (interrupted) continue;
+    if (heap->busy == 0) hak_cache_return_all(heap, self);
+    heap->busy = 0;
+    put_heap(heap);
+  }
+}
+
+void hak_thread_ended_totals(unsigned size_class, hak_class_totals_t* totals) {
+  hak_lock_acquire(&lock);
+  *totals = ended[size_class];
+  hak_lock_release(&lock);
+}
+
+uint64_t hak_thread_ended_atomics(void) {
+  hak_lock_acquire(&lock);
+  uint64_t n = ended_atomics;
+  hak_lock_release(&lock);
+  return n;
+}

@@ -1,0 +1,39 @@
+// Threads: a heap for each, from its first allocation to its end, and the registry of all heaps.
+
+#ifndef HAKMEM_THREAD_H_
+#define HAKMEM_THREAD_H_
+
+#include "hakmem/heap.h"
+
+// Gives the calling thread a heap, which it keeps until it ends. NULL when it can have none: there
+// is no memory for one, or the thread is ending and has given its heap up. It then works without,
+// one block at a time.
+hak_heap_t* hak_thread_begin(void);
+
+// The first and the last heap ever made, for those who look at all of them: a list through `next`
+// that only grows, newest first.
+hak_heap_t* hak_thread_heaps(void);
+
+// A heap's slabs and magazines are in motion between these two (they nest). Only a forked child
+// looks: of a thread that was between them nothing but its slabs' bitmaps can be trusted.
+static inline void hak_thread_enter(hak_heap_t* heap) {
+  heap->busy++;
+  hak_compiler_barrier();
+}
+static inline void hak_thread_leave(hak_heap_t* heap) {
+  hak_compiler_barrier();
+  heap->busy--;
+}
+
+// In a forked child, last: closes the heaps of threads that are gone and returns what they cached.
+// `self`: the heap of the one thread, or NULL. With `interrupted`, only closes them.
+void hak_thread_repair(hak_heap_t* self, bool interrupted);
+
+// What heaps counted whose threads have ended, for one class.
+typedef struct hak_class_totals {
+  uint64_t taken, returned, refills, flushes, remote_frees, adoptions;
+} hak_class_totals_t;
+void hak_thread_ended_totals(unsigned size_class, hak_class_totals_t* totals);
+uint64_t hak_thread_ended_atomics(void);
+
+#endif  // HAKMEM_THREAD_H_

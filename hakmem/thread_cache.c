@@ -1,0 +1,305 @@
+#include "hakmem/thread_cache.h"
+
+#include <string.h>
+
+#include "hakmem/central.h"
+#include "hakmem/check.h"
+#include "hakmem/flush.h"
+#include "hakmem/purge.h"
+#include "hakmem/thread.h"
+
+static size_t budget_bytes = HAK_THREAD_CACHE_BYTES;
+
+void hak_cache_set_budget(size_t bytes) { budget_bytes = bytes; }
+
+// ---- magazine sizes ----
+//
+// A class starts with one small magazine, goes to a pair as soon as it gets slabs of its own or
+// overflows, and then grows fourfold whenever it has to fetch again what it has just returned: a
+// program that only allocates, or only frees, gains nothing from a larger cache and gets none.
+
+static uint32_t first_capacity(unsigned size_class) {
+  size_t fit = 4 * HAK_KIB / hak_class_info(size_class)->block_bytes;
+  return (uint32_t)hak_max_size(2, hak_min_size(fit, HAK_MAGAZINE_FIRST));
+}
+
+static uint32_t pair_capacity(unsigned size_class) {
+  size_t fit = 32 * HAK_KIB / hak_class_info(size_class)->block_bytes;
+  return (uint32_t)hak_max_size(4, hak_min_size(fit, 64));
+}
+
+static uint32_t next_capacity(uint32_t capacity, unsigned size_class) {
+  return (uint32_t)hak_min_size(capacity * 4, hak_class_info(size_class)->magazine_max);
+}
+
+// Slots the pairs of a class take in all, from the smallest to the largest, each magazine with one
+// slot more for the NULL below.
+static size_t pair_slots(unsigned size_class) {
+  uint32_t capacity = pair_capacity(size_class);
+  size_t slots = 2 * (capacity + 1);
+  while (capacity < hak_class_info(size_class)->magazine_max) {
+    capacity = next_capacity(capacity, size_class);
+    slots += 2 * (capacity + 1);
+  }
+  return slots;
+}
+
+size_t hak_cache_heap_bytes(void) {
+  size_t slots = 0;
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) slots += pair_slots(c);
+  return sizeof(hak_heap_t) + slots * sizeof(void*);
+}
+
+void hak_cache_init(hak_heap_t* heap) {
+  for (unsigned c = 0; c < HAK_N_CLASSES; c++) {
+    heap->magazines[c] = hak_no_heap.magazines[c];
+    memset(&heap->bins[c], 0, sizeof heap->bins[c]);
+  }
+  heap->cache_bytes = heap->owned_bytes = 0;
+  heap->next_first_slot = heap->first_slots;
+  heap->next_slot = heap->slots;
+  hak_store_relaxed(&heap->n_outgoing, 0);
+}
+
+// ---- the loaded and the spare magazine ----
+
+static unsigned loaded_count(const hak_heap_t* heap, unsigned size_class) {
+  const hak_bin_t* bin = &heap->bins[size_class];
+  if (bin->loaded == NULL) return 0;
+  return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->magazines[size_class].top) -
+                    bin->loaded);
+}
+
+static void set_loaded(hak_heap_t* heap, unsigned size_class, unsigned count) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  hak_store_relaxed(&heap->magazines[size_class].top, bin->loaded + count);
+  heap->magazines[size_class].limit = bin->loaded + bin->capacity;
+}
+
+// The loaded magazine, empty or full, and the spare, full or empty, change places.
+static void swap_magazines(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  unsigned count = loaded_count(heap, size_class);
+  unsigned spare_count = hak_load_relaxed(&bin->spare_count);
+  void** loaded = bin->loaded;
+  bin->loaded = bin->spare;
+  bin->spare = loaded;
+  set_loaded(heap, size_class, spare_count);
+  hak_store_relaxed(&bin->spare_count, count);
+}
+
+static void** take_slots(void*** next, uint32_t capacity) {
+  void** first = *next + 1;
+  *next = first + capacity;
+  first[-1] = NULL;
+  return first;
+}
+
+// The first magazine of a class in this heap.
+static void add_first_magazine(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  bin->capacity = first_capacity(size_class);
+  bin->loaded = take_slots(&heap->next_first_slot, bin->capacity);
+  set_loaded(heap, size_class, 0);
+}
+
+// A larger pair. What the old loaded magazine held goes into the new one; the spare must be empty.
+static void grow_to(hak_heap_t* heap, unsigned size_class, uint32_t capacity) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  hak_assert(hak_load_relaxed(&bin->spare_count) == 0);
+  unsigned count = loaded_count(heap, size_class);
+  void** old = bin->loaded;
+  bin->loaded = take_slots(&heap->next_slot, capacity);
+  bin->spare = take_slots(&heap->next_slot, capacity);
+  memcpy(bin->loaded, old, count * sizeof(void*));
+  heap->cache_bytes +=
+      (size_t)(capacity - bin->capacity) * 2 * hak_class_info(size_class)->block_bytes;
+  bin->capacity = capacity;
+  bin->flushed = false;
+  set_loaded(heap, size_class, count);
+}
+
+static void make_pair(hak_heap_t* heap, unsigned size_class) {
+  if (heap->bins[size_class].spare == NULL) grow_to(heap, size_class, pair_capacity(size_class));
+}
+
+// At a refill: a flush has returned since the last growth what is fetched again now.
+static void grow_if_thrashing(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  uint32_t capacity = next_capacity(bin->capacity, size_class);
+  if (!bin->flushed || capacity <= bin->capacity) return;
+  size_t more = (size_t)(capacity - bin->capacity) * 2 * hak_class_info(size_class)->block_bytes;
+  size_t allowed = hak_max_size(budget_bytes, heap->owned_bytes / HAK_THREAD_CACHE_SHARE);
+  if (heap->cache_bytes + more <= allowed) grow_to(heap, size_class, capacity);
+}
+
+// ---- refill ----
+
+// Blocks of a slow start's k-th refill: a cache line or two of blocks, doubling.
+static unsigned shared_batch(unsigned size_class, unsigned k) {
+  size_t fit = 256 / hak_class_info(size_class)->block_bytes;
+  return (unsigned)hak_max_size(1, hak_min_size(fit, 4)) << k;
+}
+
+static void own(hak_heap_t* heap, hak_bin_t* bin, hak_slab_t* slab) {
+  bin->n_slabs++;
+  heap->owned_bytes += (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+  hak_slab_list_append(&bin->partial, slab);
+}
+
+// Makes sure that the heap has a slab of the class with free blocks; false: out of memory.
+static bool find_slab(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  if (bin->partial.first != NULL) return true;
+  hak_slab_t* slab = hak_central_adopt(size_class, heap);
+  if (slab != NULL) {
+    hak_counter_add(&bin->adoptions, 1);
+  } else {
+    slab = hak_slab_create(size_class, heap);
+  }
+  if (slab == NULL) return false;
+  own(heap, bin, slab);
+  return true;
+}
+
+// Takes up to `n` blocks from slabs the heap owns, downwards from `end`.
+static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, unsigned n) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  unsigned taken = 0;
+  while (taken < n && (taken == 0 || bin->partial.first != NULL)) {
+    if (!find_slab(heap, size_class)) break;
+    hak_slab_t* slab = bin->partial.first;
+    taken += hak_slab_take(slab, end - taken, n - taken);
+    // Before it counts as full: what others have freed into it meanwhile.
+    if (slab->free_count == 0 && hak_slab_collect(slab) == 0) {
+      hak_slab_list_remove(&bin->partial, slab);
+      hak_slab_list_append(&bin->full, slab);
+    }
+  }
+  return taken;
+}
+
+// Fills the loaded magazine, which is empty, from slabs. Returns false when no block can be had.
+static bool fill(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  hak_flush_outgoing(heap);
+  hak_flush_pending(heap);
+  unsigned n, taken;
+  if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
+    n = (unsigned)hak_min_size(shared_batch(size_class, bin->shared_refills), bin->capacity);
+    bin->shared_refills++;
+    taken = hak_central_take(size_class, bin->loaded + n, n);
+  } else {
+    make_pair(heap, size_class);
+    grow_if_thrashing(heap, size_class);
+    n = bin->capacity;
+    taken = take_owned(heap, size_class, bin->loaded + n, n);
+  }
+  if (taken < n) memmove(bin->loaded, bin->loaded + (n - taken), taken * sizeof(void*));
+  set_loaded(heap, size_class, taken);
+  hak_counter_add(&bin->taken, taken);
+  hak_counter_add(&bin->refills, 1);
+  return taken != 0;
+}
+
+static void* refill_without_heap(unsigned size_class) {
+  void* block = NULL;
+  return hak_central_take(size_class, &block + 1, 1) == 1 ? block : NULL;
+}
+
+void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
+  if (heap == &hak_no_heap) {
+    heap = hak_thread_begin();
+    if (heap == NULL) return refill_without_heap(size_class);
+  }
+  hak_bin_t* bin = &heap->bins[size_class];
+  hak_thread_enter(heap);
+  if (bin->loaded == NULL) add_first_magazine(heap, size_class);
+  if (hak_load_relaxed(&bin->spare_count) != 0) {
+    swap_magazines(heap, size_class);
+  } else {
+    (void)fill(heap, size_class);
+  }
+  void* block = hak_cache_pop(heap, size_class);
+  hak_thread_leave(heap);
+  hak_purge_tick();
+  return block;
+}
+
+// ---- flush ----
+
+// Returns the first `n` blocks of a magazine of `heap`, on behalf of `self`.
+static void flush_magazine(hak_heap_t* heap, hak_heap_t* self, unsigned size_class, void** first,
+                           unsigned n) {
+  if (n == 0) return;
+  hak_bin_t* bin = &heap->bins[size_class];
+  hak_flush_blocks(self, first, n);
+  hak_counter_add(&bin->returned, n);
+  hak_counter_add(&bin->flushes, 1);
+  bin->flushed = true;
+}
+
+// Makes room in the loaded magazine, which is full: the spare one, whose blocks have lain longest,
+// is emptied and loaded.
+static void make_room(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  if (bin->spare == NULL) {
+    make_pair(heap, size_class);
+    return;
+  }
+  flush_magazine(heap, heap, size_class, bin->spare, hak_load_relaxed(&bin->spare_count));
+  hak_store_relaxed(&bin->spare_count, 0);
+  swap_magazines(heap, size_class);
+}
+
+void hak_cache_overflow(hak_heap_t* heap, unsigned size_class, void* block) {
+  hak_thread_enter(heap);
+  if (heap->bins[size_class].loaded == NULL) {
+    add_first_magazine(heap, size_class);
+  } else {
+    make_room(heap, size_class);
+  }
+  bool pushed = hak_cache_push(heap, size_class, block);
+  hak_assert(pushed);
+  (void)pushed;
+  hak_thread_leave(heap);
+  hak_purge_tick();
+}
+
+void hak_cache_free_remote(hak_heap_t* heap, void* block) {
+  if (heap == &hak_no_heap) {
+    heap = hak_thread_begin();
+    if (heap == NULL) {
+      hak_flush_block(NULL, block);
+      return;
+    }
+  }
+  unsigned n = hak_load_relaxed(&heap->n_outgoing);
+  heap->outgoing[n] = block;
+  hak_store_relaxed(&heap->n_outgoing, n + 1);
+  if (hak_likely(n + 1 < HAK_OUTGOING_BLOCKS)) return;
+  hak_thread_enter(heap);
+  hak_flush_outgoing(heap);
+  hak_thread_leave(heap);
+  hak_purge_tick();
+}
+
+void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    hak_bin_t* bin = &heap->bins[c];
+    if (bin->loaded == NULL) continue;
+    flush_magazine(heap, self, c, bin->loaded, loaded_count(heap, c));
+    set_loaded(heap, c, 0);
+    flush_magazine(heap, self, c, bin->spare, hak_load_relaxed(&bin->spare_count));
+    hak_store_relaxed(&bin->spare_count, 0);
+  }
+  hak_flush_blocks(self, heap->outgoing, hak_load_relaxed(&heap->n_outgoing));
+  hak_store_relaxed(&heap->n_outgoing, 0);
+}
+
+void hak_cache_drain(hak_heap_t* heap) {
+  hak_thread_enter(heap);
+  hak_cache_return_all(heap, heap);
+  hak_flush_pending(heap);
+  hak_thread_leave(heap);
+}
