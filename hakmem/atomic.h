@@ -21,7 +21,7 @@
 #define hak_fetch_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 
 // Compare and swap: release on success (publishes what was written before), relaxed on failure.
-#define hak_cas_weak_release(p, expected, desired)                                 \
+#define hak_cas_weak_release(p, expected, desired)                                        \
   atomic_compare_exchange_weak_explicit((p), (expected), (desired), memory_order_release, \
                                         memory_order_relaxed)
 

@@ -78,6 +78,12 @@ unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
   return taken;
 }
 
+void hak_central_add(hak_slab_t* slab) {
+  central_t* central = lock_central(slab->size_class);
+  hak_slab_list_append(&central->partial, slab);
+  hak_lock_release(&central->lock);
+}
+
 hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap) {
   central_t* central = lock_central(size_class);
   hak_slab_t* slab = central->partial.first;

@@ -13,6 +13,9 @@
 // hak_slab_take does. Returns how many; 0: out of memory.
 unsigned hak_central_take(unsigned size_class, void** end, unsigned n);
 
+// Enters an unowned slab, fresh from hak_slab_create, among those of its class.
+void hak_central_add(hak_slab_t* slab);
+
 // Makes `heap` the owner of an unowned slab with free blocks; NULL when there is none.
 hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap);
 

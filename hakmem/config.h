@@ -34,7 +34,8 @@
 // The smallest SuperSlab: the unit in which the page map knows SuperSlabs.
 #define HAK_SUPER_MIN_SHIFT 19
 #define HAK_SUPER_MAX_SHIFT 22
-#define HAK_SUPER_DEFAULT_SHIFT 21  // 2 MiB: the huge page of x86-64 and of aarch64 with 4 KiB pages
+#define HAK_SUPER_DEFAULT_SHIFT \
+  21  // 2 MiB: the huge page of x86-64 and of aarch64 with 4 KiB pages
 #define HAK_SUPER_MAX_PAGES ((size_t)1 << (HAK_SUPER_MAX_SHIFT - HAK_PAGE_SHIFT))
 
 // The smallest block takes 16 bytes, so a one-page slab has at most 4096 blocks. Classes with
@@ -57,6 +58,11 @@
 #define HAK_RESERVE_LIMIT_FRACTION 32
 #define HAK_RESERVE_MAX_COUNT 1024
 
+// A heap asks for transparent huge pages once this much of it is in use: then a huge page that is
+// only partly touched is a few per cent at most, and the saved faults and TLB misses are many.
+#define HAK_HUGE_PAGE_BYTES (2 * HAK_MIB)
+#define HAK_THP_AUTO_BYTES (32 * HAK_MIB)
+
 // Metadata has its own mappings, so that an overflow in the program cannot reach it.
 #define HAK_META_CHUNK (4 * HAK_MIB)
 
@@ -71,9 +77,9 @@
 #define HAK_MAGAZINE_MAX_BLOCKS 1024
 #define HAK_MAGAZINE_MAX_BYTES (128 * HAK_KIB)
 #define HAK_MAGAZINE_MIN_BLOCKS 8
-// What the magazines of a thread may hold together: a floor, and beyond it a share of the slabs
-// the thread owns, so that a large heap is not starved of cache and the cost stays proportional.
-#define HAK_THREAD_CACHE_BYTES (1 * HAK_MIB)
+// What the magazines of a thread may hold together: HAKMEM_THREAD_CACHE, and beyond it this share
+// of the slabs the thread owns, so that a large heap is not starved of cache and the cost stays
+// proportional.
 #define HAK_THREAD_CACHE_SHARE 24
 
 // Blocks freed by a thread that does not own them wait here, 4 KiB of pointers, so that one

@@ -11,8 +11,8 @@
 #include "hakmem/thread_cache.h"
 
 typedef struct repair {
-  hak_heap_t* self;   // the heap of the one thread; NULL: it has none
-  bool interrupted;   // the thread was inside the allocator when a signal handler forked
+  hak_heap_t* self;  // the heap of the one thread; NULL: it has none
+  bool interrupted;  // the thread was inside the allocator when a signal handler forked
   bool class_broken[HAK_N_CLASSES];  // a thread that is gone held the class's lock
 } repair_t;
 

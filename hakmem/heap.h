@@ -25,17 +25,17 @@ typedef struct hak_magazine {
 
 // The rest of what a heap has for a class; slow paths only.
 typedef struct hak_bin {
-  void** loaded;         // first slot of the loaded magazine; loaded[-1] == NULL
-  void** spare;          // first slot of the other one; NULL while magazines are at first size
-  uint32_t capacity;     // blocks in a full magazine
+  void** loaded;      // first slot of the loaded magazine; loaded[-1] == NULL
+  void** spare;       // first slot of the other one; NULL while magazines are at first size
+  uint32_t capacity;  // blocks in a full magazine
   _Atomic uint32_t spare_count;  // blocks in the spare one
   uint8_t shared_refills;        // refills from unowned slabs so far
-  bool flushed;          // a flush has happened since the magazines last grew
-  uint32_t n_slabs;      // slabs owned
-  hak_slab_list_t partial;  // owned slabs that have free blocks; the first is allocated from
-  hak_slab_list_t full;     // owned slabs that have none
-  hak_counter_t taken;     // blocks that went from slabs into magazines
-  hak_counter_t returned;  // blocks that went back
+  bool flushed;                  // a flush has happened since the magazines last grew
+  uint32_t n_slabs;              // slabs owned
+  hak_slab_list_t partial;       // owned slabs that have free blocks; the first is allocated from
+  hak_slab_list_t full;          // owned slabs that have none
+  hak_counter_t taken;           // blocks that went from slabs into magazines
+  hak_counter_t returned;        // blocks that went back
   hak_counter_t refills;
   hak_counter_t flushes;
   hak_counter_t remote_frees;  // blocks returned to slabs of other threads
@@ -47,18 +47,18 @@ typedef struct hak_bin {
 
 typedef struct hak_heap {
   // Hot, read by every malloc and free of the owner.
-  uint32_t tag;  // const while open: owner tag, shifted to its place in a page map entry
+  uint32_t tag;    // const while open: owner tag, shifted to its place in a page map entry
   uint32_t index;  // const: position in the registry
   hak_magazine_t magazines[HAK_N_CLASSES];  // [0] is always empty
 
   // The owner's.
-  uint32_t busy;         // > 0 while slabs or magazines are in motion: see fork.c
+  uint32_t busy;  // > 0 while slabs or magazines are in motion: see fork.c
   _Atomic uint32_t n_outgoing;
-  size_t cache_bytes;    // what the magazines may hold when full
-  size_t owned_bytes;    // of the slabs owned
-  void** next_first_slot;  // in first_slots: not used yet
-  void** next_slot;        // in slots: not used yet
-  hak_counter_t atomics;   // read-modify-writes made for remote frees
+  size_t cache_bytes;          // what the magazines may hold when full
+  size_t owned_bytes;          // of the slabs owned
+  void** next_first_slot;      // in first_slots: not used yet
+  void** next_slot;            // in slots: not used yet
+  hak_counter_t atomics;       // read-modify-writes made for remote frees
   struct hak_heap* next;       // const: registry of all heaps
   struct hak_heap* next_idle;  // lock:REGISTRY: heaps without a thread
   hak_bin_t bins[HAK_N_CLASSES];

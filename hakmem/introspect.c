@@ -52,11 +52,11 @@ static void print_bytes(const char* name, size_t bytes) {
 }
 
 static void print_class(unsigned size_class, const hak_class_stats_t* stats) {
-  const uint64_t columns[] = {size_class,      hak_class_info(size_class)->block_bytes,
-                              stats->slabs,    stats->capacity,
-                              stats->live,     stats->free,
-                              stats->cached,   stats->outgoing,
-                              stats->refills,  stats->flushes};
+  const uint64_t columns[] = {size_class,     hak_class_info(size_class)->block_bytes,
+                              stats->slabs,   stats->capacity,
+                              stats->live,    stats->free,
+                              stats->cached,  stats->outgoing,
+                              stats->refills, stats->flushes};
   hak_line_t line;
   hak_line_begin(&line);
   for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
@@ -131,8 +131,8 @@ int hak_introspect_xml(FILE* stream) {
           "<total type=\"mmap\" count=\"%llu\" size=\"%zu\"/>\n"
           "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n"
           "<aspace type=\"total\" size=\"%zu\"/>\n</heap>\n</malloc>\n",
-          (unsigned long long)stats.spans, stats.span_bytes,
-          (unsigned long long)stats.huge_blocks, stats.huge_bytes, stats.committed_bytes,
-          stats.committed_bytes + stats.purged_bytes, stats.reserved_bytes);
+          (unsigned long long)stats.spans, stats.span_bytes, (unsigned long long)stats.huge_blocks,
+          stats.huge_bytes, stats.committed_bytes, stats.committed_bytes + stats.purged_bytes,
+          stats.reserved_bytes);
   return ferror(stream) != 0 ? EIO : 0;
 }

@@ -5,6 +5,7 @@
 
 #include "hakmem/bits.h"
 #include "hakmem/check.h"
+#include "hakmem/events.h"
 #include "hakmem/page_map.h"
 #include "hakmem/platform.h"
 #include "hakmem/purge.h"
@@ -22,6 +23,10 @@ static uint32_t supers_of(size_t bytes) {
 
 static hak_super_state_t state_of(const hak_superslab_t* super) {
   return (hak_super_state_t)hak_load_relaxed(&((hak_superslab_t*)super)->state);
+}
+
+static bool has_runs(const hak_superslab_t* super) {
+  return state_of(super) == HAK_SUPER_PAGES || state_of(super) == HAK_SUPER_DIRECT;
 }
 
 // ---- spans ----
@@ -75,7 +80,8 @@ static void join_huge(hak_superslab_t* head, uint32_t from) {
       super->stale_pages = super->dirty_pages;
       hak_store_relaxed(&super->state, HAK_SUPER_HUGE);
     }
-    super->dirty_pages |= covered_pages(head->huge_bytes, i);
+    super->dirty_pages |= super->reservation->has_huge_pages ? hak_bit_run(0, hak_super_pages())
+                                                             : covered_pages(head->huge_bytes, i);
   }
 }
 
@@ -123,10 +129,12 @@ static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
     join_huge(head, 0);
   }
   hak_lock_release(&hak_backend_lock);
-  if (head != NULL) {
-    hak_fetch_add_relaxed(&counters.huge_allocs, 1);
-    hak_fetch_add_relaxed(&counters.huge_bytes, bytes);
+  if (head == NULL) {
+    hak_event(HAK_EVENT_OUT_OF_MEMORY, 0, 0, bytes, 0);
+    return NULL;
   }
+  hak_fetch_add_relaxed(&counters.huge_allocs, 1);
+  hak_fetch_add_relaxed(&counters.huge_bytes, bytes);
   return head;
 }
 
@@ -145,7 +153,8 @@ static void huge_free(hak_superslab_t* head, bool is_clean) {
     // Memory that mremap moved in keeps the kernel from merging its mapping with its neighbours.
     // Mapping the range afresh mends that; where the kernel refuses, it just stays separate.
     size_t bytes = (size_t)head->huge_supers * hak_super_bytes();
-    is_clean = hak_platform_map_again((void*)head->base, bytes) == 0;
+    int error = hak_platform_map_again((void*)head->base, bytes);
+    is_clean = hak_event_kernel_ok(HAK_KERNEL_MMAP, error, (void*)head->base, bytes);
   }
   hak_lock_acquire(&hak_backend_lock);
   leave_huge(head, 0, is_clean);
@@ -185,7 +194,7 @@ static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
 // kernel cannot move at all, the bytes are copied. Returns whether all of `from` is zero now.
 static bool move_bytes(uintptr_t from, uintptr_t to, size_t bytes) {
   int error = hak_platform_move((void*)from, (void*)to, bytes);
-  if (error == 0) return true;
+  if (hak_event_kernel_ok(HAK_KERNEL_MREMAP, error, (void*)from, bytes)) return true;
   if (error == EFAULT && bytes > hak_super_bytes()) {
     size_t half = hak_round_up(bytes / 2, hak_super_bytes());
     bool first = move_bytes(from, to, half);
@@ -225,15 +234,15 @@ void* hak_large_alloc(size_t size, size_t alignment, bool zero) {
 
 // The head of the huge block that begins at `ptr`, or NULL.
 static hak_superslab_t* huge_at(hak_superslab_t* super, const void* ptr) {
-  bool is_head = state_of(super) == HAK_SUPER_HUGE && super->head == super &&
-                 super->base == (uintptr_t)ptr;
+  bool is_head =
+      state_of(super) == HAK_SUPER_HUGE && super->head == super && super->base == (uintptr_t)ptr;
   return is_head ? super : NULL;
 }
 
 void hak_large_free(void* ptr) {
   hak_superslab_t* super = hak_page_map_super(ptr);
   if (super == NULL) hak_fatal_block("free of a pointer that is not ours", ptr, 0, 0);
-  hak_slab_t* span = state_of(super) == HAK_SUPER_PAGES ? span_at(super, ptr) : NULL;
+  hak_slab_t* span = has_runs(super) ? span_at(super, ptr) : NULL;
   hak_superslab_t* huge = huge_at(super, ptr);
   if (span != NULL) {
     span_free(span);
@@ -255,7 +264,7 @@ size_t hak_large_usable_size(const void* ptr) {
 bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
   hak_superslab_t* super = hak_page_map_super(address);
   if (super == NULL) return false;
-  if (state_of(super) == HAK_SUPER_PAGES) {
+  if (has_runs(super)) {
     hak_slab_t* run = hak_super_run_of(super, address);
     *base = run->base;
     *bytes = (size_t)run->n_pages << HAK_PAGE_SHIFT;
@@ -276,8 +285,8 @@ void* hak_large_resize(void* ptr, size_t size) {
   size_t n_pages = pages_of(size);
   // Half a span or less is better off where it fits.
   if (span == NULL || n_pages > span->n_pages || 2 * n_pages < span->n_pages) return NULL;
-  hak_fetch_add_relaxed(&counters.span_bytes,
-                        -((uint64_t)(span->n_pages - n_pages) << HAK_PAGE_SHIFT));
+  uint64_t had_pages = span->n_pages;
   hak_super_shrink_run(span, (unsigned)n_pages);
+  hak_fetch_add_relaxed(&counters.span_bytes, -((had_pages - span->n_pages) << HAK_PAGE_SHIFT));
   return ptr;
 }

@@ -12,11 +12,11 @@ typedef struct hak_line {
   char text[400];
 } hak_line_t;
 
-void hak_line_begin(hak_line_t* line);                        // "hakmem: "
+void hak_line_begin(hak_line_t* line);  // "hakmem: "
 void hak_line_text(hak_line_t* line, const char* text);
-void hak_line_number(hak_line_t* line, uint64_t value);       // decimal
+void hak_line_number(hak_line_t* line, uint64_t value);                         // decimal
 void hak_line_number_padded(hak_line_t* line, uint64_t value, unsigned width);  // right-aligned
-void hak_line_hex(hak_line_t* line, uint64_t value);          // 0x...
-void hak_line_end(hak_line_t* line);                          // newline, and out to stderr
+void hak_line_hex(hak_line_t* line, uint64_t value);                            // 0x...
+void hak_line_end(hak_line_t* line);  // newline, and out to stderr
 
 #endif  // HAKMEM_LINE_H_

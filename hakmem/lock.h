@@ -23,12 +23,13 @@ typedef enum hak_lock_rank {
 
 typedef struct hak_lock {
   _Atomic uint32_t word;
-  uint32_t rank;              // const
+  uint32_t rank;               // const
   hak_counter_t acquisitions;  // written by the holder
   hak_counter_t waits;         // acquisitions that had to sleep or spin; written by the holder
 } hak_lock_t;
 
-#define HAK_LOCK_INIT(lock_rank) {.rank = (lock_rank)}
+#define HAK_LOCK_INIT(lock_rank) \
+  { .rank = (lock_rank) }
 
 void hak_lock_acquire(hak_lock_t* lock);
 void hak_lock_release(hak_lock_t* lock);

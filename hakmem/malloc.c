@@ -12,13 +12,16 @@
 #include "hakmem/purge.h"
 #include "hakmem/reserve.h"
 #include "hakmem/slab.h"
+#include "hakmem/start.h"
 
 static void* out_of_memory(void) {
   errno = ENOMEM;
   return NULL;
 }
 
-static void* or_out_of_memory(void* block) { return hak_likely(block != NULL) ? block : out_of_memory(); }
+static void* or_out_of_memory(void* block) {
+  return hak_likely(block != NULL) ? block : out_of_memory();
+}
 
 // ---- malloc and free ----
 
@@ -222,6 +225,10 @@ bool hak_super_lookup(const void* ptr, hak_super_info* info) {
   found.page_index = (unsigned)((found.page_base - super->base) >> HAK_PAGE_SHIFT);
   *info = found;
   return true;
+}
+
+unsigned hak_ss_prewarm_class(unsigned size_class, unsigned superslabs) {
+  return hak_prewarm_class(size_class, superslabs);
 }
 
 #define TEXT(x) TEXT_OF(x)

@@ -60,53 +60,53 @@ static inline void* new_aligned(size_t size, size_t alignment, bool may_throw) {
 }
 
 // Signatures: m = size_t, St11align_val_t = std::align_val_t, RKSt9nothrow_t = const nothrow_t&.
-#define DEFINE_NEW(op)                                                                          \
-  HAK_API void* _Z##op##m(size_t size);                                                         \
-  HAK_API void* _Z##op##m(size_t size) { return new_block(size, true); }                        \
-  HAK_API void* _Z##op##mRKSt9nothrow_t(size_t size, const void* tag);                          \
-  HAK_API void* _Z##op##mRKSt9nothrow_t(size_t size, const void* tag) {                         \
-    (void)tag;                                                                                  \
-    return new_block(size, false);                                                              \
-  }                                                                                             \
-  HAK_API void* _Z##op##mSt11align_val_t(size_t size, size_t alignment);                        \
-  HAK_API void* _Z##op##mSt11align_val_t(size_t size, size_t alignment) {                       \
-    return new_aligned(size, alignment, true);                                                  \
-  }                                                                                             \
-  HAK_API void* _Z##op##mSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment,           \
-                                                       const void* tag);                        \
-  HAK_API void* _Z##op##mSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment,           \
-                                                       const void* tag) {                       \
-    (void)tag;                                                                                  \
-    return new_aligned(size, alignment, false);                                                 \
+#define DEFINE_NEW(op)                                                                \
+  HAK_API void* _Z##op##m(size_t size);                                               \
+  HAK_API void* _Z##op##m(size_t size) { return new_block(size, true); }              \
+  HAK_API void* _Z##op##mRKSt9nothrow_t(size_t size, const void* tag);                \
+  HAK_API void* _Z##op##mRKSt9nothrow_t(size_t size, const void* tag) {               \
+    (void)tag;                                                                        \
+    return new_block(size, false);                                                    \
+  }                                                                                   \
+  HAK_API void* _Z##op##mSt11align_val_t(size_t size, size_t alignment);              \
+  HAK_API void* _Z##op##mSt11align_val_t(size_t size, size_t alignment) {             \
+    return new_aligned(size, alignment, true);                                        \
+  }                                                                                   \
+  HAK_API void* _Z##op##mSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, \
+                                                       const void* tag);              \
+  HAK_API void* _Z##op##mSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, \
+                                                       const void* tag) {             \
+    (void)tag;                                                                        \
+    return new_aligned(size, alignment, false);                                       \
   }
 
-#define DEFINE_DELETE(op)                                                                 \
-  HAK_API void _Z##op##Pv(void* ptr);                                                     \
-  HAK_API void _Z##op##Pv(void* ptr) { hak_fast_free(ptr); }                              \
-  HAK_API void _Z##op##Pvm(void* ptr, size_t size);                                       \
-  HAK_API void _Z##op##Pvm(void* ptr, size_t size) { hak_free_sized(ptr, size); }         \
-  HAK_API void _Z##op##PvRKSt9nothrow_t(void* ptr, const void* tag);                      \
-  HAK_API void _Z##op##PvRKSt9nothrow_t(void* ptr, const void* tag) {                     \
-    (void)tag;                                                                            \
-    hak_fast_free(ptr);                                                                   \
-  }                                                                                       \
-  HAK_API void _Z##op##PvSt11align_val_t(void* ptr, size_t alignment);                    \
-  HAK_API void _Z##op##PvSt11align_val_t(void* ptr, size_t alignment) {                   \
-    (void)alignment;                                                                      \
-    hak_fast_free(ptr);                                                                   \
-  }                                                                                       \
-  HAK_API void _Z##op##PvmSt11align_val_t(void* ptr, size_t size, size_t alignment);      \
-  HAK_API void _Z##op##PvmSt11align_val_t(void* ptr, size_t size, size_t alignment) {     \
-    (void)alignment;                                                                      \
-    hak_free_sized(ptr, size);                                                            \
-  }                                                                                       \
-  HAK_API void _Z##op##PvSt11align_val_tRKSt9nothrow_t(void* ptr, size_t alignment,       \
-                                                       const void* tag);                  \
-  HAK_API void _Z##op##PvSt11align_val_tRKSt9nothrow_t(void* ptr, size_t alignment,       \
-                                                       const void* tag) {                 \
-    (void)alignment;                                                                      \
-    (void)tag;                                                                            \
-    hak_fast_free(ptr);                                                                   \
+#define DEFINE_DELETE(op)                                                             \
+  HAK_API void _Z##op##Pv(void* ptr);                                                 \
+  HAK_API void _Z##op##Pv(void* ptr) { hak_fast_free(ptr); }                          \
+  HAK_API void _Z##op##Pvm(void* ptr, size_t size);                                   \
+  HAK_API void _Z##op##Pvm(void* ptr, size_t size) { hak_free_sized(ptr, size); }     \
+  HAK_API void _Z##op##PvRKSt9nothrow_t(void* ptr, const void* tag);                  \
+  HAK_API void _Z##op##PvRKSt9nothrow_t(void* ptr, const void* tag) {                 \
+    (void)tag;                                                                        \
+    hak_fast_free(ptr);                                                               \
+  }                                                                                   \
+  HAK_API void _Z##op##PvSt11align_val_t(void* ptr, size_t alignment);                \
+  HAK_API void _Z##op##PvSt11align_val_t(void* ptr, size_t alignment) {               \
+    (void)alignment;                                                                  \
+    hak_fast_free(ptr);                                                               \
+  }                                                                                   \
+  HAK_API void _Z##op##PvmSt11align_val_t(void* ptr, size_t size, size_t alignment);  \
+  HAK_API void _Z##op##PvmSt11align_val_t(void* ptr, size_t size, size_t alignment) { \
+    (void)alignment;                                                                  \
+    hak_free_sized(ptr, size);                                                        \
+  }                                                                                   \
+  HAK_API void _Z##op##PvSt11align_val_tRKSt9nothrow_t(void* ptr, size_t alignment,   \
+                                                       const void* tag);              \
+  HAK_API void _Z##op##PvSt11align_val_tRKSt9nothrow_t(void* ptr, size_t alignment,   \
+                                                       const void* tag) {             \
+    (void)alignment;                                                                  \
+    (void)tag;                                                                        \
+    hak_fast_free(ptr);                                                               \
   }
 
 DEFINE_NEW(nw)     // operator new

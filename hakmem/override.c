@@ -64,9 +64,9 @@ HAK_API int malloc_trim(size_t pad) {
 // their malloc go on running.
 HAK_API int mallopt(int parameter, int value) {
   (void)value;
-  static const int known[] = {M_MXFAST,         M_NLBLKS,       M_GRAIN,      M_KEEP,
-                              M_TRIM_THRESHOLD, M_TOP_PAD,      M_MMAP_MAX,   M_MMAP_THRESHOLD,
-                              M_CHECK_ACTION,   M_PERTURB,      M_ARENA_TEST, M_ARENA_MAX};
+  static const int known[] = {M_MXFAST,         M_NLBLKS,  M_GRAIN,      M_KEEP,
+                              M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX,   M_MMAP_THRESHOLD,
+                              M_CHECK_ACTION,   M_PERTURB, M_ARENA_TEST, M_ARENA_MAX};
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
     if (parameter == known[i]) return 1;
   }

@@ -56,6 +56,13 @@ int hak_platform_unmap(void* address, size_t bytes);
 // Gives the memory behind a range back to the kernel. The range stays mapped and reads as zero.
 hak_nodiscard int hak_platform_purge(void* address, size_t bytes);
 
+// Asks for transparent huge pages in a range, or asks not to get any.
+int hak_platform_advise_huge(void* address, size_t bytes, bool wanted);
+
+// Faults a range in for writing, in one call where the kernel can (5.14), else page by page. The
+// contents stay. An error means that not all of it could be had.
+hak_nodiscard int hak_platform_populate(void* address, size_t bytes);
+
 // Moves the memory behind [from, from + bytes) to [to, to + bytes), both mapped, without a copy.
 // `from` stays mapped and reads as zero. ENOSYS or EINVAL where the kernel cannot (before 5.7).
 hak_nodiscard int hak_platform_move(void* from, void* to, size_t bytes);
@@ -65,6 +72,8 @@ hak_nodiscard int hak_platform_move(void* from, void* to, size_t bytes);
 // Monotonic time: exact, and as of the kernel's last tick (cheaper, 1 to 10 ms late).
 uint64_t hak_platform_now_ns(void);
 uint64_t hak_platform_now_ms(void);
+
+void hak_platform_sleep_ms(uint64_t ms);
 
 // Sleeps while *word == expected; may wake early. Wakes at most one sleeper.
 void hak_platform_wait(_Atomic uint32_t* word, uint32_t expected);

@@ -17,6 +17,10 @@
 #define MREMAP_DONTUNMAP 4  // Linux 5.7
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  // Linux 5.14
+#endif
+
 static hak_kernel_counters_t counters[HAK_KERNEL_N_KINDS];
 static _Atomic(hak_platform_fault_t) fault_hook;
 
@@ -93,8 +97,7 @@ size_t hak_platform_address_limit(void) {
 static int map_at(void* address, size_t bytes, int flags, void** out) {
   long answer = 0;
   int error = kernel_call(HAK_KERNEL_MMAP, bytes, &answer, SYS_mmap, (long)address, (long)bytes,
-                          PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+                          PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   if (error == 0) *out = (void*)answer;
   return error;
 }
@@ -142,14 +145,35 @@ int hak_platform_purge(void* address, size_t bytes) {
                      MADV_DONTNEED, 0, 0, 0);
 }
 
+int hak_platform_advise_huge(void* address, size_t bytes, bool wanted) {
+  return kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise, (long)address, (long)bytes,
+                     wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0);
+}
+
+int hak_platform_populate(void* address, size_t bytes) {
+  int error = kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise, (long)address, (long)bytes,
+                          MADV_POPULATE_WRITE, 0, 0, 0);
+  if (error != EINVAL) return error;
+  size_t os_page = hak_platform_os_page_bytes();
+  for (volatile char* p = address; p < (volatile char*)address + bytes; p += os_page) *p = *p;
+  return 0;
+}
+
 int hak_platform_move(void* from, void* to, size_t bytes) {
   return kernel_call(HAK_KERNEL_MREMAP, bytes, NULL, SYS_mremap, (long)from, (long)bytes,
                      (long)bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
 }
 
+void hak_platform_sleep_ms(uint64_t ms) {
+  struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+  int saved_errno = errno;
+  nanosleep(&t, NULL);
+  errno = saved_errno;
+}
+
 void hak_platform_wait(_Atomic uint32_t* word, uint32_t expected) {
-  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex, (long)word, FUTEX_WAIT_PRIVATE,
-              (long)expected, 0, 0, 0);
+  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)expected,
+              0, 0, 0);
 }
 
 void hak_platform_wake(_Atomic uint32_t* word) {

@@ -2,6 +2,8 @@
 
 #include "hakmem/bits.h"
 #include "hakmem/check.h"
+#include "hakmem/events.h"
+#include "hakmem/options.h"
 #include "hakmem/platform.h"
 #include "hakmem/reserve.h"
 
@@ -16,14 +18,15 @@ typedef struct batch {
   uint64_t failed[BATCH];
 } batch_t;
 
-static uint64_t delay_ms = 1000;
-static hak_superslab_t* oldest;           // lock:BACKEND
-static hak_superslab_t* newest;           // lock:BACKEND
+static hak_superslab_t* oldest;               // lock:BACKEND
+static hak_superslab_t* newest;               // lock:BACKEND
 static _Atomic uint64_t due_ms = UINT64_MAX;  // when the oldest is due; UINT64_MAX: nothing waits
 static _Atomic uint64_t purged_bytes;
 static hak_thread_local bool is_running_here;
 
-void hak_purge_set_delay(uint64_t new_delay_ms) { delay_ms = new_delay_ms; }
+// Milliseconds; UINT64_MAX: never.
+static uint64_t delay_ms(void) { return (uint64_t)hak_option_number(HAK_OPTION_purge_delay); }
+
 uint64_t hak_purge_bytes(void) { return hak_load_relaxed(&purged_bytes); }
 
 bool hak_purge_is_running_here(void) { return is_running_here; }
@@ -33,8 +36,8 @@ static uint64_t free_dirty_pages(const hak_superslab_t* super) {
 }
 
 static void update_due(void) {
-  bool waits = oldest != NULL && delay_ms != HAK_PURGE_NEVER;
-  hak_store_relaxed(&due_ms, waits ? oldest->dirty_since_ms + delay_ms : UINT64_MAX);
+  bool waits = oldest != NULL && delay_ms() != UINT64_MAX;
+  hak_store_relaxed(&due_ms, waits ? oldest->dirty_since_ms + delay_ms() : UINT64_MAX);
 }
 
 void hak_purge_enqueue(hak_superslab_t* super) {
@@ -74,7 +77,7 @@ static void collect(batch_t* batch, bool all) {
   // its new age is zero.
   for (unsigned visits = 0; oldest != NULL && batch->n < BATCH && visits < 4 * BATCH; visits++) {
     hak_superslab_t* super = oldest;
-    if (!all && now_ms < super->dirty_since_ms + delay_ms) break;
+    if (!all && now_ms < super->dirty_since_ms + delay_ms()) break;
     uint64_t pages = free_dirty_pages(super);
     if (!all) pages &= super->aged_pages;
     dequeue(super);
@@ -96,7 +99,8 @@ static void collect(batch_t* batch, bool all) {
 static size_t give_back(batch_t* batch, unsigned first, unsigned last, uintptr_t begin,
                         uintptr_t end) {
   if (begin == end) return 0;
-  if (hak_platform_purge((void*)begin, end - begin) == 0) return end - begin;
+  int error = hak_platform_purge((void*)begin, end - begin);
+  if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)begin, end - begin)) return end - begin;
   for (unsigned i = first; i <= last; i++) batch->failed[i] = batch->pages[i];
   return 0;
 }
@@ -144,6 +148,7 @@ static size_t purge_batch(bool all, unsigned* n) {
   if (batch.n != 0) {
     bytes = give_back_all(&batch);
     hak_fetch_add_relaxed(&purged_bytes, bytes);
+    hak_event(HAK_EVENT_PURGED, 0, 0, bytes, 0);
     finish(&batch);
   }
   hak_compiler_barrier();

@@ -11,11 +11,6 @@
 
 #include "hakmem/superslab.h"
 
-#define HAK_PURGE_NEVER UINT64_MAX
-
-// Milliseconds; HAK_PURGE_NEVER: only on request. 0: at once.
-void hak_purge_set_delay(uint64_t delay_ms);
-
 // Puts `super` in the queue if it has free dirty pages and is not there yet. lock:BACKEND
 void hak_purge_enqueue(hak_superslab_t* super);
 

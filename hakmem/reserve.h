@@ -10,19 +10,20 @@
 #include "hakmem/superslab.h"
 
 typedef struct hak_reservation {
-  uintptr_t base;         // const
-  uint32_t n_supers;      // const
-  uint32_t n_free;        // SuperSlabs with their bit set
-  char* descriptors;      // const: n_supers descriptors, hak_super_stride() apart
-  uint64_t free_supers[]; // bit set: FREE
+  uintptr_t base;          // const
+  uint32_t n_supers;       // const
+  uint32_t n_free;         // SuperSlabs with their bit set
+  bool has_huge_pages;     // the kernel was asked for them
+  char* descriptors;       // const: n_supers descriptors, hak_super_stride() apart
+  uint64_t free_supers[];  // bit set: FREE
 } hak_reservation_t;
 
 // Bytes and pages of a SuperSlab: constant once the first one has been mapped.
 size_t hak_super_bytes(void);
 unsigned hak_super_pages(void);
 
-// Sets the size of all SuperSlabs, a power of two; ignored once there is a reservation.
-void hak_super_set_shift(unsigned shift);
+// Reads the options, the first time; before anything is reserved.
+void hak_reserve_load_options(void);
 
 // How many reservations there are, and the i-th.
 unsigned hak_reserve_count(void);

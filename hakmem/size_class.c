@@ -4,33 +4,31 @@
 // cannot disagree with each other.
 
 // Block size of class c >= 1.
-#define DOUBLING(c) (((c) - 9) / 8)
-#define BLOCK_BYTES(c)      \
-  ((c) <= 8 ? 16u * (c)     \
-            : (128u << DOUBLING(c)) + (((c) - 9) % 8 + 1) * (16u << DOUBLING(c)))
+#define DOUBLING(c) (((c)-9) / 8)
+#define BLOCK_BYTES(c) \
+  ((c) <= 8 ? 16u * (c) : (128u << DOUBLING(c)) + (((c)-9) % 8 + 1) * (16u << DOUBLING(c)))
 
 // The fewest pages that hold 8 blocks and waste at most 1/16.
 #define FITS(bytes, pages) \
-  ((pages) * 65536u / (bytes) >= 8 && (pages) * 65536u % (bytes) <= (pages) * 65536u / 16)
+  ((pages)*65536u / (bytes) >= 8 && (pages)*65536u % (bytes) <= (pages)*65536u / 16)
 #define SLAB_PAGES(bytes) \
   (FITS(bytes, 1) ? 1u : FITS(bytes, 2) ? 2u : FITS(bytes, 3) ? 3u : FITS(bytes, 4) ? 4u : 5u)
 #define SLAB_BLOCKS(bytes) (SLAB_PAGES(bytes) * 65536u / (bytes))
 
 #define CLAMP(low, x, high) ((x) < (low) ? (low) : (x) > (high) ? (high) : (x))
-#define MAGAZINE_MAX(bytes)                                             \
+#define MAGAZINE_MAX(bytes) \
   CLAMP(HAK_MAGAZINE_MIN_BLOCKS, HAK_MAGAZINE_MAX_BYTES / (bytes), HAK_MAGAZINE_MAX_BLOCKS)
 
-#define INFO(c)                                                                  \
-  {                                                                              \
-    .block_bytes = BLOCK_BYTES(c),                                               \
-    .reciprocal = ((1u << HAK_RECIPROCAL_SHIFT) + BLOCK_BYTES(c) / 16 - 1) /     \
-                  (BLOCK_BYTES(c) / 16),                                         \
-    .slab_pages = SLAB_PAGES(BLOCK_BYTES(c)),                                    \
-    .slab_blocks = SLAB_BLOCKS(BLOCK_BYTES(c)),                                  \
-    .slab_words = (SLAB_BLOCKS(BLOCK_BYTES(c)) + 63) / 64,                       \
-    .magazine_max = MAGAZINE_MAX(BLOCK_BYTES(c)),                                \
+#define INFO(c)                                                                           \
+  {                                                                                       \
+    .block_bytes = BLOCK_BYTES(c),                                                        \
+    .reciprocal =                                                                         \
+        ((1u << HAK_RECIPROCAL_SHIFT) + BLOCK_BYTES(c) / 16 - 1) / (BLOCK_BYTES(c) / 16), \
+    .slab_pages = SLAB_PAGES(BLOCK_BYTES(c)), .slab_blocks = SLAB_BLOCKS(BLOCK_BYTES(c)), \
+    .slab_words = (SLAB_BLOCKS(BLOCK_BYTES(c)) + 63) / 64,                                \
+    .magazine_max = MAGAZINE_MAX(BLOCK_BYTES(c)),                                         \
   }
-#define INFO8(c) \
+#define INFO8(c)                                                                      \
   INFO(c), INFO((c) + 1), INFO((c) + 2), INFO((c) + 3), INFO((c) + 4), INFO((c) + 5), \
       INFO((c) + 6), INFO((c) + 7)
 
@@ -41,10 +39,10 @@ const hak_class_info_t hak_class_infos[HAK_N_CLASSES] = {
 
 // Class of a request of u units of 16 bytes. Above 8 units, with d the doubling above 128 bytes,
 // u lies in (8 * 2^d, 16 * 2^d] and a step is 2^d units: class 8 d + ceil(u / 2^d).
-#define DOUBLING_OF(u) (60u - (unsigned)__builtin_clzll((u) - 1ull))
-#define CLASS_OF(u)     \
-  ((u) <= 1   ? 1u      \
-   : (u) <= 8 ? (u)     \
+#define DOUBLING_OF(u) (60u - (unsigned)__builtin_clzll((u)-1ull))
+#define CLASS_OF(u) \
+  ((u) <= 1   ? 1u  \
+   : (u) <= 8 ? (u) \
               : 8u * DOUBLING_OF(u) + (((u) + (1u << DOUBLING_OF(u)) - 1) >> DOUBLING_OF(u)))
 
 #define UNITS4(u) CLASS_OF(u), CLASS_OF((u) + 1), CLASS_OF((u) + 2), CLASS_OF((u) + 3)

@@ -19,11 +19,11 @@
 
 typedef struct hak_class_info {
   uint32_t block_bytes;
-  uint32_t reciprocal;      // see above
-  uint16_t slab_pages;      // pages of a slab: 1..5
-  uint16_t slab_blocks;     // blocks in a slab
-  uint16_t slab_words;      // 64-bit words of its bitmap
-  uint16_t magazine_max;    // most blocks of one magazine
+  uint32_t reciprocal;    // see above
+  uint16_t slab_pages;    // pages of a slab: 1..5
+  uint16_t slab_blocks;   // blocks in a slab
+  uint16_t slab_words;    // 64-bit words of its bitmap
+  uint16_t magazine_max;  // most blocks of one magazine
 } hak_class_info_t;
 
 extern const hak_class_info_t hak_class_infos[HAK_N_CLASSES];

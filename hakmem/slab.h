@@ -59,9 +59,8 @@ static inline bool hak_slab_is_idle(const hak_slab_t* slab) {
 static inline uint32_t hak_slab_block_index(const hak_slab_t* slab, const void* address) {
   const hak_class_info_t* info = hak_class_info(slab->size_class);
   uint32_t offset = (uint32_t)((uintptr_t)address - slab->base);
-  uint32_t index =
-      (uint32_t)(((uint64_t)(offset / HAK_MIN_ALIGNMENT) * info->reciprocal) >>
-                 HAK_RECIPROCAL_SHIFT);
+  uint32_t index = (uint32_t)(((uint64_t)(offset / HAK_MIN_ALIGNMENT) * info->reciprocal) >>
+                              HAK_RECIPROCAL_SHIFT);
   bool begins = index * info->block_bytes == offset && index < slab->capacity;
   return hak_likely(begins) ? index : UINT32_MAX;
 }

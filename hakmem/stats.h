@@ -10,12 +10,12 @@
 #include "hakmem/config.h"
 
 typedef struct hak_class_stats {
-  uint64_t slabs;         // slabs in use
-  uint64_t capacity;      // their blocks
-  uint64_t free;          // of those, blocks free in the slabs
-  uint64_t cached;        // in magazines
-  uint64_t outgoing;      // freed by threads that do not own them, not returned yet
-  uint64_t live;          // what is left: in the program's hands
+  uint64_t slabs;     // slabs in use
+  uint64_t capacity;  // their blocks
+  uint64_t free;      // of those, blocks free in the slabs
+  uint64_t cached;    // in magazines
+  uint64_t outgoing;  // freed by threads that do not own them, not returned yet
+  uint64_t live;      // what is left: in the program's hands
   uint64_t taken, returned, refills, flushes, remote_frees, adoptions;
 } hak_class_stats_t;
 
@@ -33,7 +33,7 @@ typedef struct hak_stats {
   uint64_t spans, huge_blocks;
   size_t purged_bytes;
   size_t metadata_bytes;
-  unsigned heaps;           // threads with a heap
+  unsigned heaps;  // threads with a heap
 } hak_stats_t;
 
 void hak_stats_gather(hak_stats_t* stats);

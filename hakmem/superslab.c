@@ -2,6 +2,10 @@
 
 #include "hakmem/bits.h"
 #include "hakmem/check.h"
+#include "hakmem/direct.h"
+#include "hakmem/events.h"
+#include "hakmem/options.h"
+#include "hakmem/page_map.h"
 #include "hakmem/purge.h"
 #include "hakmem/reserve.h"
 
@@ -84,7 +88,9 @@ static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages
   begin_change(super);
   *dirty = (super->dirty_pages & mask) != 0;
   super->free_pages &= ~mask;
-  super->dirty_pages |= mask;
+  // A huge page brings its neighbours in.
+  super->dirty_pages |=
+      super->reservation->has_huge_pages ? hak_bit_run(0, hak_super_pages()) : mask;
   for (unsigned i = at; i < at + n_pages; i++) super->run_head[i] = (uint8_t)at;
   hak_slab_t* run = &super->slabs[at];
   run->base = super->base + ((uintptr_t)at << HAK_PAGE_SHIFT);
@@ -107,29 +113,49 @@ static hak_superslab_t* new_super(void) {
   return super;
 }
 
-hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned size_class,
-                               bool* dirty) {
-  hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
-  (void)size_class;
-  hak_slab_t* run = NULL;
-  hak_lock_acquire(&hak_backend_lock);
-  for (unsigned bin = n_pages; bin < hak_super_pages() && run == NULL; bin++) {
+// A run in one of the SuperSlabs that are in use for pages; NULL when none has room.
+static hak_slab_t* take_in_use(unsigned n_pages, unsigned align_pages, bool* dirty) {
+  for (unsigned bin = n_pages; bin < hak_super_pages(); bin++) {
     if (bins_in_use[bin / 64] >> (bin % 64) == 0) {
       bin |= 63;  // no longer run in this word of bins
       continue;
     }
     for (hak_superslab_t* super = bins[bin]; super != NULL; super = super->next) {
-      unsigned at = find_run(super, n_pages, align_pages);
-      if (at < 64) {
-        run = take_in(super, at, n_pages, dirty);
-        break;
-      }
       // Only an alignment can fail here; the next SuperSlab of the bin may still fit.
+      unsigned at = find_run(super, n_pages, align_pages);
+      if (at < 64) return take_in(super, at, n_pages, dirty);
     }
   }
+  return NULL;
+}
+
+// A run in one more SuperSlab. That is what happens when a class runs out of room; it is an event,
+// and there is no other way out.
+static hak_slab_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned size_class,
+                               bool* dirty) {
+  hak_superslab_t* super = new_super();
+  if (super == NULL) {
+    hak_event(HAK_EVENT_OUT_OF_MEMORY, size_class, 0, (size_t)n_pages << HAK_PAGE_SHIFT, 0);
+    return NULL;
+  }
+  hak_event(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
+  return take_in(super, find_run(super, n_pages, align_pages), n_pages, dirty);
+}
+
+hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned size_class,
+                               bool* dirty) {
+  hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
+  hak_lock_acquire(&hak_backend_lock);
+  hak_slab_t* run = take_in_use(n_pages, align_pages, dirty);
   if (run == NULL) {
-    hak_superslab_t* super = new_super();
-    if (super != NULL) run = take_in(super, find_run(super, n_pages, align_pages), n_pages, dirty);
+    hak_reserve_load_options();
+    bool direct = hak_option_number(HAK_OPTION_use_superslab) == 0;
+    if (direct && n_pages <= HAK_DIRECT_MAX_PAGES) {
+      hak_lock_release(&hak_backend_lock);
+      *dirty = false;
+      return hak_direct_take_run(n_pages, align_pages);
+    }
+    run = take_in_new(n_pages, align_pages, size_class, dirty);
   }
   hak_lock_release(&hak_backend_lock);
   return run;
@@ -138,8 +164,11 @@ hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned 
 // ---- returning ----
 
 static hak_superslab_t* super_of(const hak_slab_t* run) {
-  unsigned page = (unsigned)(run->base >> HAK_PAGE_SHIFT) & (hak_super_pages() - 1);
-  return (hak_superslab_t*)((char*)(run - page) - offsetof(hak_superslab_t, slabs));
+  return hak_page_map_super((const void*)run->base);
+}
+
+static bool is_direct(const hak_superslab_t* super) {
+  return hak_load_relaxed(&((hak_superslab_t*)super)->state) == HAK_SUPER_DIRECT;
 }
 
 // Returns pages [at, at + n_pages). lock:BACKEND
@@ -154,6 +183,10 @@ static void return_pages(hak_superslab_t* super, unsigned at, unsigned n_pages) 
 
 void hak_super_return_run(hak_slab_t* run) {
   hak_superslab_t* super = super_of(run);
+  if (is_direct(super)) {
+    hak_direct_return_run(super, run);
+    return;
+  }
   hak_lock_acquire(&hak_backend_lock);
   unsigned at = (unsigned)(run - super->slabs);
   unsigned n_pages = run->n_pages;
@@ -165,8 +198,8 @@ void hak_super_return_run(hak_slab_t* run) {
 
 void hak_super_shrink_run(hak_slab_t* run, unsigned n_pages) {
   hak_assert(n_pages >= 1 && n_pages <= run->n_pages);
-  if (n_pages == run->n_pages) return;
   hak_superslab_t* super = super_of(run);
+  if (n_pages == run->n_pages || is_direct(super)) return;
   hak_lock_acquire(&hak_backend_lock);
   unsigned at = (unsigned)(run - super->slabs);
   unsigned n_returned = run->n_pages - n_pages;
@@ -207,6 +240,9 @@ static void visit_supers(void (*visit)(hak_superslab_t* super, void* context), v
       if (super->base != 0) visit(super, context);
     }
   }
+  for (hak_superslab_t* unit = hak_direct_units(); unit != NULL; unit = unit->next) {
+    visit(unit, context);
+  }
 }
 
 typedef struct slab_visit {
@@ -216,8 +252,9 @@ typedef struct slab_visit {
 
 static void visit_slabs_of(hak_superslab_t* super, void* context) {
   const slab_visit_t* slab_visit = context;
-  if (hak_load_relaxed(&super->state) != HAK_SUPER_PAGES) return;
-  uint64_t used = ~super->free_pages & hak_bit_run(0, hak_super_pages());
+  if (hak_load_relaxed(&super->state) != HAK_SUPER_PAGES && !is_direct(super)) return;
+  unsigned n_pages = is_direct(super) ? HAK_DIRECT_MAX_PAGES : hak_super_pages();
+  uint64_t used = ~super->free_pages & hak_bit_run(0, n_pages);
   while (used != 0) {
     unsigned at = hak_lowest_bit(used);
     hak_slab_t* run = &super->slabs[at];
@@ -254,6 +291,7 @@ size_t hak_super_dirty_bytes(size_t* free_bytes) {
 // its purge had taken out of circulation comes back, the rest is linked anew.
 static void repair(hak_superslab_t* super, void* context) {
   (void)context;
+  if (is_direct(super)) return;
   super->in_dirty_queue = false;
   super->next_dirty = super->prev_dirty = super->next = super->prev = NULL;
   if (super->is_changing) hak_store_relaxed(&super->state, HAK_SUPER_LOST);

@@ -8,6 +8,7 @@
 //   FREE     in its reservation; no page in use
 //   PAGES    cut into runs; linked in the bin of its longest free run unless it has none
 //   HUGE     part of a huge block; `head` is the first SuperSlab of the block
+//   DIRECT   512 KiB of address space that direct runs are mapped in (direct.h)
 //   LOST     given up after a fork that caught another thread changing it; never used again
 //
 // Pages: free_pages is the truth about which are in no run. dirty_pages are those that may hold
@@ -25,6 +26,7 @@ typedef enum hak_super_state {
   HAK_SUPER_FREE,
   HAK_SUPER_PAGES,
   HAK_SUPER_HUGE,
+  HAK_SUPER_DIRECT,
   HAK_SUPER_LOST,
 } hak_super_state_t;
 
@@ -34,15 +36,15 @@ struct hak_heap;
 // and what their fields mean are the slab layer's (slab.h); the page layer only stores the size.
 typedef struct hak_slab {
   // Line 0: the owner's (of an unowned slab: whoever holds its class's lock).
-  uintptr_t base;           // const: address of the page
-  uint8_t size_class;       // const while the run lives; 0: a span, or a free page
-  uint8_t n_pages;          // const while the run lives
-  uint16_t capacity;        // const while the run lives: blocks
-  uint16_t free_count;      // bits set in free[]
-  uint16_t scan_word;       // no word of free[] below this one has a bit set
-  uint32_t uncounted;       // blocks collected from remote[] less those taken off remote_count
-  bool is_lost;             // half changed by a thread that a fork left behind: never used again
-  struct hak_slab* next;    // owner: its partial or its full list; unowned: the class's list
+  uintptr_t base;         // const: address of the page
+  uint8_t size_class;     // const while the run lives; 0: a span, or a free page
+  uint8_t n_pages;        // const while the run lives
+  uint16_t capacity;      // const while the run lives: blocks
+  uint16_t free_count;    // bits set in free[]
+  uint16_t scan_word;     // no word of free[] below this one has a bit set
+  uint32_t uncounted;     // blocks collected from remote[] less those taken off remote_count
+  bool is_lost;           // half changed by a thread that a fork left behind: never used again
+  struct hak_slab* next;  // owner: its partial or its full list; unowned: the class's list
   struct hak_slab* prev;
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
 
@@ -67,22 +69,22 @@ typedef struct hak_superslab {
   // Written under lock BACKEND, on lines that freeing threads do not read.
   _Alignas(HAK_CACHE_LINE) uint64_t free_pages;
   uint64_t dirty_pages;
-  uint64_t checked_out;              // pages that a purge has out of circulation now
-  uint64_t aged_pages;               // free and dirty since before the purge's last visit
-  struct hak_superslab* next;        // PAGES: the bin of its longest free run
+  uint64_t checked_out;        // pages that a purge has out of circulation now
+  uint64_t aged_pages;         // free and dirty since before the purge's last visit
+  struct hak_superslab* next;  // PAGES: the bin of its longest free run
   struct hak_superslab* prev;
   struct hak_superslab* next_dirty;  // queue of those with free dirty pages, oldest first
   struct hak_superslab* prev_dirty;
-  uint64_t dirty_since_ms;           // when it joined that queue
-  struct hak_superslab* head;        // HUGE: first SuperSlab of the block
-  size_t huge_bytes;                 // HUGE, in the head: bytes from the block's address on
-  uint64_t stale_pages;              // HUGE: pages with old contents when the block was made
-  uint32_t huge_supers;              // HUGE, in the head: how many SuperSlabs
-  _Atomic uint8_t state;  // hak_super_state_t; read without the lock by address look-ups
-  uint8_t bin;            // PAGES: length of the longest free run
+  uint64_t dirty_since_ms;     // when it joined that queue
+  struct hak_superslab* head;  // HUGE: first SuperSlab of the block
+  size_t huge_bytes;           // HUGE, in the head: bytes from the block's address on
+  uint64_t stale_pages;        // HUGE: pages with old contents when the block was made
+  uint32_t huge_supers;        // HUGE, in the head: how many SuperSlabs
+  _Atomic uint8_t state;       // hak_super_state_t; read without the lock by address look-ups
+  uint8_t bin;                 // PAGES: length of the longest free run
   bool in_dirty_queue;
-  bool is_changing;       // set while the fields above are in motion: see fork.c
-  bool was_moved;         // HUGE, in the head: memory moved in by mremap
+  bool is_changing;  // set while the fields above are in motion: see fork.c
+  bool was_moved;    // HUGE, in the head: memory moved in by mremap
 
   hak_slab_t slabs[];  // one a page
 } hak_superslab_t;
@@ -100,7 +102,7 @@ hak_nodiscard hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pa
 // Returns a run. pre: nothing in it is live, and its page map entries are 0.
 void hak_super_return_run(hak_slab_t* run);
 
-// Returns pages at the end of a run, keeping the first `n_pages`. pre: n_pages >= 1.
+// Returns pages at the end of a run, keeping the first `n_pages`; may keep all. pre: n_pages >= 1.
 void hak_super_shrink_run(hak_slab_t* run, unsigned n_pages);
 
 // For the purge (lock:BACKEND): takes free pages out of circulation while their memory is given

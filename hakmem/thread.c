@@ -26,15 +26,15 @@ hak_thread_local hak_heap_t* hak_this_heap = (hak_heap_t*)&hak_no_heap;
 // ---- the registry ----
 
 static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_REGISTRY);
-static _Atomic(hak_heap_t*) heaps;   // all, through next
-static hak_heap_t* idle;             // lock:REGISTRY: those without a thread, last used first
-static unsigned n_idle;              // lock:REGISTRY
-static uint32_t n_heaps;             // lock:REGISTRY
+static _Atomic(hak_heap_t*) heaps;  // all, through next
+static hak_heap_t* idle;            // lock:REGISTRY: those without a thread, last used first
+static unsigned n_idle;             // lock:REGISTRY
+static uint32_t n_heaps;            // lock:REGISTRY
 static hak_class_totals_t ended[HAK_N_CLASSES];  // lock:REGISTRY
 static uint64_t ended_atomics;                   // lock:REGISTRY
 
 static pthread_key_t exit_key;
-static bool has_exit_key;               // lock:REGISTRY
+static bool has_exit_key;  // lock:REGISTRY
 static hak_thread_local bool has_ended;
 
 // Idle heaps whose memory is kept for the next thread; that of further ones is given back.
@@ -47,9 +47,7 @@ static size_t purge_offset(void) {
   return hak_round_up(offsetof(hak_heap_t, outgoing), hak_platform_os_page_bytes());
 }
 
-static size_t heap_bytes(void) {
-  return hak_round_up(hak_cache_heap_bytes(), HAK_PAGE_BYTES);
-}
+static size_t heap_bytes(void) { return hak_round_up(hak_cache_heap_bytes(), HAK_PAGE_BYTES); }
 
 static void on_thread_exit(void* heap);
 
@@ -148,8 +146,8 @@ static void on_thread_exit(void* arg) {
   hak_flush_close(heap);
   hak_thread_leave(heap);
   bool is_warm = n_idle < WARM_HEAPS;  // a guess without the lock is as good
-  if (!is_warm && hak_platform_purge((char*)heap + purge_offset(),
-                                     heap_bytes() - purge_offset()) != 0) {
+  if (!is_warm &&
+      hak_platform_purge((char*)heap + purge_offset(), heap_bytes() - purge_offset()) != 0) {
     hak_assert(true);  // it stays in memory, to be used again
   }
   put_heap(heap);

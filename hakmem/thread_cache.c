@@ -5,12 +5,9 @@
 #include "hakmem/central.h"
 #include "hakmem/check.h"
 #include "hakmem/flush.h"
+#include "hakmem/options.h"
 #include "hakmem/purge.h"
 #include "hakmem/thread.h"
-
-static size_t budget_bytes = HAK_THREAD_CACHE_BYTES;
-
-void hak_cache_set_budget(size_t bytes) { budget_bytes = bytes; }
 
 // ---- magazine sizes ----
 //
@@ -129,7 +126,8 @@ static void grow_if_thrashing(hak_heap_t* heap, unsigned size_class) {
   uint32_t capacity = next_capacity(bin->capacity, size_class);
   if (!bin->flushed || capacity <= bin->capacity) return;
   size_t more = (size_t)(capacity - bin->capacity) * 2 * hak_class_info(size_class)->block_bytes;
-  size_t allowed = hak_max_size(budget_bytes, heap->owned_bytes / HAK_THREAD_CACHE_SHARE);
+  size_t floor = (size_t)hak_option_number(HAK_OPTION_thread_cache);
+  size_t allowed = hak_max_size(floor, heap->owned_bytes / HAK_THREAD_CACHE_SHARE);
   if (heap->cache_bytes + more <= allowed) grow_to(heap, size_class, capacity);
 }
 

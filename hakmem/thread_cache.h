@@ -34,9 +34,6 @@ void hak_cache_init(hak_heap_t* heap);
 // Bytes of a heap with all its magazine memory.
 size_t hak_cache_heap_bytes(void);
 
-// What a thread's magazines may hold; see config.h.
-void hak_cache_set_budget(size_t bytes);
-
 // Pops a block, or NULL when the loaded magazine is empty.
 static inline void* hak_cache_pop(hak_heap_t* heap, unsigned size_class) {
   hak_magazine_t* magazine = &heap->magazines[size_class];

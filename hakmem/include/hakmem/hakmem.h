@@ -126,6 +126,14 @@ typedef struct hak_super_info {
 // another thread may free the block at once.
 HAK_API bool hak_super_lookup(const void* ptr, hak_super_info* info);
 
+// ---- memory in advance ----
+
+// Maps `superslabs` SuperSlabs' worth of blocks of a size class (as hak_size_class numbers them)
+// and faults them in, so that a later burst of such blocks meets neither system calls nor page
+// faults. Returns how many SuperSlabs' worth are ready; when fewer than asked for, a line on
+// stderr says why. 0 for a class that does not exist.
+HAK_API unsigned hak_ss_prewarm_class(unsigned size_class, unsigned superslabs);
+
 // ---- the library ----
 
 // "MAJOR.MINOR.PATCH" of the library that is running. Also the proof that hakmem serves a process:

@@ -1,0 +1,128 @@
+#define _GNU_SOURCE  // strchrnul
+
+#include "hakmem/start.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "hakmem/central.h"
+#include "hakmem/events.h"
+#include "hakmem/line.h"
+#include "hakmem/options.h"
+#include "hakmem/purge.h"
+#include "hakmem/reserve.h"
+#include "hakmem/size_class.h"
+
+// ---- prewarm ----
+
+// One slab, in memory and in its class's list; false when there is no memory.
+static bool prewarm_slab(unsigned size_class) {
+  hak_slab_t* slab = hak_slab_create(size_class, NULL);
+  if (slab == NULL) return false;
+  size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+  int error = hak_platform_populate((void*)slab->base, bytes);
+  bool populated = hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)slab->base, bytes);
+  hak_central_add(slab);
+  return populated;
+}
+
+unsigned hak_prewarm_class(unsigned size_class, unsigned supers) {
+  if (size_class == 0 || size_class >= HAK_N_CLASSES) return 0;
+  unsigned slab_pages = hak_class_info(size_class)->slab_pages;
+  for (unsigned got = 0; got < supers; got++) {
+    for (unsigned page = 0; page + slab_pages <= hak_super_pages(); page += slab_pages) {
+      if (prewarm_slab(size_class)) continue;
+      hak_line_t line;
+      hak_line_begin(&line);
+      hak_line_text(&line, "prewarm of class ");
+      hak_line_number(&line, size_class);
+      hak_line_text(&line, " stopped: out of memory after ");
+      hak_line_number(&line, got);
+      hak_line_text(&line, " of ");
+      hak_line_number(&line, supers);
+      hak_line_text(&line, " SuperSlabs");
+      hak_line_end(&line);
+      return got;
+    }
+    hak_event(HAK_EVENT_PREWARMED, size_class, 0, hak_super_bytes(), 0);
+  }
+  return supers;
+}
+
+// One part, BYTES:SUPERSLABS.
+static bool prewarm_part(const char* part, const char* end) {
+  const char* colon = memchr(part, ':', (size_t)(end - part));
+  int64_t block_bytes, supers;
+  if (colon == NULL || !hak_parse_bytes(part, colon, &block_bytes) ||
+      !hak_parse_bytes(colon + 1, end, &supers) || block_bytes < 1 ||
+      block_bytes > (int64_t)HAK_SMALL_MAX || supers < 0 || supers > INT32_MAX) {
+    return false;
+  }
+  (void)hak_prewarm_class(hak_class_of((size_t)block_bytes), (unsigned)supers);
+  return true;
+}
+
+bool hak_prewarm_list(const char* list) {
+  for (const char* part = list; *part != '\0';) {
+    const char* end = strchrnul(part, ',');
+    if (!prewarm_part(part, end)) {
+      hak_line_t line;
+      hak_line_begin(&line);
+      hak_line_text(&line, "HAKMEM_PREWARM=");
+      hak_line_text(&line, list);
+      hak_line_text(&line, " is not understood at ");
+      hak_line_text(&line, part);
+      hak_line_text(&line, " (BYTES:SUPERSLABS, with BYTES from 1 to 32768, separated by commas)");
+      hak_line_end(&line);
+      return false;
+    }
+    part = *end == ',' ? end + 1 : end;
+  }
+  return true;
+}
+
+// ---- the background thread ----
+
+// Purges what is due while no other thread of the program enters a slow path. A forked child has
+// no such thread: its own slow paths do the work.
+static void* background(void* arg) {
+  (void)arg;
+  int64_t delay_ms = hak_option_number(HAK_OPTION_purge_delay);
+  uint64_t period_ms = delay_ms < 20 ? 10 : (uint64_t)delay_ms / 2;
+  for (;;) {
+    hak_platform_sleep_ms(period_ms);
+    hak_purge_tick();
+  }
+  return NULL;
+}
+
+static void start_background(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, 128 * HAK_KIB);
+  // The program's signals are for the program's threads.
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  int error = pthread_create(&thread, &attributes, background, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  if (error == 0) return;
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, "no background thread: errno ");
+  hak_line_number(&line, (uint64_t)error);
+  hak_line_end(&line);
+}
+
+__attribute__((constructor)) static void start(void) {
+  hak_lock_acquire(&hak_backend_lock);
+  hak_reserve_load_options();
+  hak_lock_release(&hak_backend_lock);
+  const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
+  if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
+  if (hak_option_number(HAK_OPTION_background) != 0) start_background();
+}
