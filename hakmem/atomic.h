@@ -7,7 +7,28 @@
 #ifndef HAKMEM_ATOMIC_H_
 #define HAKMEM_ATOMIC_H_
 
+// The product is C11. Tests are C++17, which has no <stdatomic.h>: this is what C++23's does.
+// (Hence _Atomic(T) everywhere, not _Atomic T.)
+#ifdef __cplusplus
+extern "C++" {
+#include <atomic>
+}
+#define _Atomic(T) std::atomic<T>
+using std::atomic_compare_exchange_weak_explicit;
+using std::atomic_exchange_explicit;
+using std::atomic_fetch_add_explicit;
+using std::atomic_fetch_or_explicit;
+using std::atomic_load_explicit;
+using std::atomic_signal_fence;
+using std::atomic_store_explicit;
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+using std::memory_order_release;
+using std::memory_order_seq_cst;
+#else
 #include <stdatomic.h>
+#endif
 
 #include "hakmem/base.h"
 
@@ -26,7 +47,7 @@
                                         memory_order_relaxed)
 
 // A counter with one writer at a time, readable by any thread without stopping the writer.
-typedef _Atomic uint64_t hak_counter_t;
+typedef _Atomic(uint64_t) hak_counter_t;
 
 static inline void hak_counter_add(hak_counter_t* counter, uint64_t n) {
   hak_store_relaxed(counter, hak_load_relaxed(counter) + n);

@@ -3,6 +3,8 @@
 #ifndef HAKMEM_BASE_H_
 #define HAKMEM_BASE_H_
 
+#include <assert.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

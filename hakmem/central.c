@@ -4,7 +4,7 @@
 #include "hakmem/page_map.h"
 
 typedef struct central {
-  _Alignas(HAK_CACHE_LINE) hak_lock_t lock;
+  alignas(HAK_CACHE_LINE) hak_lock_t lock;
   hak_slab_list_t partial;  // unowned slabs that have free blocks
 } central_t;
 

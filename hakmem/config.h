@@ -92,10 +92,10 @@
 #define HAK_TAG_COUNT 510
 #define HAK_TAG_NONE (511u << HAK_ENTRY_CLASS_BITS)
 
-_Static_assert(HAK_N_CLASSES <= 1 << HAK_ENTRY_CLASS_BITS, "a class must fit its bits");
-_Static_assert(HAK_PAGE_BYTES >= 64 * HAK_KIB, "a page must hold a whole OS page of any kernel");
-_Static_assert(HAK_SUPER_MAX_PAGES <= 64, "the pages of a SuperSlab must fit one 64-bit mask");
-_Static_assert(HAK_MAGAZINE_FIRST <= HAK_MAGAZINE_MAX_BLOCKS, "magazines grow");
-_Static_assert(HAK_RESERVE_FIRST >= ((size_t)1 << HAK_SUPER_MAX_SHIFT), "holds a SuperSlab");
+static_assert(HAK_N_CLASSES <= 1 << HAK_ENTRY_CLASS_BITS, "a class must fit its bits");
+static_assert(HAK_PAGE_BYTES >= 64 * HAK_KIB, "a page must hold a whole OS page of any kernel");
+static_assert(HAK_SUPER_MAX_PAGES <= 64, "the pages of a SuperSlab must fit one 64-bit mask");
+static_assert(HAK_MAGAZINE_FIRST <= HAK_MAGAZINE_MAX_BLOCKS, "magazines grow");
+static_assert(HAK_RESERVE_FIRST >= ((size_t)1 << HAK_SUPER_MAX_SHIFT), "holds a SuperSlab");
 
 #endif  // HAKMEM_CONFIG_H_

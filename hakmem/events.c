@@ -11,15 +11,15 @@
 // slot is being written and the event's number after, so a reader that finds the same number
 // before and after copying has a whole event.
 typedef struct slot {
-  _Atomic uint64_t sequence;
-  _Atomic uint64_t time_ns, address, bytes;
-  _Atomic uint64_t kind_class_thread;
-  _Atomic int32_t detail;
+  _Atomic(uint64_t) sequence;
+  _Atomic(uint64_t) time_ns, address, bytes;
+  _Atomic(uint64_t) kind_class_thread;
+  _Atomic(int32_t) detail;
 } slot_t;
 
 static slot_t ring[HAK_EVENT_RING];
-static _Atomic uint64_t n_events;
-static _Atomic uint64_t exhausted[HAK_N_CLASSES];
+static _Atomic(uint64_t) n_events;
+static _Atomic(uint64_t) exhausted[HAK_N_CLASSES];
 
 const char* hak_event_name(hak_event_kind_t kind) {
   static const char* const names[HAK_EVENT_N_KINDS] = {

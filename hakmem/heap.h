@@ -28,14 +28,14 @@ typedef struct hak_bin {
   void** loaded;      // first slot of the loaded magazine; loaded[-1] == NULL
   void** spare;       // first slot of the other one; NULL while magazines are at first size
   uint32_t capacity;  // blocks in a full magazine
-  _Atomic uint32_t spare_count;  // blocks in the spare one
-  uint8_t shared_refills;        // refills from unowned slabs so far
-  bool flushed;                  // a flush has happened since the magazines last grew
-  uint32_t n_slabs;              // slabs owned
-  hak_slab_list_t partial;       // owned slabs that have free blocks; the first is allocated from
-  hak_slab_list_t full;          // owned slabs that have none
-  hak_counter_t taken;           // blocks that went from slabs into magazines
-  hak_counter_t returned;        // blocks that went back
+  _Atomic(uint32_t) spare_count;  // blocks in the spare one
+  uint8_t shared_refills;         // refills from unowned slabs so far
+  bool flushed;                   // a flush has happened since the magazines last grew
+  uint32_t n_slabs;               // slabs owned
+  hak_slab_list_t partial;        // owned slabs that have free blocks; the first is allocated from
+  hak_slab_list_t full;           // owned slabs that have none
+  hak_counter_t taken;            // blocks that went from slabs into magazines
+  hak_counter_t returned;         // blocks that went back
   hak_counter_t refills;
   hak_counter_t flushes;
   hak_counter_t remote_frees;  // blocks returned to slabs of other threads
@@ -53,7 +53,7 @@ typedef struct hak_heap {
 
   // The owner's.
   uint32_t busy;  // > 0 while slabs or magazines are in motion: see fork.c
-  _Atomic uint32_t n_outgoing;
+  _Atomic(uint32_t) n_outgoing;
   size_t cache_bytes;          // what the magazines may hold when full
   size_t owned_bytes;          // of the slabs owned
   void** next_first_slot;      // in first_slots: not used yet

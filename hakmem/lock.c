@@ -5,7 +5,7 @@
 
 #define WAITERS UINT32_C(0x80000000)
 
-static _Atomic uint32_t last_thread_id;
+static _Atomic(uint32_t) last_thread_id;
 static hak_thread_local uint32_t this_thread_id;
 static hak_thread_local uint32_t held_ranks;  // bit mask
 

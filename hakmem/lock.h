@@ -22,7 +22,7 @@ typedef enum hak_lock_rank {
 } hak_lock_rank_t;
 
 typedef struct hak_lock {
-  _Atomic uint32_t word;
+  _Atomic(uint32_t) word;
   uint32_t rank;               // const
   hak_counter_t acquisitions;  // written by the holder
   hak_counter_t waits;         // acquisitions that had to sleep or spin; written by the holder

@@ -27,7 +27,7 @@
 struct hak_superslab;
 
 typedef struct hak_page_leaf {
-  _Atomic uint16_t entries[HAK_LEAF_PAGES];
+  _Atomic(uint16_t) entries[HAK_LEAF_PAGES];
   _Atomic(struct hak_superslab*) supers[HAK_LEAF_SUPERS];
 } hak_page_leaf_t;
 

@@ -22,10 +22,10 @@ typedef enum hak_kernel_kind {
 
 // What was asked of the kernel since the start of the process, for one kind of call.
 typedef struct hak_kernel_counters {
-  _Atomic uint64_t calls;
-  _Atomic uint64_t bytes;     // of the calls that succeeded
-  _Atomic uint64_t failures;  // calls that returned an error
-  _Atomic uint64_t ns;        // wall time spent in the calls
+  _Atomic(uint64_t) calls;
+  _Atomic(uint64_t) bytes;     // of the calls that succeeded
+  _Atomic(uint64_t) failures;  // calls that returned an error
+  _Atomic(uint64_t) ns;        // wall time spent in the calls
 } hak_kernel_counters_t;
 
 const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind);
@@ -76,8 +76,8 @@ uint64_t hak_platform_now_ms(void);
 void hak_platform_sleep_ms(uint64_t ms);
 
 // Sleeps while *word == expected; may wake early. Wakes at most one sleeper.
-void hak_platform_wait(_Atomic uint32_t* word, uint32_t expected);
-void hak_platform_wake(_Atomic uint32_t* word);
+void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected);
+void hak_platform_wake(_Atomic(uint32_t)* word);
 
 void hak_platform_write_stderr(const char* text, size_t length);
 

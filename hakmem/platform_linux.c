@@ -77,7 +77,7 @@ static int kernel_call(hak_kernel_kind_t kind, size_t bytes, long* result, long 
 }
 
 size_t hak_platform_os_page_bytes(void) {
-  static _Atomic size_t cached;
+  static _Atomic(size_t) cached;
   size_t bytes = hak_load_relaxed(&cached);
   if (hak_unlikely(bytes == 0)) {
     bytes = getauxval(AT_PAGESZ);

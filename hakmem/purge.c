@@ -18,10 +18,10 @@ typedef struct batch {
   uint64_t failed[BATCH];
 } batch_t;
 
-static hak_superslab_t* oldest;               // lock:BACKEND
-static hak_superslab_t* newest;               // lock:BACKEND
-static _Atomic uint64_t due_ms = UINT64_MAX;  // when the oldest is due; UINT64_MAX: nothing waits
-static _Atomic uint64_t purged_bytes;
+static hak_superslab_t* oldest;                // lock:BACKEND
+static hak_superslab_t* newest;                // lock:BACKEND
+static _Atomic(uint64_t) due_ms = UINT64_MAX;  // when the oldest is due; UINT64_MAX: nothing waits
+static _Atomic(uint64_t) purged_bytes;
 static hak_thread_local bool is_running_here;
 
 // Milliseconds; UINT64_MAX: never.

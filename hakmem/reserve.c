@@ -10,7 +10,7 @@
 
 static unsigned super_shift = HAK_SUPER_DEFAULT_SHIFT;
 static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
-static _Atomic uint32_t n_reservations;
+static _Atomic(uint32_t) n_reservations;
 static size_t next_bytes = HAK_RESERVE_FIRST;
 static hak_counter_t reserved_bytes;
 

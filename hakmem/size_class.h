@@ -17,7 +17,7 @@
 // "Division by Invariant Integers using Multiplication", 1994).
 #define HAK_RECIPROCAL_SHIFT 31
 
-typedef struct hak_class_info {
+typedef struct {
   uint32_t block_bytes;
   uint32_t reciprocal;    // see above
   uint16_t slab_pages;    // pages of a slab: 1..5

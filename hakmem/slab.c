@@ -106,7 +106,7 @@ void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask) {
 // A word of which every bit is set has no free left to come until its blocks are handed out again,
 // by the owner: it can be taken with a plain store. (A last word of fewer than 64 blocks just takes
 // the exchange.)
-static uint64_t take_remote_word(_Atomic uint64_t* remote) {
+static uint64_t take_remote_word(_Atomic(uint64_t)* remote) {
   uint64_t bits = hak_load_acquire(remote);
   if (bits == 0) return 0;
   if (bits == ~UINT64_C(0)) {

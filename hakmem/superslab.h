@@ -51,8 +51,8 @@ typedef struct hak_slab {
   // What other threads write, on lines of its own.
   _Alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
   _Atomic(struct hak_slab*) pending_next;                    // link in the owner's pending stack
-  _Atomic uint64_t remote_count;                // blocks freed remotely since the owner counted
-  _Atomic uint64_t remote[HAK_SLAB_MAX_WORDS];  // their bits
+  _Atomic(uint64_t) remote_count;                // blocks freed remotely since the owner counted
+  _Atomic(uint64_t) remote[HAK_SLAB_MAX_WORDS];  // their bits
 } hak_slab_t;
 
 // Doubly linked through next and prev.
@@ -80,7 +80,7 @@ typedef struct hak_superslab {
   size_t huge_bytes;           // HUGE, in the head: bytes from the block's address on
   uint64_t stale_pages;        // HUGE: pages with old contents when the block was made
   uint32_t huge_supers;        // HUGE, in the head: how many SuperSlabs
-  _Atomic uint8_t state;       // hak_super_state_t; read without the lock by address look-ups
+  _Atomic(uint8_t) state;      // hak_super_state_t; read without the lock by address look-ups
   uint8_t bin;                 // PAGES: length of the longest free run
   bool in_dirty_queue;
   bool is_changing;  // set while the fields above are in motion: see fork.c

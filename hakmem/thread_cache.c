@@ -33,10 +33,10 @@ static uint32_t next_capacity(uint32_t capacity, unsigned size_class) {
 // slot more for the NULL below.
 static size_t pair_slots(unsigned size_class) {
   uint32_t capacity = pair_capacity(size_class);
-  size_t slots = 2 * (capacity + 1);
+  size_t slots = 2 * ((size_t)capacity + 1);
   while (capacity < hak_class_info(size_class)->magazine_max) {
     capacity = next_capacity(capacity, size_class);
-    slots += 2 * (capacity + 1);
+    slots += 2 * ((size_t)capacity + 1);
   }
   return slots;
 }
