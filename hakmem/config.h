@@ -47,6 +47,9 @@
 // to mmap, which the allocator never does).
 #define HAK_ADDRESS_BITS 48
 
+// No block can be larger, or aligned to more. Counts of SuperSlabs up to twice this fit 32 bits.
+#define HAK_LARGE_MAX ((size_t)1 << HAK_ADDRESS_BITS)
+
 // ---- reservations of address space ----
 
 // The first reservation: small beside what a process maps anyway. Later ones double, so that
@@ -95,6 +98,7 @@
 static_assert(HAK_N_CLASSES <= 1 << HAK_ENTRY_CLASS_BITS, "a class must fit its bits");
 static_assert(HAK_PAGE_BYTES >= 64 * HAK_KIB, "a page must hold a whole OS page of any kernel");
 static_assert(HAK_SUPER_MAX_PAGES <= 64, "the pages of a SuperSlab must fit one 64-bit mask");
+static_assert(HAK_ADDRESS_BITS - HAK_SUPER_MIN_SHIFT + 1 < 32, "see HAK_LARGE_MAX");
 static_assert(HAK_MAGAZINE_FIRST <= HAK_MAGAZINE_MAX_BLOCKS, "magazines grow");
 static_assert(HAK_RESERVE_FIRST >= ((size_t)1 << HAK_SUPER_MAX_SHIFT), "holds a SuperSlab");
 

@@ -226,6 +226,7 @@ static void* huge_resize(hak_superslab_t* head, size_t size) {
 // ---- the two together ----
 
 void* hak_large_alloc(size_t size, size_t alignment, bool zero) {
+  if (size > HAK_LARGE_MAX || alignment > HAK_LARGE_MAX) return NULL;
   hak_purge_tick();
   size_t span_max = hak_super_bytes() / 2;
   bool is_span = size <= span_max && alignment <= span_max;
@@ -278,6 +279,7 @@ bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
 }
 
 void* hak_large_resize(void* ptr, size_t size) {
+  if (size > HAK_LARGE_MAX) return NULL;
   hak_superslab_t* super = hak_page_map_super(ptr);
   hak_superslab_t* huge = huge_at(super, ptr);
   if (huge != NULL) return huge_resize(huge, size);

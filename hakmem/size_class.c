@@ -57,7 +57,7 @@ const uint8_t hak_class_by_units[HAK_SMALL_MAX / HAK_MIN_ALIGNMENT + 1] = {
 static_assert(BLOCK_BYTES(1) == 16 && BLOCK_BYTES(8) == 128 && BLOCK_BYTES(9) == 144, "");
 static_assert(BLOCK_BYTES(HAK_N_CLASSES - 1) == HAK_SMALL_MAX, "the last class is the largest");
 static_assert(CLASS_OF(9u) == 9 && CLASS_OF(16u) == 16 && CLASS_OF(17u) == 17, "");
-static_assert(CLASS_OF(HAK_SMALL_MAX / 16) == HAK_N_CLASSES - 1, "");
+static_assert(CLASS_OF(2048u) == HAK_N_CLASSES - 1, "");
 
 unsigned hak_class_of_aligned(size_t size, size_t alignment) {
   if (size > HAK_SMALL_MAX || alignment > HAK_SMALL_MAX) return 0;
