@@ -122,7 +122,7 @@ int hak_introspect_xml(FILE* stream) {
             "<size from=\"%zu\" to=\"%u\" total=\"%llu\" count=\"%llu\" live=\"%llu\" "
             "cached=\"%llu\"/>\n",
             (size_t)hak_class_info(c - 1)->block_bytes + 1, hak_class_info(c)->block_bytes,
-            (unsigned long long)(class_stats->free * hak_class_info(c)->block_bytes),
+            (unsigned long long)class_stats->free * hak_class_info(c)->block_bytes,
             (unsigned long long)class_stats->free, (unsigned long long)class_stats->live,
             (unsigned long long)class_stats->cached);
   }

@@ -69,9 +69,9 @@ bool hak_parse_bytes(const char* text, const char* text_end, int64_t* value) {
   if (unit_is(text, text_end, "K") || unit_is(text, text_end, "k")) {
     unit = 1024;
   } else if (unit_is(text, text_end, "M") || unit_is(text, text_end, "m")) {
-    unit = 1024 * 1024;
+    unit = INT64_C(1) << 20;
   } else if (unit_is(text, text_end, "G") || unit_is(text, text_end, "g")) {
-    unit = 1024 * 1024 * 1024;
+    unit = INT64_C(1) << 30;
   } else if (text != text_end) {
     return false;
   }

@@ -50,14 +50,14 @@ uint64_t hak_platform_now_ms(void) {
 
 // The one place where the kernel is called: counts, times, injects faults, preserves errno.
 // Returns 0 or an errno value; the kernel's answer goes to *result when result is not NULL.
-static int kernel_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number, long a,
-                       long b, long c, long d, long e, long f) {
+static int kernel_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
+                       const long a[6]) {
   int saved_errno = errno;
   hak_platform_fault_t fault = hak_load_acquire(&fault_hook);
   int error = fault != NULL ? fault(kind, bytes) : 0;
   uint64_t begin = hak_platform_now_ns();
   if (error == 0) {
-    long answer = syscall(number, a, b, c, d, e, f);
+    long answer = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (answer == -1) {
       error = errno;
     } else if (result != NULL) {
@@ -96,8 +96,9 @@ size_t hak_platform_address_limit(void) {
 
 static int map_at(void* address, size_t bytes, int flags, void** out) {
   long answer = 0;
-  int error = kernel_call(HAK_KERNEL_MMAP, bytes, &answer, SYS_mmap, (long)address, (long)bytes,
-                          PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  int error = kernel_call(HAK_KERNEL_MMAP, bytes, &answer, SYS_mmap,
+                          (const long[6]){(long)address, (long)bytes, PROT_READ | PROT_WRITE,
+                                          MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0});
   if (error == 0) *out = (void*)answer;
   return error;
 }
@@ -131,28 +132,30 @@ int hak_platform_map_again(void* address, size_t bytes) {
 }
 
 int hak_platform_protect_none(void* address, size_t bytes) {
-  return kernel_call(HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect, (long)address, (long)bytes,
-                     PROT_NONE, 0, 0, 0);
+  return kernel_call(HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect,
+                     (const long[6]){(long)address, (long)bytes, PROT_NONE, 0, 0, 0});
 }
 
 int hak_platform_unmap(void* address, size_t bytes) {
-  return kernel_call(HAK_KERNEL_MUNMAP, bytes, NULL, SYS_munmap, (long)address, (long)bytes, 0, 0,
-                     0, 0);
+  return kernel_call(HAK_KERNEL_MUNMAP, bytes, NULL, SYS_munmap,
+                     (const long[6]){(long)address, (long)bytes, 0, 0, 0, 0});
 }
 
 int hak_platform_purge(void* address, size_t bytes) {
-  return kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise, (long)address, (long)bytes,
-                     MADV_DONTNEED, 0, 0, 0);
+  return kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                     (const long[6]){(long)address, (long)bytes, MADV_DONTNEED, 0, 0, 0});
 }
 
 int hak_platform_advise_huge(void* address, size_t bytes, bool wanted) {
-  return kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise, (long)address, (long)bytes,
-                     wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0);
+  return kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                     (const long[6]){(long)address, (long)bytes,
+                                     wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0});
 }
 
 int hak_platform_populate(void* address, size_t bytes) {
-  int error = kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise, (long)address, (long)bytes,
-                          MADV_POPULATE_WRITE, 0, 0, 0);
+  int error =
+      kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                  (const long[6]){(long)address, (long)bytes, MADV_POPULATE_WRITE, 0, 0, 0});
   if (error != EINVAL) return error;
   size_t os_page = hak_platform_os_page_bytes();
   for (volatile char* p = address; p < (volatile char*)address + bytes; p += os_page) *p = *p;
@@ -160,8 +163,10 @@ int hak_platform_populate(void* address, size_t bytes) {
 }
 
 int hak_platform_move(void* from, void* to, size_t bytes) {
-  return kernel_call(HAK_KERNEL_MREMAP, bytes, NULL, SYS_mremap, (long)from, (long)bytes,
-                     (long)bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
+  return kernel_call(
+      HAK_KERNEL_MREMAP, bytes, NULL, SYS_mremap,
+      (const long[6]){(long)from, (long)bytes, (long)bytes,
+                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0});
 }
 
 void hak_platform_sleep_ms(uint64_t ms) {
@@ -172,12 +177,13 @@ void hak_platform_sleep_ms(uint64_t ms) {
 }
 
 void hak_platform_wait(_Atomic uint32_t* word, uint32_t expected) {
-  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)expected,
-              0, 0, 0);
+  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
+              (const long[6]){(long)word, FUTEX_WAIT_PRIVATE, (long)expected, 0, 0, 0});
 }
 
 void hak_platform_wake(_Atomic uint32_t* word) {
-  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
+              (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
 }
 
 void hak_platform_write_stderr(const char* text, size_t length) {

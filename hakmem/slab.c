@@ -20,7 +20,7 @@ static bool slab_is_valid(const hak_slab_t* slab) {
 
 hak_cold static void fail_double_free(const hak_slab_t* slab, unsigned word, uint64_t twice) {
   size_t block_bytes = hak_class_info(slab->size_class)->block_bytes;
-  size_t index = word * 64u + hak_lowest_bit(twice);
+  size_t index = (size_t)word * 64 + hak_lowest_bit(twice);
   hak_fatal_block("double free", (void*)(slab->base + index * block_bytes), slab->size_class,
                   block_bytes);
 }
@@ -75,7 +75,7 @@ static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines
     if (bits != 0) {
       bits = hak_lowest_bits(bits, n - taken);
       slab->free[w] ^= bits;
-      end = expand(bits, slab->base + w * 64 * block_bytes, block_bytes, end);
+      end = expand(bits, slab->base + (size_t)w * 64 * block_bytes, block_bytes, end);
       taken += hak_bit_count(bits);
     }
     if (slab->free[w] == 0 && w == first_left) first_left = w + 1;

@@ -49,7 +49,7 @@ static size_t purge_offset(void) {
 
 static size_t heap_bytes(void) { return hak_round_up(hak_cache_heap_bytes(), HAK_PAGE_BYTES); }
 
-static void on_thread_exit(void* heap);
+static void on_thread_exit(void* arg);
 
 static hak_heap_t* new_heap(void) {
   hak_heap_t* heap = hak_meta_alloc(heap_bytes(), HAK_PAGE_BYTES);

@@ -26,7 +26,7 @@ static uint32_t pair_capacity(unsigned size_class) {
 }
 
 static uint32_t next_capacity(uint32_t capacity, unsigned size_class) {
-  return (uint32_t)hak_min_size(capacity * 4, hak_class_info(size_class)->magazine_max);
+  return (uint32_t)hak_min_size((size_t)capacity * 4, hak_class_info(size_class)->magazine_max);
 }
 
 // Slots the pairs of a class take in all, from the smallest to the largest, each magazine with one
