@@ -14,7 +14,7 @@ static central_t centrals[HAK_N_CLASSES] = {
 // ---- a slab's beginning and end ----
 
 static void enter(const hak_slab_t* slab, const hak_heap_t* heap) {
-  unsigned tag = heap != NULL ? heap->tag : 0;
+  unsigned tag = heap != NULL ? (unsigned)heap->tag : 0;
   hak_page_map_set_entries(slab->base, slab->n_pages, tag | slab->size_class);
 }
 

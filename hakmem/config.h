@@ -76,6 +76,9 @@
 // each do not touch a page a class each.
 #define HAK_MAGAZINE_FIRST 16
 #define HAK_SLOW_START_REFILLS 3
+// Blocks of each magazine of the first pair; two words of a slab's bitmap, of which a refill takes
+// one.
+#define HAK_MAGAZINE_PAIR 128
 // Largest magazine: of a pair, so that a class caches at most twice this.
 #define HAK_MAGAZINE_MAX_BLOCKS 1024
 #define HAK_MAGAZINE_MAX_BYTES (128 * HAK_KIB)

@@ -12,14 +12,14 @@
 
 // Everything that is not small, or whose magazine is empty. Sets errno.
 hak_nodiscard hak_noinline void* hak_malloc_large(size_t size);
-hak_nodiscard hak_noinline void* hak_malloc_refill(hak_heap_t* heap, unsigned size_class);
+hak_nodiscard hak_noinline void* hak_malloc_refill(hak_heap_t* heap, size_t size_class);
 
 // NULL, a block of another thread, a large block, or a pointer that is not ours.
-hak_noinline void hak_free_other(hak_heap_t* heap, void* ptr, unsigned entry);
+hak_noinline void hak_free_other(void* ptr, hak_heap_t* heap, size_t entry);
 
 static inline void* hak_fast_malloc(size_t size) {
   if (hak_unlikely(size > HAK_SMALL_MAX)) return hak_malloc_large(size);
-  unsigned size_class = hak_class_of(size);
+  size_t size_class = hak_class_of(size);
   hak_heap_t* heap = hak_this_heap;
   void* block = hak_cache_pop(heap, size_class);
   if (hak_unlikely(block == NULL)) return hak_malloc_refill(heap, size_class);
@@ -27,14 +27,14 @@ static inline void* hak_fast_malloc(size_t size) {
 }
 
 static inline void hak_fast_free(void* ptr) {
-  unsigned entry = hak_page_map_entry(ptr);
+  size_t entry = hak_page_map_entry(ptr);
   hak_heap_t* heap = hak_this_heap;
   // Same tag: what is left is the class. Another tag leaves a bit above the class set.
-  unsigned size_class = entry ^ heap->tag;
+  size_t size_class = entry ^ heap->tag;
   if (hak_unlikely(size_class > HAK_ENTRY_CLASS_MASK)) {
-    hak_free_other(heap, ptr, entry);
+    hak_free_other(ptr, heap, entry);
   } else if (hak_unlikely(!hak_cache_push(heap, size_class, ptr))) {
-    hak_cache_overflow(heap, size_class, ptr);
+    hak_cache_overflow(ptr, heap, size_class);
   }
 }
 

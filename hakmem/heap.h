@@ -15,14 +15,6 @@
 #include "hakmem/config.h"
 #include "hakmem/slab.h"
 
-// The loaded magazine of a class: a stack of free blocks. top points above the last block; the
-// slot below the first one holds NULL, so that an empty stack and a heap that is not there look
-// the same to malloc; top == limit when it is full.
-typedef struct hak_magazine {
-  _Atomic(void**) top;
-  void** limit;
-} hak_magazine_t;
-
 // The rest of what a heap has for a class; slow paths only.
 typedef struct hak_bin {
   void** loaded;      // first slot of the loaded magazine; loaded[-1] == NULL
@@ -47,9 +39,13 @@ typedef struct hak_bin {
 
 typedef struct hak_heap {
   // Hot, read by every malloc and free of the owner.
-  uint32_t tag;    // const while open: owner tag, shifted to its place in a page map entry
+  size_t tag;      // const while open: owner tag, shifted to its place in a page map entry
   uint32_t index;  // const: position in the registry
-  hak_magazine_t magazines[HAK_N_CLASSES];  // [0] is always empty
+  // The loaded magazine of each class: a stack of free blocks. top points above the last block;
+  // the slot below the first holds NULL, so that an empty stack and a heap that is not there look
+  // the same to malloc; top == limit when it is full. [0] is always empty.
+  _Atomic(void**) top[HAK_N_CLASSES];
+  void** limit[HAK_N_CLASSES];
 
   // The owner's.
   uint32_t busy;  // > 0 while slabs or magazines are in motion: see fork.c

@@ -34,13 +34,13 @@ void* hak_malloc_large(size_t size) {
   return or_out_of_memory(hak_large_alloc(size, HAK_MIN_ALIGNMENT, false));
 }
 
-void* hak_malloc_refill(hak_heap_t* heap, unsigned size_class) {
+void* hak_malloc_refill(hak_heap_t* heap, size_t size_class) {
   return or_out_of_memory(hak_cache_refill(heap, size_class));
 }
 
-void hak_free_other(hak_heap_t* heap, void* ptr, unsigned entry) {
+void hak_free_other(void* ptr, hak_heap_t* heap, size_t entry) {
   if ((entry & HAK_ENTRY_CLASS_MASK) != 0) {
-    hak_cache_free_remote(heap, ptr);
+    hak_cache_free_remote(ptr, heap);
   } else if (ptr != NULL) {
     hak_large_free(ptr);
   }

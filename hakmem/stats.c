@@ -28,7 +28,7 @@ static void add_slab(hak_slab_t* slab, void* context) {
 static size_t magazine_count(const hak_heap_t* heap, unsigned size_class) {
   const hak_bin_t* bin = &heap->bins[size_class];
   if (bin->loaded == NULL) return 0;
-  void** top = hak_load_relaxed(&((hak_heap_t*)heap)->magazines[size_class].top);
+  void** top = hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]);
   return (size_t)(top - bin->loaded) + hak_load_relaxed(&((hak_bin_t*)bin)->spare_count);
 }
 

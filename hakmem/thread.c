@@ -18,7 +18,8 @@ static void* const no_slots[1] = {NULL};
 
 const hak_heap_t hak_no_heap = {
     .tag = HAK_TAG_NONE,
-    .magazines = {[0 ... HAK_N_CLASSES - 1] = {.top = NO_TOP, .limit = NO_TOP}},
+    .top = {[0 ... HAK_N_CLASSES - 1] = NO_TOP},
+    .limit = {[0 ... HAK_N_CLASSES - 1] = NO_TOP},
 };
 
 hak_thread_local hak_heap_t* hak_this_heap = (hak_heap_t*)&hak_no_heap;
@@ -55,7 +56,7 @@ static hak_heap_t* new_heap(void) {
   hak_heap_t* heap = hak_meta_alloc(heap_bytes(), HAK_PAGE_BYTES);
   if (heap == NULL) return NULL;
   heap->index = n_heaps++;
-  heap->tag = (heap->index % HAK_TAG_COUNT + 1) << HAK_ENTRY_CLASS_BITS;
+  heap->tag = (size_t)(heap->index % HAK_TAG_COUNT + 1) << HAK_ENTRY_CLASS_BITS;
   heap->next = hak_load_relaxed(&heaps);
   hak_store_release(&heaps, heap);
   return heap;

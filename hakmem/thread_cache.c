@@ -22,7 +22,7 @@ static uint32_t first_capacity(unsigned size_class) {
 
 static uint32_t pair_capacity(unsigned size_class) {
   size_t fit = 32 * HAK_KIB / hak_class_info(size_class)->block_bytes;
-  return (uint32_t)hak_max_size(4, hak_min_size(fit, 64));
+  return (uint32_t)hak_max_size(4, hak_min_size(fit, HAK_MAGAZINE_PAIR));
 }
 
 static uint32_t next_capacity(uint32_t capacity, unsigned size_class) {
@@ -49,7 +49,8 @@ size_t hak_cache_heap_bytes(void) {
 
 void hak_cache_init(hak_heap_t* heap) {
   for (unsigned c = 0; c < HAK_N_CLASSES; c++) {
-    heap->magazines[c] = hak_no_heap.magazines[c];
+    hak_store_relaxed(&heap->top[c], hak_no_heap.limit[c]);
+    heap->limit[c] = hak_no_heap.limit[c];
     memset(&heap->bins[c], 0, sizeof heap->bins[c]);
   }
   heap->cache_bytes = heap->owned_bytes = 0;
@@ -63,14 +64,13 @@ void hak_cache_init(hak_heap_t* heap) {
 static unsigned loaded_count(const hak_heap_t* heap, unsigned size_class) {
   const hak_bin_t* bin = &heap->bins[size_class];
   if (bin->loaded == NULL) return 0;
-  return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->magazines[size_class].top) -
-                    bin->loaded);
+  return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]) - bin->loaded);
 }
 
 static void set_loaded(hak_heap_t* heap, unsigned size_class, unsigned count) {
   hak_bin_t* bin = &heap->bins[size_class];
-  hak_store_relaxed(&heap->magazines[size_class].top, bin->loaded + count);
-  heap->magazines[size_class].limit = bin->loaded + bin->capacity;
+  hak_store_relaxed(&heap->top[size_class], bin->loaded + count);
+  heap->limit[size_class] = bin->loaded + bin->capacity;
 }
 
 // The loaded magazine, empty or full, and the spare, full or empty, change places.
@@ -190,7 +190,8 @@ static bool fill(hak_heap_t* heap, unsigned size_class) {
   } else {
     make_pair(heap, size_class);
     grow_if_thrashing(heap, size_class);
-    n = bin->capacity;
+    // Half full: a thread that hovers around what it has now neither runs dry nor overflows soon.
+    n = bin->capacity / 2;
     taken = take_owned(heap, size_class, bin->loaded + n, n);
   }
   if (taken < n) memmove(bin->loaded, bin->loaded + (n - taken), taken * sizeof(void*));
@@ -205,7 +206,8 @@ static void* refill_without_heap(unsigned size_class) {
   return hak_central_take(size_class, &block + 1, 1) == 1 ? block : NULL;
 }
 
-void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
+void* hak_cache_refill(hak_heap_t* heap, size_t class_index) {
+  unsigned size_class = (unsigned)class_index;
   if (heap == &hak_no_heap) {
     heap = hak_thread_begin();
     if (heap == NULL) return refill_without_heap(size_class);
@@ -213,14 +215,15 @@ void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_thread_enter(heap);
   if (bin->loaded == NULL) add_first_magazine(heap, size_class);
-  if (hak_load_relaxed(&bin->spare_count) != 0) {
+  bool swapped = hak_load_relaxed(&bin->spare_count) != 0;
+  if (swapped) {
     swap_magazines(heap, size_class);
   } else {
     (void)fill(heap, size_class);
   }
   void* block = hak_cache_pop(heap, size_class);
   hak_thread_leave(heap);
-  hak_purge_tick();
+  if (!swapped) hak_purge_tick();
   return block;
 }
 
@@ -238,33 +241,37 @@ static void flush_magazine(hak_heap_t* heap, hak_heap_t* self, unsigned size_cla
 }
 
 // Makes room in the loaded magazine, which is full: the spare one, whose blocks have lain longest,
-// is emptied and loaded.
-static void make_room(hak_heap_t* heap, unsigned size_class) {
+// is emptied and loaded. Whether blocks went back to slabs.
+static bool make_room(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   if (bin->spare == NULL) {
     make_pair(heap, size_class);
-    return;
+    return false;
   }
-  flush_magazine(heap, heap, size_class, bin->spare, hak_load_relaxed(&bin->spare_count));
+  unsigned n_spare = hak_load_relaxed(&bin->spare_count);
+  flush_magazine(heap, heap, size_class, bin->spare, n_spare);
   hak_store_relaxed(&bin->spare_count, 0);
   swap_magazines(heap, size_class);
+  return n_spare != 0;
 }
 
-void hak_cache_overflow(hak_heap_t* heap, unsigned size_class, void* block) {
+void hak_cache_overflow(void* block, hak_heap_t* heap, size_t class_index) {
+  unsigned size_class = (unsigned)class_index;
   hak_thread_enter(heap);
+  bool flushed = false;
   if (heap->bins[size_class].loaded == NULL) {
     add_first_magazine(heap, size_class);
   } else {
-    make_room(heap, size_class);
+    flushed = make_room(heap, size_class);
   }
   bool pushed = hak_cache_push(heap, size_class, block);
   hak_assert(pushed);
   (void)pushed;
   hak_thread_leave(heap);
-  hak_purge_tick();
+  if (flushed) hak_purge_tick();
 }
 
-void hak_cache_free_remote(hak_heap_t* heap, void* block) {
+void hak_cache_free_remote(void* block, hak_heap_t* heap) {
   if (heap == &hak_no_heap) {
     heap = hak_thread_begin();
     if (heap == NULL) {

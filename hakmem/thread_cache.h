@@ -14,13 +14,14 @@
 
 // A block of `size_class` when the loaded magazine is empty, or the thread has no heap yet.
 // NULL: out of memory (errno is the caller's business).
-hak_nodiscard hak_noinline void* hak_cache_refill(hak_heap_t* heap, unsigned size_class);
+hak_nodiscard hak_noinline void* hak_cache_refill(hak_heap_t* heap, size_t size_class);
 
 // Takes a block back when the loaded magazine of its class is full, or there is none.
-hak_noinline void hak_cache_overflow(hak_heap_t* heap, unsigned size_class, void* block);
+// (The block comes first in these, so that it stays in the register that free got it in.)
+hak_noinline void hak_cache_overflow(void* block, hak_heap_t* heap, size_t size_class);
 
 // Takes a small block back that the thread does not own: into the outgoing buffer.
-hak_noinline void hak_cache_free_remote(hak_heap_t* heap, void* block);
+hak_noinline void hak_cache_free_remote(void* block, hak_heap_t* heap);
 
 // Returns everything the heap caches to the slabs. The heap stays open.
 void hak_cache_drain(hak_heap_t* heap);
@@ -35,21 +36,19 @@ void hak_cache_init(hak_heap_t* heap);
 size_t hak_cache_heap_bytes(void);
 
 // Pops a block, or NULL when the loaded magazine is empty.
-static inline void* hak_cache_pop(hak_heap_t* heap, unsigned size_class) {
-  hak_magazine_t* magazine = &heap->magazines[size_class];
-  void** top = hak_load_relaxed(&magazine->top);
+static inline void* hak_cache_pop(hak_heap_t* heap, size_t size_class) {
+  void** top = hak_load_relaxed(&heap->top[size_class]);
   void* block = top[-1];
-  if (hak_likely(block != NULL)) hak_store_relaxed(&magazine->top, top - 1);
+  if (hak_likely(block != NULL)) hak_store_relaxed(&heap->top[size_class], top - 1);
   return block;
 }
 
 // Pushes a block; false when the loaded magazine is full.
-static inline bool hak_cache_push(hak_heap_t* heap, unsigned size_class, void* block) {
-  hak_magazine_t* magazine = &heap->magazines[size_class];
-  void** top = hak_load_relaxed(&magazine->top);
-  if (hak_unlikely(top == magazine->limit)) return false;
+static inline bool hak_cache_push(hak_heap_t* heap, size_t size_class, void* block) {
+  void** top = hak_load_relaxed(&heap->top[size_class]);
+  if (hak_unlikely(top == heap->limit[size_class])) return false;
   *top = block;
-  hak_store_relaxed(&magazine->top, top + 1);
+  hak_store_relaxed(&heap->top[size_class], top + 1);
   return true;
 }
 
