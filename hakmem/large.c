@@ -139,7 +139,7 @@ static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
 }
 
 static void* huge_alloc(size_t size, size_t alignment, bool zero) {
-  size_t bytes = hak_round_up(size, hak_platform_os_page_bytes());
+  size_t bytes = hak_round_up(hak_max_size(size, 1), hak_platform_os_page_bytes());
   hak_superslab_t* head = huge_take(bytes, alignment, false);
   if (head == NULL) return NULL;
   if (zero) clear_stale(head, size);
