@@ -103,7 +103,7 @@ std::ostream& operator<<(std::ostream& os, const Outcome& outcome) {
   return os << "\nstderr: " << outcome.err.substr(0, 2000);
 }
 
-Outcome Run(const std::vector<std::string>& argv, const RunOptions& options) {
+Outcome RunProgram(const std::vector<std::string>& argv, const RunOptions& options) {
   return Spawn([&] { Exec(argv, options); }, options.seconds);
 }
 

@@ -35,7 +35,7 @@ struct RunOptions {
 
 // Runs argv[0], looked up in PATH, with nothing on stdin. The test's own LD_PRELOAD is not handed
 // on. Exit code 127: it could not be started, and err says why.
-Outcome Run(const std::vector<std::string>& argv, const RunOptions& options = {});
+Outcome RunProgram(const std::vector<std::string>& argv, const RunOptions& options = {});
 
 // Runs `action` in a forked child, which exits with 0 when it returns.
 Outcome RunInChild(const std::function<void()>& action, int seconds = 60);

@@ -52,7 +52,7 @@ void ExpectSameUnderHakmem(const std::string& script) {
       options.environment["LD_DEBUG_OUTPUT"] = records + "/process";
     }
     Outcome& outcome = outcomes[preload];
-    outcome = Run({"/bin/sh", "-e", "-c", script}, options);
+    outcome = RunProgram({"/bin/sh", "-e", "-c", script}, options);
     ASSERT_TRUE(outcome.Succeeded()) << outcome;
     EXPECT_EQ(outcome.err, "");
     EXPECT_NE(outcome.out, "");

@@ -12,7 +12,7 @@ namespace hakmem_testing {
 namespace {
 
 std::string Tool(const std::vector<std::string>& argv) {
-  Outcome outcome = Run(argv);
+  Outcome outcome = RunProgram(argv);
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
   return outcome.out;
 }
