@@ -343,8 +343,8 @@ TEST(ConformanceTest, MallinfoCountsWhatIsLive) {
   struct mallinfo2 before = mallinfo2();
   std::vector<void*> blocks(5000);
   for (void*& block : blocks) block = malloc(1000);
-  void* span = malloc(Opaque(300000));
-  void* huge = malloc(Opaque(64 << 20));
+  void* span = Opaque(malloc(300000));
+  void* huge = Opaque(malloc(64 << 20));
   struct mallinfo2 during = mallinfo2();
   size_t bytes = 5000 * 1000 + 300000 + (size_t{64} << 20);
   EXPECT_GE(during.uordblks - before.uordblks, bytes);
