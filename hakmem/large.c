@@ -85,14 +85,16 @@ static void join_huge(hak_superslab_t* head, uint32_t from) {
   }
 }
 
-// Gives back SuperSlabs [from, huge_supers) of the block. lock:BACKEND
-static void leave_huge(hak_superslab_t* head, uint32_t from, bool are_clean) {
+// Gives back SuperSlabs [from, huge_supers) of the block, of which the first `clean_bytes` are zero
+// again. lock:BACKEND
+static void leave_huge(hak_superslab_t* head, uint32_t from, size_t clean_bytes) {
   uint32_t end = head->huge_supers;
   for (uint32_t i = from; i < end; i++) {
     hak_superslab_t* super = super_at(head, i);
     super->free_pages = hak_bit_run(0, hak_super_pages());
     super->head = NULL;
-    if (are_clean) super->dirty_pages = 0;
+    // Whole pages only: beyond, contents from when the block was larger may be left.
+    super->dirty_pages &= ~covered_pages(hak_round_down(clean_bytes, HAK_PAGE_BYTES), i);
   }
   hak_reserve_give(super_at(head, from), end - from);
   for (uint32_t i = from; i < end; i++) hak_purge_enqueue(super_at(head, i));
@@ -139,14 +141,14 @@ static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
 }
 
 static void* huge_alloc(size_t size, size_t alignment, bool zero) {
-  size_t bytes = hak_round_up(size, hak_platform_os_page_bytes());
+  size_t bytes = hak_round_up(hak_max_size(size, 1), hak_platform_os_page_bytes());
   hak_superslab_t* head = huge_take(bytes, alignment, false);
   if (head == NULL) return NULL;
   if (zero) clear_stale(head, size);
   return (void*)head->base;
 }
 
-static void huge_free(hak_superslab_t* head, bool is_clean) {
+static void huge_free(hak_superslab_t* head, size_t clean_bytes) {
   hak_fetch_add_relaxed(&counters.huge_frees, 1);
   hak_fetch_add_relaxed(&counters.huge_bytes, -(uint64_t)head->huge_bytes);
   if (head->was_moved) {
@@ -154,10 +156,10 @@ static void huge_free(hak_superslab_t* head, bool is_clean) {
     // Mapping the range afresh mends that; where the kernel refuses, it just stays separate.
     size_t bytes = (size_t)head->huge_supers * hak_super_bytes();
     int error = hak_platform_map_again((void*)head->base, bytes);
-    is_clean = hak_event_kernel_ok(HAK_KERNEL_MMAP, error, (void*)head->base, bytes);
+    if (hak_event_kernel_ok(HAK_KERNEL_MMAP, error, (void*)head->base, bytes)) clean_bytes = bytes;
   }
   hak_lock_acquire(&hak_backend_lock);
-  leave_huge(head, 0, is_clean);
+  leave_huge(head, 0, clean_bytes);
   hak_lock_release(&hak_backend_lock);
 }
 
@@ -184,7 +186,7 @@ static bool grow_in_place(hak_superslab_t* head, size_t bytes) {
 
 static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
   hak_lock_acquire(&hak_backend_lock);
-  if (supers_of(bytes) < head->huge_supers) leave_huge(head, supers_of(bytes), false);
+  if (supers_of(bytes) < head->huge_supers) leave_huge(head, supers_of(bytes), 0);
   set_huge_bytes(head, bytes);
   hak_lock_release(&hak_backend_lock);
 }
@@ -209,7 +211,7 @@ static void* move_huge(hak_superslab_t* from, size_t bytes) {
   if (to == NULL) return NULL;
   to->was_moved = true;
   bool is_clean = move_bytes(from->base, to->base, from->huge_bytes);
-  huge_free(from, is_clean);
+  huge_free(from, is_clean ? from->huge_bytes : 0);
   return (void*)to->base;
 }
 
@@ -248,7 +250,7 @@ void hak_large_free(void* ptr) {
   if (span != NULL) {
     span_free(span);
   } else if (huge != NULL) {
-    huge_free(huge, false);
+    huge_free(huge, 0);
   } else {
     hak_fatal_block("free of a pointer that is not a live block (freed already, or inside one)",
                     ptr, 0, 0);
