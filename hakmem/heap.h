@@ -3,8 +3,8 @@
 // Its magazines (together the thread's cache), the slabs it owns, the outgoing buffer of blocks it
 // freed that others own, and the stack of slabs that others freed into. A heap has one thread at a
 // time; a heap whose thread ended is kept and given to a later one. Heaps are never unmapped, so
-// that a thread may follow a stale `owner` pointer; the memory of an idle one is purged, and zero
-// is a valid closed heap.
+// that a thread may follow a stale `owner` pointer; but the memory of an idle one may be given back
+// to the kernel, which makes it zero: a valid closed heap.
 //
 // States: closed (pending == NULL: no thread; nothing may be pushed) and open.
 
@@ -39,36 +39,41 @@ typedef struct hak_bin {
 
 typedef struct hak_heap {
   // Hot, read by every malloc and free of the owner.
-  size_t tag;      // const while open: owner tag, shifted to its place in a page map entry
-  uint32_t index;  // const: position in the registry
+  size_t tag;  // const while open: owner tag, shifted to its place in a page map entry
   // The loaded magazine of each class: a stack of free blocks. top points above the last block;
   // the slot below the first holds NULL, so that an empty stack and a heap that is not there look
   // the same to malloc; top == limit when it is full. [0] is always empty.
   _Atomic(void**) top[HAK_N_CLASSES];
   void** limit[HAK_N_CLASSES];
 
+  // Written by any thread.
+  alignas(HAK_CACHE_LINE) _Atomic(hak_slab_t*) pending;
+
   // The owner's.
-  uint32_t busy;  // > 0 while slabs or magazines are in motion: see fork.c
+  alignas(HAK_CACHE_LINE) uint32_t busy;  // > 0 while slabs or magazines are in motion: see fork.c
   _Atomic(uint32_t) n_outgoing;
-  size_t cache_bytes;          // what the magazines may hold when full
-  size_t owned_bytes;          // of the slabs owned
-  void** next_first_slot;      // in first_slots: not used yet
-  void** next_slot;            // in slots: not used yet
-  hak_counter_t atomics;       // read-modify-writes made for remote frees
-  struct hak_heap* next;       // const: registry of all heaps
-  struct hak_heap* next_idle;  // lock:REGISTRY: heaps without a thread
+  size_t cache_bytes;            // what the magazines may hold when full
+  size_t owned_bytes;            // of the slabs owned
+  void** next_first_slot;        // in first_slots: not used yet
+  void** next_slot;              // in slots: not used yet
+  hak_counter_t atomics;         // read-modify-writes made for remote frees
+  struct hak_heap_entry* entry;  // const while open: the heap's place in the registry
   hak_bin_t bins[HAK_N_CLASSES];
 
-  // Written by any thread.
-  _Alignas(HAK_CACHE_LINE) _Atomic(hak_slab_t*) pending;
-
-  _Alignas(HAK_CACHE_LINE) void* outgoing[HAK_OUTGOING_BLOCKS];
-
-  // Memory for magazines, packed in order of first use (thread_cache.c), so that it is touched
-  // only as needed.
+  // Memory for magazines, packed in order of first use (thread_cache.c). This and what follows is
+  // touched only as needed.
   void* first_slots[HAK_N_CLASSES * (HAK_MAGAZINE_FIRST + 1)];
+  void* outgoing[HAK_OUTGOING_BLOCKS];
   void* slots[];
 } hak_heap_t;
+
+// The registry of heaps: an entry each, for ever; see thread.h.
+typedef struct hak_heap_entry {
+  hak_heap_t* heap;                  // const
+  struct hak_heap_entry* next;       // const
+  struct hak_heap_entry* next_idle;  // lock:REGISTRY: those without a thread
+  uint32_t index;                    // const: 0 for the first
+} hak_heap_entry_t;
 
 // The heap of a thread that has none: every magazine is empty and full at once, so that malloc and
 // free of such a thread take the slow path by themselves. Never written.

@@ -89,8 +89,8 @@ static uint64_t less(uint64_t from, uint64_t n) { return from > n ? from - n : 0
 void hak_stats_gather(hak_stats_t* stats) {
   memset(stats, 0, sizeof *stats);
   add_ended(stats);
-  for (hak_heap_t* heap = hak_thread_heaps(); heap != NULL; heap = heap->next) {
-    if (hak_load_acquire(&heap->pending) != HAK_PENDING_CLOSED) add_heap(stats, heap);
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    if (hak_thread_heap_is_open(entry->heap)) add_heap(stats, entry->heap);
   }
   add_backend(stats);
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {

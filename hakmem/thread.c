@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "hakmem/central.h"
-#include "hakmem/check.h"
+#include "hakmem/events.h"
 #include "hakmem/flush.h"
 #include "hakmem/fork.h"
 #include "hakmem/meta.h"
@@ -27,10 +27,10 @@ hak_thread_local hak_heap_t* hak_this_heap = (hak_heap_t*)&hak_no_heap;
 // ---- the registry ----
 
 static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_REGISTRY);
-static _Atomic(hak_heap_t*) heaps;  // all, through next
-static hak_heap_t* idle;            // lock:REGISTRY: those without a thread, last used first
-static unsigned n_idle;             // lock:REGISTRY
-static uint32_t n_heaps;            // lock:REGISTRY
+static _Atomic(hak_heap_entry_t*) entries;       // all, through next
+static hak_heap_entry_t* idle;                   // lock:REGISTRY: without a thread, last used first
+static unsigned n_idle;                          // lock:REGISTRY
+static uint32_t n_heaps;                         // lock:REGISTRY
 static hak_class_totals_t ended[HAK_N_CLASSES];  // lock:REGISTRY
 static uint64_t ended_atomics;                   // lock:REGISTRY
 
@@ -41,39 +41,36 @@ static hak_thread_local bool has_ended;
 // Idle heaps whose memory is kept for the next thread; that of further ones is given back.
 #define WARM_HEAPS 16
 
-hak_heap_t* hak_thread_heaps(void) { return hak_load_acquire(&heaps); }
-
-// Memory of a heap from here on holds nothing while it has no thread.
-static size_t purge_offset(void) {
-  return hak_round_up(offsetof(hak_heap_t, outgoing), hak_platform_os_page_bytes());
-}
+const hak_heap_entry_t* hak_thread_heaps(void) { return hak_load_acquire(&entries); }
 
 static size_t heap_bytes(void) { return hak_round_up(hak_cache_heap_bytes(), HAK_PAGE_BYTES); }
 
 static void on_thread_exit(void* arg);
 
-static hak_heap_t* new_heap(void) {
+// lock:REGISTRY
+static hak_heap_entry_t* new_entry(void) {
+  hak_heap_entry_t* entry = hak_meta_alloc(sizeof *entry, HAK_CACHE_LINE);
   hak_heap_t* heap = hak_meta_alloc(heap_bytes(), HAK_PAGE_BYTES);
-  if (heap == NULL) return NULL;
-  heap->index = n_heaps++;
-  heap->tag = (size_t)(heap->index % HAK_TAG_COUNT + 1) << HAK_ENTRY_CLASS_BITS;
-  heap->next = hak_load_relaxed(&heaps);
-  hak_store_release(&heaps, heap);
-  return heap;
+  if (entry == NULL || heap == NULL) return NULL;
+  entry->heap = heap;
+  entry->index = n_heaps++;
+  entry->next = hak_load_relaxed(&entries);
+  hak_store_release(&entries, entry);
+  return entry;
 }
 
-static hak_heap_t* take_heap(void) {
+static hak_heap_entry_t* take_entry(void) {
   hak_lock_acquire(&lock);
   if (!has_exit_key) has_exit_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
-  hak_heap_t* heap = idle;
-  if (heap != NULL) {
-    idle = heap->next_idle;
+  hak_heap_entry_t* entry = idle;
+  if (entry != NULL) {
+    idle = entry->next_idle;
     n_idle--;
   } else {
-    heap = new_heap();
+    entry = new_entry();
   }
   hak_lock_release(&lock);
-  return heap;
+  return entry;
 }
 
 // As early as can be: child handlers run in the order of registration, and others may allocate.
@@ -86,15 +83,18 @@ static void register_fork_once(void) {
 
 hak_heap_t* hak_thread_begin(void) {
   if (has_ended) return NULL;
-  hak_heap_t* heap = take_heap();
-  if (heap == NULL) return NULL;
+  hak_heap_entry_t* entry = take_entry();
+  if (entry == NULL) return NULL;
+  hak_heap_t* heap = entry->heap;
+  heap->entry = entry;
+  heap->tag = (size_t)(entry->index % HAK_TAG_COUNT + 1) << HAK_ENTRY_CLASS_BITS;
   hak_cache_init(heap);
   hak_store_release(&heap->pending, HAK_PENDING_NONE);
   hak_this_heap = heap;
   // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
   // ends, with what it caches; its slabs are found by nobody.
   if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
-  if (heap->index == 0) register_fork_once();
+  if (entry->index == 0) register_fork_once();
   return heap;
 }
 
@@ -123,18 +123,32 @@ static void add_totals(hak_class_totals_t* totals, const hak_bin_t* bin) {
   totals->adoptions += hak_counter_read(&bin->adoptions);
 }
 
-static void put_heap(hak_heap_t* heap) {
+// Adds up what a closed heap has counted. Returns whether its memory is to be kept for the next
+// thread.
+static bool retire_counters(const hak_heap_t* heap) {
   hak_lock_acquire(&lock);
-  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    add_totals(&ended[c], &heap->bins[c]);
-    memset(&heap->bins[c], 0, sizeof heap->bins[c]);
-  }
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) add_totals(&ended[c], &heap->bins[c]);
   ended_atomics += hak_counter_read(&heap->atomics);
-  hak_store_relaxed(&heap->atomics, 0);
-  heap->next_idle = idle;
-  idle = heap;
+  bool is_kept = n_idle < WARM_HEAPS;
+  hak_lock_release(&lock);
+  return is_kept;
+}
+
+static void put_entry(hak_heap_entry_t* entry) {
+  hak_lock_acquire(&lock);
+  entry->next_idle = idle;
+  idle = entry;
   n_idle++;
   hak_lock_release(&lock);
+}
+
+static void retire(hak_heap_t* heap) {
+  hak_heap_entry_t* entry = heap->entry;
+  if (!retire_counters(heap)) {
+    int error = hak_platform_purge(heap, heap_bytes());
+    (void)hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, heap, heap_bytes());
+  }
+  put_entry(entry);
 }
 
 static void on_thread_exit(void* arg) {
@@ -146,12 +160,7 @@ static void on_thread_exit(void* arg) {
   abandon_all(heap);
   hak_flush_close(heap);
   hak_thread_leave(heap);
-  bool is_warm = n_idle < WARM_HEAPS;  // a guess without the lock is as good
-  if (!is_warm &&
-      hak_platform_purge((char*)heap + purge_offset(), heap_bytes() - purge_offset()) != 0) {
-    hak_assert(true);  // it stays in memory, to be used again
-  }
-  put_heap(heap);
+  retire(heap);
 }
 
 void hak_thread_repair(hak_heap_t* self, bool interrupted) {
@@ -160,13 +169,14 @@ void hak_thread_repair(hak_heap_t* self, bool interrupted) {
     idle = NULL;
     n_idle = 0;
   }
-  for (hak_heap_t* heap = hak_thread_heaps(); heap != NULL; heap = heap->next) {
-    if (heap == self || hak_load_relaxed(&heap->pending) == HAK_PENDING_CLOSED) continue;
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    hak_heap_t* heap = entry->heap;
+    if (heap == self || !hak_thread_heap_is_open(heap)) continue;
     hak_store_relaxed(&heap->pending, HAK_PENDING_CLOSED);
     if (interrupted) continue;
     if (heap->busy == 0) hak_cache_return_all(heap, self);
     heap->busy = 0;
-    put_heap(heap);
+    retire(heap);
   }
 }
 

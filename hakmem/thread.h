@@ -10,9 +10,11 @@
 // one block at a time.
 hak_heap_t* hak_thread_begin(void);
 
-// The first and the last heap ever made, for those who look at all of them: a list through `next`
-// that only grows, newest first.
-hak_heap_t* hak_thread_heaps(void);
+// All heaps ever made, newest first: a list that only grows. A heap is open while a thread has it.
+const hak_heap_entry_t* hak_thread_heaps(void);
+static inline bool hak_thread_heap_is_open(hak_heap_t* heap) {
+  return hak_load_acquire(&heap->pending) != HAK_PENDING_CLOSED;
+}
 
 // A heap's slabs and magazines are in motion between these two (they nest). Only a forked child
 // looks: of a thread that was between them nothing but its slabs' bitmaps can be trusted.

@@ -53,6 +53,7 @@ void hak_cache_init(hak_heap_t* heap) {
     heap->limit[c] = hak_no_heap.limit[c];
     memset(&heap->bins[c], 0, sizeof heap->bins[c]);
   }
+  hak_store_relaxed(&heap->atomics, 0);
   heap->cache_bytes = heap->owned_bytes = 0;
   heap->next_first_slot = heap->first_slots;
   heap->next_slot = heap->slots;
