@@ -1,22 +1,7 @@
 // random_mixed: the headline workload. One operation picks a slot of the working set at random and
 // frees the block it holds, or allocates one of 16..1040 bytes and writes its first byte.
 
-#include <stdlib.h>
-
-#include "workloads/mixed.h"
-
-static void set_up(wl_worker* worker) {
-  mixed_make_state(worker);
-  mixed_run(worker, worker->run->warmup, false, malloc, free);
-}
-
-static void timed(wl_worker* worker) {
-  const mixed_plan* plan = worker->shared;
-  mixed_run(worker, plan->ops, worker->run->latency, malloc, free);
-  worker->ops = plan->ops;
-}
-
-static void tear_down(wl_worker* worker) { mixed_finish(worker, free); }
+#include "workloads/mixed_malloc.h"
 
 static void check_legacy(wl_run* run) {
   if (run->min_bytes != MIXED_LEGACY_MIN_BYTES || run->max_bytes != 1040) {
@@ -48,16 +33,16 @@ int main(int argc, char** argv) {
           "Picks slots at random: frees the block in a full slot, allocates one for an empty "
           "slot.\nThe warm-up is twice the working set unless --warmup says otherwise.",
       .positionals = positionals,
-      .positional_count = sizeof(positionals) / sizeof(positionals[0]),
+      .positional_count = WL_COUNT(positionals),
       .options = options,
-      .option_count = sizeof(options) / sizeof(options[0]),
+      .option_count = WL_COUNT(options),
       .features = WL_HAS_THREADS | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_WARMUP | WL_HAS_VERIFY |
                   WL_HAS_LATENCY,
   };
   wl_begin(&run, &program, argc, argv);
   if (plan.legacy) check_legacy(&run);
   mixed_choose_warmup(&run, &plan);
-  wl_run_workers(&run, &(wl_phases){set_up, timed, tear_down}, &plan);
+  wl_run_workers(&run, &kMixedMalloc, &plan);
   wl_add_u64(&run, "working_set", plan.working_set);
   wl_add_text(&run, "rng", plan.legacy ? "legacy" : "independent");
   wl_report(&run);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,9 +64,9 @@ bool wl_peak_rss_bytes(uint64_t* bytes) {
   return read_kilobytes("/proc/self/status", "VmHWM:", bytes);
 }
 
-void* wl_map(uint64_t bytes) {
+static void* map(uint64_t bytes, int flags) {
   void* memory = mmap(NULL, bytes == 0 ? 1 : bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+                      MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   if (memory == MAP_FAILED) {
     dprintf(STDERR_FILENO, "cannot map %" PRIu64 " bytes for the workload's own tables: %s\n",
             bytes, strerror(errno));
@@ -73,3 +74,31 @@ void* wl_map(uint64_t bytes) {
   }
   return memory;
 }
+
+static _Atomic uint64_t harness_bytes;
+
+static uint64_t whole_pages(uint64_t bytes) {
+  uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  return (bytes + page - 1) / page * page;
+}
+
+void* wl_map(uint64_t bytes) {
+  harness_bytes += whole_pages(bytes);
+  return map(bytes, MAP_POPULATE);
+}
+
+void* wl_reserve(uint64_t bytes) { return map(bytes, MAP_NORESERVE); }
+
+void wl_trim(void* memory, uint64_t reserved, uint64_t used) {
+  uint64_t kept = whole_pages(used);
+  uint64_t all = whole_pages(reserved == 0 ? 1 : reserved);
+  if (kept < all) munmap((char*)memory + kept, all - kept);
+  harness_bytes += kept;
+}
+
+void wl_unmap(void* memory, uint64_t bytes) {
+  harness_bytes -= whole_pages(bytes);
+  munmap(memory, bytes == 0 ? 1 : bytes);
+}
+
+uint64_t wl_harness_bytes(void) { return harness_bytes; }

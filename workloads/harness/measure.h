@@ -38,7 +38,22 @@ bool wl_peak_rss_bytes(uint64_t* bytes);
 
 // Memory for the harness that does not come from malloc: zeroed, page aligned, faulted in (so that
 // first touches of it are not part of a measurement). Prints a message and exits with 1 when there
-// is none. Never unmapped.
+// is none.
 void* wl_map(uint64_t bytes);
+
+// The same, but not faulted in: for tables whose size is only bounded, and that count as resident
+// when they are used.
+void* wl_reserve(uint64_t bytes);
+
+// Keeps the first `used` bytes of what wl_reserve gave, which are now in use, and gives the rest
+// back.
+void wl_trim(void* memory, uint64_t reserved, uint64_t used);
+
+// Gives back what wl_map gave.
+void wl_unmap(void* memory, uint64_t bytes);
+
+// Bytes of wl_map and wl_trim that are mapped now: the part of the resident memory that is not the
+// allocator's.
+uint64_t wl_harness_bytes(void);
 
 #endif  // HAKMEM_WORKLOADS_HARNESS_MEASURE_H_

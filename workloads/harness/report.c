@@ -92,6 +92,7 @@ static void add_measurement(const wl_run* run, const figures* all, wl_record* re
     wl_record_u64(record, "minor_faults", all->used.minor_faults);
     wl_record_u64(record, "major_faults", all->used.major_faults);
     if (run->rss_known) wl_record_u64(record, "rss_bytes", run->rss_bytes);
+    wl_record_u64(record, "harness_bytes", run->harness_bytes);
     wl_record_hex(record, "checksum", run->checksum);
   }
   if (wl_peak_rss_bytes(&peak)) wl_record_u64(record, "peak_rss_bytes", peak);
@@ -174,8 +175,8 @@ static void print_measurement(const wl_run* run, const figures* all) {
   row(run, "page faults", "%" PRIu64 " minor, %" PRIu64 " major", all->used.minor_faults,
       all->used.major_faults);
   if (run->rss_known && wl_peak_rss_bytes(&peak)) {
-    row(run, "resident memory", "peak %.1f MiB, at the end %.1f MiB", (double)peak / mib,
-        (double)run->rss_bytes / mib);
+    row(run, "resident memory", "peak %.1f MiB, at the end %.1f MiB, of which the harness %.1f MiB",
+        (double)peak / mib, (double)run->rss_bytes / mib, (double)run->harness_bytes / mib);
   }
 }
 

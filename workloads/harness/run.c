@@ -223,7 +223,22 @@ void wl_clock_stop(wl_run* run) {
   wl_usage_read(&run->end);
   run->end_ticks = wl_tick();
   run->rss_known = wl_rss_bytes(&run->rss_bytes);
+  run->harness_bytes = wl_harness_bytes();
   run->measured = true;
+}
+
+void wl_clock_pause(wl_run* run) { wl_usage_read(&run->paused_at); }
+
+// The pause is taken out by moving the beginning.
+void wl_clock_resume(wl_run* run) {
+  wl_usage now;
+  wl_usage_read(&now);
+  wl_usage pause = wl_usage_between(&run->paused_at, &now);
+  run->begin.ns += pause.ns;
+  run->begin.user_s += pause.user_s;
+  run->begin.system_s += pause.system_s;
+  run->begin.minor_faults += pause.minor_faults;
+  run->begin.major_faults += pause.major_faults;
 }
 
 // ---- workers ----
@@ -233,8 +248,9 @@ typedef struct crew {
   pthread_barrier_t barrier;  // the workers and the thread that keeps the clock
 } crew;
 
+// On cache lines of its own: workers count in theirs while they run.
 typedef struct member {
-  wl_worker worker;
+  _Alignas(128) wl_worker worker;
   crew* crew;  // NULL: alone, no one to wait for
   pthread_t thread;
 } member;

@@ -24,6 +24,8 @@
 #include "workloads/harness/options.h"
 #include "workloads/harness/tick.h"
 
+#define WL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 // The shared options a workload offers; --json, --expect-allocator and --help are always there.
 enum {
   WL_HAS_SEED = 1 << 0,
@@ -80,11 +82,13 @@ typedef struct wl_run {
   // The last measurement.
   wl_usage begin;
   wl_usage end;
+  wl_usage paused_at;
   uint64_t begin_ticks;
   uint64_t end_ticks;
   uint64_t rss_bytes;
   bool rss_known;
-  bool measured;  // wl_run_workers came to its end
+  uint64_t harness_bytes;  // of rss_bytes
+  bool measured;           // wl_run_workers came to its end
   uint64_t ops;
   uint64_t checksum;
   wl_histogram* histogram;  // of a latency run
@@ -124,6 +128,10 @@ void wl_run_workers(wl_run* run, const wl_phases* phases, void* shared);
 // The clock, for workloads that have no workers: everything between the two is the timed region.
 void wl_clock_start(wl_run* run);
 void wl_clock_stop(wl_run* run);
+
+// Time, faults and processor time between the two do not count (idling, taking samples).
+void wl_clock_pause(wl_run* run);
+void wl_clock_resume(wl_run* run);
 
 // Notes a failure: the first one becomes the run's status. Any thread.
 void wl_fail(wl_run* run, const char* format, ...) __attribute__((format(printf, 2, 3)));
