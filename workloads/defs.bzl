@@ -14,12 +14,17 @@ CALLS_STAY = [
 ]
 
 def workload(name, deps = []):
-    """Makes NAME.c into NAME_system, which is linked with no allocator and can be preloaded with any."""
-    cc_binary(
-        name = name + "_system",
-        srcs = [name + ".c"],
-        copts = HAK_COPTS + CALLS_STAY,
-        linkopts = ["-lm"],
-        visibility = ["//visibility:public"],
-        deps = deps + ["//workloads/harness"],
-    )
+    """Makes two programs of NAME.c.
+
+    NAME is linked with hakmem. NAME_system is linked with no allocator: it runs on the C library's,
+    or on any other that is preloaded.
+    """
+    for suffix, allocator in [("", ["//hakmem"]), ("_system", [])]:
+        cc_binary(
+            name = name + suffix,
+            srcs = [name + ".c"],
+            copts = HAK_COPTS + CALLS_STAY,
+            linkopts = ["-lm"],
+            visibility = ["//visibility:public"],
+            deps = deps + ["//workloads/harness"] + allocator,
+        )
