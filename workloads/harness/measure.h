@@ -32,9 +32,10 @@ wl_usage wl_usage_between(const wl_usage* begin, const wl_usage* end);
 // when unknown.
 bool wl_rss_bytes(uint64_t* bytes);
 
-// The highest resident memory so far, of this program alone (ru_maxrss would include whoever
-// started it). False when unknown.
+// The highest resident memory since wl_reset_peak_rss, or since the program started where the
+// kernel cannot reset it (ru_maxrss would include whoever started it). False when unknown.
 bool wl_peak_rss_bytes(uint64_t* bytes);
+void wl_reset_peak_rss(void);
 
 // Memory for the harness that does not come from malloc: zeroed, page aligned, faulted in (so that
 // first touches of it are not part of a measurement). Prints a message and exits with 1 when there

@@ -215,6 +215,7 @@ void wl_fail(wl_run* run, const char* format, ...) {
 void wl_clock_start(wl_run* run) {
   run->measured = false;
   run->extra_count = 0;
+  wl_reset_peak_rss();  // reading a trace or a profile is no memory of the allocator
   run->begin_ticks = wl_tick();
   wl_usage_read(&run->begin);
 }
