@@ -1,0 +1,160 @@
+// Tests of hakrecord: what a program did is in the trace, in an order that can be replayed, however
+// the program ends.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+
+namespace {
+
+using testing::HasSubstr;
+
+struct Outcome {
+  int exit_code;
+  std::string output;  // both streams
+};
+
+Outcome Shell(const std::string& command) {
+  Outcome outcome = {-1, ""};
+  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
+  char buffer[4096];
+  for (size_t got; (got = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
+    outcome.output.append(buffer, got);
+  }
+  int status = pclose(pipe);
+  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return outcome;
+}
+
+std::string TracePath() { return testing::TempDir() + "/trace.txt"; }
+
+Outcome Record(const std::string& command) {
+  unlink(TracePath().c_str());
+  return Shell("tools/hakrecord/hakrecord -o " + TracePath() + " " + command);
+}
+
+// What a trace holds, checked as it is read: every free and realloc names a live block, every
+// allocation a new one.
+struct Trace {
+  std::map<std::string, int> calls;
+  std::set<std::string> threads;
+  std::set<std::string> live;
+};
+
+Trace ReadTrace() {
+  Trace trace;
+  std::ifstream file(TracePath());
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string tid, call, block, old;
+    words >> tid >> call >> block;
+    trace.threads.insert(tid);
+    trace.calls[call]++;
+    if (call == "thread_done") continue;
+    if (call == "realloc") {
+      words >> old;
+      EXPECT_EQ(trace.live.erase(old), 1u) << line;
+    }
+    if (call == "free") {
+      EXPECT_EQ(trace.live.erase(block), 1u) << line;
+    } else {
+      EXPECT_TRUE(trace.live.insert(block).second) << line;
+    }
+  }
+  return trace;
+}
+
+void ExpectReplays(const std::string& order) {
+  Outcome outcome = Shell("workloads/replay_system " + TracePath() + " --verify --order=" + order);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("status             ok"));
+}
+
+TEST(HakrecordTest, TraceHoldsEveryCallOfAProgram) {
+  Outcome outcome = Record("workloads/random_mixed_system 20000 128 1 --warmup=0");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  Trace trace = ReadTrace();
+  // 20000 operations and the frees of what was left; a few calls are the C library's.
+  int calls = trace.calls["malloc"] + trace.calls["free"];
+  EXPECT_GE(calls, 20000);
+  EXPECT_LE(calls, 20000 + 128 + 100);
+  EXPECT_LT(trace.live.size(), 20u);
+  EXPECT_EQ(trace.threads.size(), 1u);
+  ExpectReplays("blocks");
+  ExpectReplays("strict");
+}
+
+TEST(HakrecordTest, ThreadsAndTheirEndsAreInTheTrace) {
+  Outcome outcome = Record("workloads/thread_churn_system 50 --threads=2 --warmup=0");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  Trace trace = ReadTrace();
+  EXPECT_GE(trace.calls["thread_done"], 100);
+  ExpectReplays("blocks");
+}
+
+TEST(HakrecordTest, BlocksThatChangeThreadsKeepTheirOrder) {
+  Outcome outcome = Record("workloads/server_system 200 --threads=3 --lifetime=50 --sessions=50");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, Not(HasSubstr("left out")));
+  ReadTrace();
+  ExpectReplays("blocks");
+}
+
+TEST(HakrecordTest, MovesOfConcurrentReallocsStayConsistent) {
+  Outcome outcome = Record("workloads/realloc_grow_system 20000 --threads=3");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  Trace trace = ReadTrace();
+  EXPECT_GE(trace.calls["realloc"], 30000);
+  ExpectReplays("blocks");
+}
+
+TEST(HakrecordTest, ACrashLosesNothing) {
+  Outcome outcome = Record("sh -c 'x=$(printf %0100d 7); kill -SEGV $$'");
+  EXPECT_EQ(outcome.exit_code, 128 + 11) << outcome.output;
+  EXPECT_GT(ReadTrace().calls["malloc"], 10);
+}
+
+TEST(HakrecordTest, ExitCodeIsTheProgramsAndChildrenAreNotMixedIn) {
+  Outcome outcome = Record("sh -c 'ls / >/dev/null; sh -c true & wait; exit 7'");
+  EXPECT_EQ(outcome.exit_code, 7) << outcome.output;
+  EXPECT_EQ(ReadTrace().threads.size(), 1u);
+}
+
+TEST(HakrecordTest, LeavesNoFileButTheTrace) {
+  const std::string folder = testing::TempDir() + "/folder";
+  Shell("mkdir -p " + folder);
+  Outcome outcome = Shell("tools/hakrecord/hakrecord -o " + folder + "/t sh -c true; ls " + folder);
+  EXPECT_THAT(outcome.output, testing::EndsWith("\nt\n"));
+}
+
+TEST(HakrecordTest, BadArgumentsAreNamed) {
+  const struct {
+    const char* arguments;
+    const char* message;
+    int exit_code;
+  } kRows[] = {
+      {"", "hakrecord: -o TRACE is missing", 2},
+      {"-o", "hakrecord: -o needs a file", 2},
+      {"-o /tmp/t", "hakrecord: PROGRAM is missing", 2},
+      {"-x true", "hakrecord: unknown option: -x", 2},
+      {"-o /nonexistent/t true", "hakrecord: /nonexistent/t: No such file or directory", 2},
+      {"--help", "usage: hakrecord -o TRACE", 0},
+  };
+  for (const auto& row : kRows) {
+    Outcome outcome = Shell(std::string("tools/hakrecord/hakrecord ") + row.arguments);
+    EXPECT_EQ(outcome.exit_code, row.exit_code) << row.arguments;
+    EXPECT_THAT(outcome.output, HasSubstr(row.message));
+  }
+  Outcome outcome = Record("/nonexistent/program");
+  EXPECT_EQ(outcome.exit_code, 127);
+  EXPECT_THAT(outcome.output, HasSubstr("/nonexistent/program: No such file or directory"));
+}
+
+}  // namespace

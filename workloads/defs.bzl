@@ -1,0 +1,30 @@
+"""The rule that makes a workload."""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary")
+load("//:copts.bzl", "HAK_COPTS")
+
+# Calls stay calls: the compiler must not remove a malloc whose block is freed again.
+CALLS_STAY = [
+    "-fno-builtin-malloc",
+    "-fno-builtin-calloc",
+    "-fno-builtin-realloc",
+    "-fno-builtin-free",
+    "-fno-builtin-aligned_alloc",
+    "-fno-builtin-memalign",
+]
+
+def workload(name, deps = []):
+    """Makes two programs of NAME.c.
+
+    NAME is linked with hakmem. NAME_system is linked with no allocator: it runs on the C library's,
+    or on any other that is preloaded.
+    """
+    for suffix, allocator in [("", ["//hakmem"]), ("_system", [])]:
+        cc_binary(
+            name = name + suffix,
+            srcs = [name + ".c"],
+            copts = HAK_COPTS + CALLS_STAY,
+            linkopts = ["-lm"],
+            visibility = ["//visibility:public"],
+            deps = deps + ["//workloads/harness"] + allocator,
+        )

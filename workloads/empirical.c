@@ -1,0 +1,302 @@
+// empirical: sizes and lifetimes as a program had them. Sizes are born in proportion to their
+// rates; a block lives for a random time, exponentially distributed, with the mean at which its
+// size's live number holds (live / rate: Little's law), scaled so that the whole heap has the size
+// asked for. The heap starts in its steady state.
+//
+// All decisions are made before the clock starts and stand in a list of events; the timed loop only
+// reads it.
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "workloads/harness/pattern.h"
+#include "workloads/harness/rng.h"
+#include "workloads/harness/run.h"
+#include "workloads/profile.h"
+
+typedef struct empirical_plan {
+  uint64_t births;      // of each worker, in the timed region
+  uint64_t heap_bytes;  // live bytes of all workers together
+  const char* path;     // NULL: the built-in profile
+  wl_profile profile;
+  double* cumulated;            // rates of rows 0..i over the sum of all: for drawing a row
+  _Atomic uint64_t live_bytes;  // result: at the end of the timed region
+} empirical_plan;
+
+// size 0: free what the slot holds; else allocate into it.
+typedef struct event {
+  uint32_t slot;
+  uint32_t size;
+} event;
+
+// The list being written. Slots are numbers of blocks that are live at the same time; a slot that
+// was freed is used again. Deaths wait in a list for each moment (counted in births); next[] links
+// the slots of one moment.
+typedef struct schedule {
+  const empirical_plan* plan;
+  wl_rng rng;
+  double heap_scale;      // of this worker
+  uint64_t warmup_count;  // events that build the first heap
+  event* events;
+  uint64_t event_count;
+  uint32_t* due;   // [births] first slot that dies at this moment, 0 none; slots count from 1 here
+  uint32_t* next;  // [slots]
+  uint32_t* free_slots;
+  uint64_t free_count;
+  uint64_t slot_count;
+} schedule;
+
+typedef struct empirical_state {
+  event* events;
+  uint64_t warmup_count;
+  uint64_t event_count;
+  void** slots;
+  uint32_t* sizes;
+  uint64_t slot_count;
+} empirical_state;
+
+static double uniform(schedule* self) { return (double)(wl_next(&self->rng) >> 11) * 0x1p-53; }
+
+static double total_rate(const wl_profile* profile) {
+  double sum = 0;
+  for (size_t i = 0; i < profile->count; i++) sum += profile->rows[i].rate;
+  return sum;
+}
+
+static const wl_profile_row* draw_row(schedule* self) {
+  const empirical_plan* plan = self->plan;
+  double wanted = uniform(self);
+  size_t low = 0;
+  size_t high = plan->profile.count - 1;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (plan->cumulated[middle] > wanted) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return &plan->profile.rows[low];
+}
+
+// Notes the birth of a block at moment `now` and its death, if that comes before the end.
+static void be_born(schedule* self, const wl_profile_row* row, uint64_t now, double rate_sum) {
+  uint32_t slot =
+      self->free_count > 0 ? self->free_slots[--self->free_count] : (uint32_t)self->slot_count++;
+  double mean = row->live * self->heap_scale * rate_sum / row->rate;
+  double death = (double)now + 1 - log1p(-uniform(self)) * mean;
+  self->events[self->event_count++] = (event){slot, (uint32_t)row->size};
+  if (death >= (double)self->plan->births) return;
+  uint64_t moment = (uint64_t)death;
+  self->next[slot] = self->due[moment];
+  self->due[moment] = slot + 1;
+}
+
+static void die_at(schedule* self, uint64_t moment) {
+  for (uint32_t link = self->due[moment]; link != 0; link = self->next[link - 1]) {
+    uint32_t slot = link - 1;
+    self->events[self->event_count++] = (event){slot, 0};
+    self->free_slots[self->free_count++] = slot;
+  }
+}
+
+// The blocks that are live when the clock starts: `live` of each row, scaled; a fraction of a block
+// by chance. In random order, so that sizes lie mixed.
+static void build_heap(schedule* self, double rate_sum) {
+  const wl_profile* profile = &self->plan->profile;
+  for (size_t i = 0; i < profile->count; i++) {
+    double live = profile->rows[i].live * self->heap_scale;
+    uint64_t count = (uint64_t)(live + uniform(self));
+    for (uint64_t k = 0; k < count; k++) be_born(self, &profile->rows[i], 0, rate_sum);
+  }
+  self->warmup_count = self->event_count;
+  for (uint64_t i = self->warmup_count; i > 1; i--) {
+    uint64_t other = wl_high(wl_next(&self->rng), i);
+    event swapped = self->events[i - 1];
+    self->events[i - 1] = self->events[other];
+    self->events[other] = swapped;
+  }
+}
+
+static uint64_t most_initial_blocks(const empirical_plan* plan, double scale) {
+  double count = 0;
+  for (size_t i = 0; i < plan->profile.count; i++) {
+    count += plan->profile.rows[i].live * scale + 1;
+  }
+  return (uint64_t)count;
+}
+
+static void write_schedule(wl_worker* worker, empirical_state* state) {
+  const empirical_plan* plan = worker->shared;
+  double scale = (double)plan->heap_bytes / (double)worker->run->threads /
+                 wl_profile_live_bytes(&plan->profile);
+  uint64_t most_slots = most_initial_blocks(plan, scale) + plan->births;
+  if (most_slots > UINT32_MAX - 1) {
+    wl_fail(worker->run, "this profile and heap need more than 2^32 blocks");
+    return;
+  }
+  uint64_t most_events = 2 * most_slots;
+  schedule self = {
+      .plan = plan,
+      .rng = wl_rng_make(worker->run->seed, worker->index),
+      .heap_scale = scale,
+      .events = wl_reserve(most_events * sizeof(event)),
+      .due = wl_reserve(plan->births * sizeof(uint32_t)),
+      .next = wl_reserve(most_slots * sizeof(uint32_t)),
+      .free_slots = wl_reserve(most_slots * sizeof(uint32_t)),
+  };
+  double rate_sum = total_rate(&plan->profile);
+  build_heap(&self, rate_sum);
+  for (uint64_t now = 0; now < plan->births; now++) {
+    die_at(&self, now);
+    be_born(&self, draw_row(&self), now, rate_sum);
+  }
+  wl_trim(self.due, plan->births * sizeof(uint32_t), 0);
+  wl_trim(self.next, most_slots * sizeof(uint32_t), 0);
+  wl_trim(self.free_slots, most_slots * sizeof(uint32_t), 0);
+  wl_trim(self.events, most_events * sizeof(event), self.event_count * sizeof(event));
+  *state = (empirical_state){
+      .events = self.events,
+      .warmup_count = self.warmup_count,
+      .event_count = self.event_count,
+      .slots = wl_map(self.slot_count * sizeof(void*)),
+      .sizes = wl_map(self.slot_count * sizeof(uint32_t)),
+      .slot_count = self.slot_count,
+  };
+}
+
+static void check(wl_worker* worker, const empirical_state* state, uint32_t slot) {
+  if (!wl_pattern_holds(state->slots[slot], state->sizes[slot], slot)) {
+    wl_fail(worker->run, "a block of %u bytes at %p lost its contents", state->sizes[slot],
+            state->slots[slot]);
+  }
+}
+
+static inline __attribute__((always_inline)) void play(wl_worker* worker, uint64_t from,
+                                                       uint64_t to, bool verify, bool latency) {
+  empirical_state* state = worker->state;
+  unsigned touch = worker->run->touch;
+  uint64_t sum = 0;
+  for (uint64_t i = from; i < to; i++) {
+    event now = state->events[i];
+    uint64_t before = latency ? wl_tick() : 0;
+    if (now.size == 0) {
+      if (verify) check(worker, state, now.slot);
+      free(state->slots[now.slot]);
+      if (latency) wl_count_latency(worker, before, wl_tick());
+      state->slots[now.slot] = NULL;
+      continue;
+    }
+    void* block = malloc(now.size);
+    if (latency) wl_count_latency(worker, before, wl_tick());
+    if (__builtin_expect(block == NULL, 0)) {
+      wl_fail(worker->run, "malloc(%u) returned no memory", now.size);
+      return;
+    }
+    if (verify) {
+      state->sizes[now.slot] = now.size;
+      wl_pattern_write(block, now.size, now.slot);
+    } else {
+      wl_touch_block(block, now.size, touch);
+    }
+    state->slots[now.slot] = block;
+    sum += now.size + ((uint64_t)now.slot << 32);
+  }
+  worker->checksum += sum;
+}
+
+static void play_events(wl_worker* worker, uint64_t from, uint64_t to, bool latency) {
+  if (worker->run->verify) {
+    play(worker, from, to, true, false);
+  } else if (latency) {
+    play(worker, from, to, false, true);
+  } else {
+    play(worker, from, to, false, false);
+  }
+}
+
+static void set_up(wl_worker* worker) {
+  empirical_state* state = wl_map(sizeof(*state));
+  worker->state = state;
+  write_schedule(worker, state);
+  if (!wl_has_failed(worker->run)) play_events(worker, 0, state->warmup_count, false);
+}
+
+static void timed(wl_worker* worker) {
+  empirical_state* state = worker->state;
+  play_events(worker, state->warmup_count, state->event_count, worker->run->latency);
+  worker->ops = state->event_count - state->warmup_count;
+}
+
+// Counts through the events again: the loop that is timed has no time for it.
+static uint64_t live_bytes_at_end(const empirical_state* state) {
+  uint64_t live = 0;
+  for (uint64_t i = 0; i < state->event_count; i++) {
+    event now = state->events[i];
+    live += now.size;
+    if (now.size == 0) live -= state->sizes[now.slot];
+    state->sizes[now.slot] = now.size;
+  }
+  return live;
+}
+
+static void tear_down(wl_worker* worker) {
+  empirical_plan* plan = worker->shared;
+  empirical_state* state = worker->state;
+  if (wl_has_failed(worker->run)) return;
+  atomic_fetch_add(&plan->live_bytes, live_bytes_at_end(state));
+  for (uint64_t i = 0; i < state->slot_count; i++) {
+    if (state->slots[i] == NULL) continue;
+    if (worker->run->verify) check(worker, state, (uint32_t)i);
+    free(state->slots[i]);
+  }
+}
+
+static void prepare(wl_run* run, empirical_plan* plan) {
+  char message[WL_PROFILE_MESSAGE_BYTES];
+  plan->profile = wl_profile_builtin();
+  if (plan->path != NULL && !wl_profile_read(plan->path, &plan->profile, message)) {
+    wl_reject(run, "--profile: %s", message);
+  }
+  double sum = 0;
+  double all = total_rate(&plan->profile);
+  plan->cumulated = wl_map(plan->profile.count * sizeof(double));
+  for (size_t i = 0; i < plan->profile.count; i++) {
+    sum += plan->profile.rows[i].rate;
+    plan->cumulated[i] = sum / all;
+  }
+}
+
+int main(int argc, char** argv) {
+  wl_run run = wl_run_defaults();
+  empirical_plan plan = {.births = 2000000, .heap_bytes = 64u << 20};
+  const wl_option positionals[] = {
+      {"BIRTHS", WL_NUMBER, &plan.births, NULL, 1, 1u << 30,
+       "allocations of each thread; about as many frees come with them"},
+  };
+  const wl_option options[] = {
+      {"profile", WL_TEXT, &plan.path, "FILE", 0, 0,
+       "rows \"size, rate, live\" instead of the built-in profile"},
+      {"heap", WL_NUMBER, &plan.heap_bytes, "BYTES", 1u << 16, 1ull << 42,
+       "live bytes of all threads together"},
+  };
+  const wl_program program = {
+      .name = "empirical",
+      .about = "Allocates with the sizes and lifetimes of a profile, in its steady state.",
+      .positionals = positionals,
+      .positional_count = WL_COUNT(positionals),
+      .options = options,
+      .option_count = WL_COUNT(options),
+      .features = WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_TOUCH | WL_HAS_VERIFY | WL_HAS_LATENCY,
+  };
+  wl_begin(&run, &program, argc, argv);
+  prepare(&run, &plan);
+  wl_run_workers(&run, &(wl_phases){set_up, timed, tear_down}, &plan);
+  wl_add_text(&run, "profile", plan.path != NULL ? plan.path : "built-in");
+  wl_add_u64(&run, "profile_rows", plan.profile.count);
+  wl_add_u64(&run, "heap_bytes", plan.heap_bytes);
+  wl_add_u64(&run, "live_bytes", plan.live_bytes);
+  wl_report(&run);
+  return wl_end(&run);
+}

@@ -1,0 +1,20 @@
+// See mixed_malloc.h.
+
+#include "workloads/mixed_malloc.h"
+
+#include <stdlib.h>
+
+static void set_up(wl_worker* worker) {
+  mixed_make_state(worker);
+  mixed_run(worker, worker->run->warmup, false, malloc, free);
+}
+
+static void timed(wl_worker* worker) {
+  const mixed_plan* plan = worker->shared;
+  mixed_run(worker, plan->ops, worker->run->latency, malloc, free);
+  worker->ops = plan->ops;
+}
+
+static void tear_down(wl_worker* worker) { mixed_finish(worker, free); }
+
+const wl_phases kMixedMalloc = {set_up, timed, tear_down};

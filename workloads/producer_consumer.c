@@ -1,0 +1,269 @@
+// producer_consumer: blocks that are freed by another thread than the one that allocated them. Each
+// pair is a producer, which allocates, and a consumer, which frees what comes through a bounded
+// ring; a given per cent of the blocks goes that way, the rest is freed by the producer itself
+// after a short life.
+//
+// The ring has one writer and one reader, is mapped before the clock starts and waits without
+// malloc. How often either side had to wait is part of the result: a pair that waits all the time
+// measures its slower half.
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "workloads/harness/pattern.h"
+#include "workloads/harness/rng.h"
+#include "workloads/harness/run.h"
+#include "workloads/harness/wait.h"
+
+enum { CACHE_LINE = 64, CLOCK_STRIDE = 256 };
+
+typedef struct pc_entry {
+  void* block;
+  uint64_t draw;  // made the block: its size and pattern follow from it
+} pc_entry;
+
+// Entries [head, tail) are in the ring; both counters only grow. Each side writes its own cache
+// line.
+typedef struct pc_ring {
+  _Alignas(CACHE_LINE) _Atomic uint64_t tail;  // producer: release after the entries are written
+  uint64_t known_head;                         // producer: head as last read
+  uint64_t written;                            // producer: entries written, published or not
+  uint64_t waits_full;                         // producer
+  _Alignas(CACHE_LINE) _Atomic uint64_t head;  // consumer: release after the entries are read
+  uint64_t waits_empty;                        // consumer
+  _Alignas(CACHE_LINE) atomic_bool closed;     // producer: after its last publication
+  pc_entry* entries;                           // const
+} pc_ring;
+
+typedef struct pc_plan {
+  uint64_t blocks;   // of each producer; ignored when seconds are given
+  uint64_t seconds;  // 0: count blocks
+  uint64_t pairs;
+  uint64_t capacity;  // a power of two
+  uint64_t batch;
+  uint64_t remote_percent;
+  pc_ring* rings;
+} pc_plan;
+
+typedef struct pc_producer {
+  wl_worker* worker;
+  const pc_plan* shared;
+  pc_ring* ring;
+  wl_rng rng;
+  pc_entry* local;  // the last `batch` blocks that this thread will free itself
+  uint64_t local_count;
+} pc_producer;
+
+static size_t size_of(const wl_run* run, uint64_t draw) {
+  return run->min_bytes + wl_low(draw, run->max_bytes - run->min_bytes + 1);
+}
+
+static void release(wl_worker* worker, pc_entry item) {
+  const wl_run* run = worker->run;
+  size_t size = size_of(run, item.draw);
+  if (run->verify && !wl_pattern_holds(item.block, size, item.draw)) {
+    wl_fail(worker->run, "a block of %zu bytes at %p lost its contents", size, item.block);
+  } else if (run->touch != WL_TOUCH_NONE) {
+    (void)*(volatile unsigned char*)item.block;  // the consumer of a message reads it
+  }
+  uint64_t before = run->latency ? wl_tick() : 0;
+  free(item.block);
+  if (run->latency) wl_count_latency(worker, before, wl_tick());
+}
+
+static bool allocate(wl_worker* worker, uint64_t draw, pc_entry* item) {
+  const wl_run* run = worker->run;
+  size_t size = size_of(run, draw);
+  uint64_t before = run->latency ? wl_tick() : 0;
+  item->block = malloc(size);
+  if (run->latency) wl_count_latency(worker, before, wl_tick());
+  item->draw = draw;
+  if (item->block == NULL) {
+    wl_fail(worker->run, "malloc(%zu) returned no memory", size);
+    return false;
+  }
+  if (run->verify) {
+    wl_pattern_write(item->block, size, draw);
+  } else {
+    wl_touch_block(item->block, size, run->touch);
+  }
+  return true;
+}
+
+static void publish(pc_ring* ring) {
+  atomic_store_explicit(&ring->tail, ring->written, memory_order_release);
+}
+
+// Waits until the ring has room for one entry; false when the run has failed meanwhile. A full ring
+// is waited for until half of it is free: else the two threads would change places for every batch.
+static bool wait_for_room(const wl_run* run, pc_ring* ring, uint64_t capacity) {
+  if (ring->written - ring->known_head < capacity) return true;
+  ring->known_head = atomic_load_explicit(&ring->head, memory_order_acquire);
+  if (ring->written - ring->known_head < capacity) return true;
+  publish(ring);
+  ring->waits_full++;
+  wl_waiter waiter = {0};
+  do {
+    if (wl_has_failed(run)) return false;
+    wl_wait_step(&waiter);
+    ring->known_head = atomic_load_explicit(&ring->head, memory_order_acquire);
+  } while (ring->written - ring->known_head > capacity / 2);
+  return true;
+}
+
+static void send(pc_producer* self, pc_entry item) {
+  const pc_plan* plan = self->shared;
+  if (!wait_for_room(self->worker->run, self->ring, plan->capacity)) return;
+  self->ring->entries[self->ring->written++ & (plan->capacity - 1)] = item;
+  if (self->ring->written % plan->batch == 0) publish(self->ring);
+}
+
+// Frees the oldest of the thread's own blocks when `batch` of them are waiting.
+static void keep_for_a_while(pc_producer* self, pc_entry item) {
+  uint64_t place = self->local_count++ % self->shared->batch;
+  if (self->local[place].block != NULL) release(self->worker, self->local[place]);
+  self->local[place] = item;
+}
+
+static void produce(wl_worker* worker) {
+  const pc_plan* plan = worker->shared;
+  pc_producer* self = worker->state;
+  uint64_t deadline = plan->seconds > 0 ? wl_now_ns() + plan->seconds * 1000000000u : 0;
+  uint64_t made = 0;
+  uint64_t sum = 0;
+  while (deadline != 0 ? made % CLOCK_STRIDE != 0 || wl_now_ns() < deadline : made < plan->blocks) {
+    uint64_t draw = wl_next(&self->rng);
+    bool is_remote = wl_high(draw, 100) < plan->remote_percent;
+    pc_entry item;
+    if (wl_has_failed(worker->run) || !allocate(worker, draw, &item)) break;
+    if (is_remote) {
+      send(self, item);
+    } else {
+      keep_for_a_while(self, item);
+    }
+    made++;
+    sum += draw;
+  }
+  publish(self->ring);
+  atomic_store_explicit(&self->ring->closed, true, memory_order_release);
+  for (uint64_t i = 0; i < plan->batch; i++) {
+    if (self->local[i].block != NULL) release(worker, self->local[i]);
+  }
+  worker->checksum = sum;
+  // A malloc for each block, and a free for those that stayed here; the consumer counts the others.
+  worker->ops = made + self->local_count;
+}
+
+static void consume(wl_worker* worker) {
+  const pc_plan* plan = worker->shared;
+  pc_ring* ring = worker->state;
+  uint64_t head = 0;
+  wl_waiter waiter = {0};
+  for (;;) {
+    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+    if (tail == head) {
+      // Closed is read before the last look at the tail: the producer publishes first.
+      bool closed = atomic_load_explicit(&ring->closed, memory_order_acquire);
+      if (closed && atomic_load_explicit(&ring->tail, memory_order_acquire) == head) break;
+      if (wl_has_failed(worker->run)) break;
+      if (waiter.spins == 0) ring->waits_empty++;
+      wl_wait_step(&waiter);
+      continue;
+    }
+    waiter = (wl_waiter){0};
+    uint64_t end = tail - head < plan->batch ? tail : head + plan->batch;
+    for (; head < end; head++) {
+      pc_entry item = ring->entries[head & (plan->capacity - 1)];
+      worker->checksum += item.draw;
+      release(worker, item);
+    }
+    atomic_store_explicit(&ring->head, head, memory_order_release);
+  }
+  worker->ops = head;
+}
+
+// Workers 2k and 2k + 1 are the producer and the consumer of ring k.
+static void set_up(wl_worker* worker) {
+  const pc_plan* plan = worker->shared;
+  pc_ring* ring = &plan->rings[worker->index / 2];
+  if (worker->index % 2 == 1) {
+    worker->state = ring;
+    return;
+  }
+  pc_producer* self = wl_map(sizeof(*self));
+  self->worker = worker;
+  self->shared = plan;
+  self->ring = ring;
+  self->rng = wl_rng_make(worker->run->seed, worker->index);
+  self->local = wl_map(plan->batch * sizeof(*self->local));
+  worker->state = self;
+}
+
+static void timed(wl_worker* worker) {
+  if (worker->index % 2 == 0) {
+    produce(worker);
+  } else {
+    consume(worker);
+  }
+}
+
+static void report(wl_run* run, const pc_plan* plan) {
+  uint64_t full = 0;
+  uint64_t empty = 0;
+  for (uint64_t i = 0; i < plan->pairs; i++) {
+    full += plan->rings[i].waits_full;
+    empty += plan->rings[i].waits_empty;
+  }
+  wl_add_u64(run, "pairs", plan->pairs);
+  wl_add_u64(run, "remote_percent", plan->remote_percent);
+  wl_add_u64(run, "queue", plan->capacity);
+  wl_add_u64(run, "batch", plan->batch);
+  wl_add_u64(run, "waits_full", full);
+  wl_add_u64(run, "waits_empty", empty);
+  wl_report(run);
+}
+
+int main(int argc, char** argv) {
+  wl_run run = wl_run_defaults();
+  pc_plan plan = {
+      .blocks = 5000000, .pairs = 1, .capacity = 4096, .batch = 32, .remote_percent = 100};
+  const wl_option positionals[] = {
+      {"BLOCKS", WL_NUMBER, &plan.blocks, NULL, 1, UINT64_MAX / WL_MAX_THREADS,
+       "blocks of each producer"},
+  };
+  const wl_option options[] = {
+      {"seconds", WL_NUMBER, &plan.seconds, "N", 0, 86400,
+       "run for a time instead of a number of blocks"},
+      {"pairs", WL_NUMBER, &plan.pairs, "N", 1, WL_MAX_THREADS / 2,
+       "pairs of a producer and a consumer thread"},
+      {"queue", WL_NUMBER, &plan.capacity, "N", 1, 1u << 24, "entries of a ring, a power of two"},
+      {"batch", WL_NUMBER, &plan.batch, "N", 1, 1u << 24, "blocks handed over at a time"},
+      {"remote", WL_NUMBER, &plan.remote_percent, "PERCENT", 0, 100,
+       "blocks that the consumer frees"},
+  };
+  const wl_program program = {
+      .name = "producer_consumer",
+      .about = "Producers allocate, consumers free: one operation is one malloc or one free.",
+      .positionals = positionals,
+      .positional_count = WL_COUNT(positionals),
+      .options = options,
+      .option_count = WL_COUNT(options),
+      .features = WL_HAS_SEED | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_VERIFY | WL_HAS_LATENCY,
+  };
+  wl_begin(&run, &program, argc, argv);
+  if ((plan.capacity & (plan.capacity - 1)) != 0) {
+    wl_reject(&run, "--queue: %" PRIu64 " is not a power of two", plan.capacity);
+  }
+  if (plan.batch > plan.capacity) {
+    wl_reject(&run, "--batch: %" PRIu64 " is above --queue %" PRIu64, plan.batch, plan.capacity);
+  }
+  plan.rings = wl_map(plan.pairs * sizeof(pc_ring));
+  for (uint64_t i = 0; i < plan.pairs; i++) {
+    plan.rings[i].entries = wl_map(plan.capacity * sizeof(pc_entry));
+  }
+  run.threads = 2 * plan.pairs;
+  wl_run_workers(&run, &(wl_phases){set_up, timed, NULL}, &plan);
+  report(&run, &plan);
+  return wl_end(&run);
+}

@@ -1,0 +1,257 @@
+// replay: does again what a program did, from a recorded trace (trace.h, made by //tools:hakrecord
+// or by Android). Every recorded thread has a thread here, which starts at the beginning (or when
+// the one before it with the same tid ends) and ends where the recorded one did; the first runs in
+// the calling thread.
+//
+// --order blocks: threads run freely, and wait only where they free or move a block that another
+// thread has yet to make.
+// --order strict: all calls happen in recorded order. For questions about memory: the waiting takes
+// most of the time.
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workloads/harness/pattern.h"
+#include "workloads/harness/run.h"
+#include "workloads/harness/wait.h"
+#include "workloads/trace.h"
+
+typedef enum order { ORDER_BLOCKS, ORDER_STRICT } order;
+
+typedef struct replay_plan {
+  trace* trace;
+  unsigned order;
+  _Atomic(void*)* slots;  // NULL: not made yet; release when it is
+  uint64_t* sizes;        // with --verify
+  _Alignas(64) _Atomic uint32_t turn;
+  _Alignas(64) atomic_bool has_started;
+} replay_plan;
+
+typedef struct replay_thread {
+  replay_plan* plan;
+  const trace_thread* script;
+  wl_worker worker;  // its own counts; the histogram is its own too
+  struct replay_thread* predecessor;
+  atomic_bool has_ended;
+  pthread_t thread;
+} replay_thread;
+
+static void wait_for_turn(replay_thread* self, uint32_t turn) {
+  wl_waiter waiter = {0};
+  while (atomic_load_explicit(&self->plan->turn, memory_order_acquire) != turn &&
+         !wl_has_failed(self->worker.run)) {
+    wl_wait_step(&waiter);
+  }
+}
+
+// The block in a slot; waits for it when another thread makes it.
+static void* take_block(replay_thread* self, uint32_t slot, bool is_foreign) {
+  _Atomic(void*)* place = &self->plan->slots[slot];
+  wl_waiter waiter = {0};
+  void* block = atomic_load_explicit(place, memory_order_acquire);
+  while (block == NULL && is_foreign && !wl_has_failed(self->worker.run)) {
+    wl_wait_step(&waiter);
+    block = atomic_load_explicit(place, memory_order_acquire);
+  }
+  return block;
+}
+
+static void check(replay_thread* self, const void* block, uint32_t slot, uint64_t size) {
+  if (block != NULL && !wl_pattern_holds(block, size, slot)) {
+    wl_fail(self->worker.run, "a block of %llu bytes at %p lost its contents",
+            (unsigned long long)size, block);
+  }
+}
+
+static void check_zero(replay_thread* self, const unsigned char* block, uint64_t size) {
+  for (uint64_t i = 0; i < size; i++) {
+    if (block[i] == 0) continue;
+    wl_fail(self->worker.run, "calloc returned %llu bytes that are not all 0",
+            (unsigned long long)size);
+    return;
+  }
+}
+
+static void* call_allocate(const trace_op* op, void* old) {
+  switch (op->kind) {
+    case TRACE_CALLOC:
+      return calloc(1, op->size);
+    case TRACE_REALLOC:
+      return realloc(old, op->size);
+    case TRACE_MEMALIGN:
+      return memalign(1ull << op->alignment, op->size);
+    default:
+      return malloc(op->size);
+  }
+}
+
+static void verify_new(replay_thread* self, const trace_op* op, void* block) {
+  replay_plan* plan = self->plan;
+  if (op->kind == TRACE_REALLOC) {
+    uint64_t old_size = plan->sizes[op->old_slot];
+    uint64_t kept = old_size < op->size ? old_size : op->size;
+    check(self, block, op->old_slot, kept & ~7ull);
+  }
+  if (op->kind == TRACE_CALLOC) check_zero(self, block, op->size);
+  if (op->kind == TRACE_MEMALIGN &&
+      ((uintptr_t)block >> op->alignment << op->alignment) != (uintptr_t)block) {
+    wl_fail(self->worker.run, "memalign returned %p: not aligned to 2^%u", block, op->alignment);
+  }
+  plan->sizes[op->slot] = op->size;
+  wl_pattern_write(block, op->size, op->slot);
+}
+
+static void allocate(replay_thread* self, const trace_op* op, bool latency) {
+  void* old = op->kind == TRACE_REALLOC ? take_block(self, op->old_slot, op->is_foreign) : NULL;
+  bool verify = self->worker.run->verify;
+  if (verify && old != NULL) check(self, old, op->old_slot, self->plan->sizes[op->old_slot]);
+  uint64_t before = latency ? wl_tick() : 0;
+  void* block = call_allocate(op, old);
+  if (latency) wl_count_latency(&self->worker, before, wl_tick());
+  if (block == NULL) {
+    wl_fail(self->worker.run, "an allocation of %llu bytes returned no memory",
+            (unsigned long long)op->size);
+    return;
+  }
+  if (verify) {
+    verify_new(self, op, block);
+  } else if (op->size > 0) {
+    wl_touch_block(block, op->size, self->worker.run->touch);
+  }
+  if (op->kind == TRACE_REALLOC) {
+    atomic_store_explicit(&self->plan->slots[op->old_slot], NULL, memory_order_relaxed);
+  }
+  atomic_store_explicit(&self->plan->slots[op->slot], block, memory_order_release);
+}
+
+static void release(replay_thread* self, const trace_op* op, bool latency) {
+  void* block = take_block(self, op->slot, op->is_foreign);
+  if (self->worker.run->verify) check(self, block, op->slot, self->plan->sizes[op->slot]);
+  atomic_store_explicit(&self->plan->slots[op->slot], NULL, memory_order_relaxed);
+  uint64_t before = latency ? wl_tick() : 0;
+  free(block);
+  if (latency) wl_count_latency(&self->worker, before, wl_tick());
+}
+
+static void play(replay_thread* self) {
+  const trace_thread* script = self->script;
+  const bool latency = self->worker.run->latency;
+  const bool strict = self->plan->order == ORDER_STRICT;
+  uint64_t sum = 0;
+  for (uint64_t i = 0; i < script->op_count && !wl_has_failed(self->worker.run); i++) {
+    const trace_op* op = &script->ops[i];
+    if (strict) wait_for_turn(self, op->turn);
+    if (op->kind == TRACE_FREE) {
+      release(self, op, latency);
+    } else {
+      allocate(self, op, latency);
+      sum += op->size * (op->slot | 1u);
+    }
+    if (strict && op->ends_turn) {
+      atomic_store_explicit(&self->plan->turn, op->turn + 1, memory_order_release);
+    }
+  }
+  self->worker.checksum = sum;
+  self->worker.ops = script->op_count;
+}
+
+static void* thread_main(void* argument) {
+  replay_thread* self = argument;
+  const atomic_bool* start =
+      self->predecessor != NULL ? &self->predecessor->has_ended : &self->plan->has_started;
+  wl_waiter waiter = {0};
+  while (!atomic_load_explicit(start, memory_order_acquire)) wl_wait_step(&waiter);
+  play(self);
+  atomic_store_explicit(&self->has_ended, true, memory_order_release);
+  return NULL;
+}
+
+static void set_up(wl_worker* worker) {
+  replay_plan* plan = worker->shared;
+  size_t count = plan->trace->thread_count;
+  replay_thread* threads = wl_map(count * sizeof(*threads));
+  worker->state = threads;
+  for (size_t i = 0; i < count; i++) {
+    replay_thread* self = &threads[i];
+    int32_t before = plan->trace->threads[i].predecessor;
+    self->plan = plan;
+    self->script = &plan->trace->threads[i];
+    self->predecessor = before >= 0 ? &threads[before] : NULL;
+    self->worker = (wl_worker){.run = worker->run, .index = (unsigned)i};
+    if (worker->run->latency) self->worker.histogram = wl_map(sizeof(wl_histogram));
+    int error = i > 0 ? pthread_create(&self->thread, NULL, thread_main, self) : 0;
+    if (error != 0) {
+      wl_fail(worker->run, "cannot start thread %zu: %s", i, strerror(error));
+      wl_report(worker->run);
+      _Exit(wl_end(worker->run));  // the threads before it wait for ever
+    }
+  }
+}
+
+static void timed(wl_worker* worker) {
+  replay_plan* plan = worker->shared;
+  replay_thread* threads = worker->state;
+  atomic_store_explicit(&plan->has_started, true, memory_order_release);
+  thread_main(&threads[0]);
+  for (size_t i = 1; i < plan->trace->thread_count; i++) pthread_join(threads[i].thread, NULL);
+}
+
+// Sums up what the threads counted, and frees what the recorded program never did.
+static void tear_down(wl_worker* worker) {
+  replay_plan* plan = worker->shared;
+  const replay_thread* threads = worker->state;
+  for (size_t i = 0; i < plan->trace->thread_count; i++) {
+    worker->ops += threads[i].worker.ops;
+    worker->checksum += threads[i].worker.checksum;
+    if (worker->run->latency) wl_histogram_merge(worker->histogram, threads[i].worker.histogram);
+  }
+  for (uint32_t i = 0; i < plan->trace->slot_count; i++) free(plan->slots[i]);
+}
+
+static void report(wl_run* run, const replay_plan* plan, const char* path) {
+  static const char* const kOrders[] = {"blocks", "strict"};
+  const trace* recorded = plan->trace;
+  wl_add_text(run, "trace", path);
+  wl_add_text(run, "order", kOrders[plan->order]);
+  wl_add_u64(run, "trace_threads", recorded->thread_count);
+  wl_add_u64(run, "trace_peak_bytes", recorded->peak_bytes);
+  wl_add_u64(run, "trace_peak_blocks", recorded->peak_blocks);
+  wl_add_u64(run, "trace_unknown_frees", recorded->unknown_frees);
+  wl_add_u64(run, "trace_failed_calls", recorded->failed_calls);
+  wl_report(run);
+}
+
+int main(int argc, char** argv) {
+  wl_run run = wl_run_defaults();
+  char message[TRACE_MESSAGE_BYTES];
+  const char* path = NULL;
+  replay_plan plan = {.order = ORDER_BLOCKS};
+  const wl_option positionals[] = {
+      {"TRACE", WL_TEXT, &path, NULL, 0, 0, "the recorded trace"},
+  };
+  const wl_option options[] = {
+      {"order", WL_CHOICE, &plan.order, "blocks|strict", 0, 0,
+       "between threads: wait for blocks only, or keep the whole order"},
+  };
+  const wl_program program = {
+      .name = "replay",
+      .about = "Replays the calls of a recorded program (Android's memory_replay text format).",
+      .positionals = positionals,
+      .positional_count = WL_COUNT(positionals),
+      .options = options,
+      .option_count = WL_COUNT(options),
+      .features = WL_HAS_TOUCH | WL_HAS_VERIFY | WL_HAS_LATENCY,
+  };
+  wl_begin(&run, &program, argc, argv);
+  if (path == NULL) wl_reject(&run, "TRACE is missing");
+  plan.trace = wl_map(sizeof(*plan.trace));
+  if (!trace_read(path, plan.trace, message)) wl_reject(&run, "%s", message);
+  plan.slots = wl_map(plan.trace->slot_count * sizeof(*plan.slots));
+  if (run.verify) plan.sizes = wl_map(plan.trace->slot_count * sizeof(*plan.sizes));
+  wl_run_workers(&run, &(wl_phases){set_up, timed, tear_down}, &plan);
+  report(&run, &plan, path);
+  return wl_end(&run);
+}
