@@ -24,7 +24,7 @@ def workload(name, deps = []):
             name = name + suffix,
             srcs = [name + ".c"],
             copts = HAK_COPTS + CALLS_STAY,
-            linkopts = ["-lm"],
+            linkopts = ["-Wl,--as-needed", "-lm"],
             visibility = ["//visibility:public"],
             deps = deps + ["//workloads/harness"] + allocator,
         )
