@@ -6,6 +6,7 @@
 typedef struct central {
   alignas(HAK_CACHE_LINE) hak_lock_t lock;
   hak_slab_list_t partial;  // unowned slabs that have free blocks
+  hak_counter_t n_partial;  // how many; read without the lock to see whether to take it
 } central_t;
 
 static central_t centrals[HAK_N_CLASSES] = {
@@ -37,14 +38,24 @@ void hak_slab_destroy(hak_slab_t* slab) {
 
 // ---- under the class's lock ----
 
+static void list(central_t* central, hak_slab_t* slab) {
+  hak_slab_list_append(&central->partial, slab);
+  hak_counter_add(&central->n_partial, 1);
+}
+
+static void unlist(central_t* central, hak_slab_t* slab) {
+  hak_slab_list_remove(&central->partial, slab);
+  hak_counter_add(&central->n_partial, (uint64_t)-1);
+}
+
 // An unowned slab has gained free blocks (`had`: its free blocks before).
 static void unowned_gained(central_t* central, hak_slab_t* slab, unsigned had) {
   if (slab->is_lost) return;
   if (hak_slab_is_idle(slab)) {
-    if (had != 0) hak_slab_list_remove(&central->partial, slab);
+    if (had != 0) unlist(central, slab);
     hak_slab_destroy(slab);
   } else if (had == 0 && slab->free_count != 0) {
-    hak_slab_list_append(&central->partial, slab);
+    list(central, slab);
   }
 }
 
@@ -65,13 +76,13 @@ unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
   for (hak_slab_t *slab = central->partial.first, *next; slab != NULL && taken == 0; slab = next) {
     next = slab->next;
     taken = hak_slab_take_lines(slab, end, n);
-    if (slab->free_count == 0) hak_slab_list_remove(&central->partial, slab);
+    if (slab->free_count == 0) unlist(central, slab);
   }
   if (taken == 0) {
     hak_slab_t* slab = hak_slab_create(size_class, NULL);
     if (slab != NULL) {
       taken = hak_slab_take_lines(slab, end, n);
-      if (slab->free_count != 0) hak_slab_list_append(&central->partial, slab);
+      if (slab->free_count != 0) list(central, slab);
     }
   }
   hak_lock_release(&central->lock);
@@ -80,15 +91,16 @@ unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
 
 void hak_central_add(hak_slab_t* slab) {
   central_t* central = lock_central(slab->size_class);
-  hak_slab_list_append(&central->partial, slab);
+  list(central, slab);
   hak_lock_release(&central->lock);
 }
 
 hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap) {
+  if (hak_counter_read(&centrals[size_class].n_partial) == 0) return NULL;
   central_t* central = lock_central(size_class);
   hak_slab_t* slab = central->partial.first;
   if (slab != NULL) {
-    hak_slab_list_remove(&central->partial, slab);
+    unlist(central, slab);
     hak_store_release(&slab->owner, heap);
     enter(slab, heap);
   }
@@ -132,14 +144,19 @@ bool hak_central_absorb(hak_slab_t* slab) {
   return unowned;
 }
 
+void hak_central_count_locks(hak_lock_counts_t* counts) {
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) hak_lock_count(&centrals[c].lock, counts);
+}
+
 bool hak_central_repair_lock(unsigned size_class) {
   return hak_lock_repair(&centrals[size_class].lock);
 }
 
 void hak_central_clear(unsigned size_class) {
   centrals[size_class].partial = (hak_slab_list_t){NULL, NULL};
+  hak_store_relaxed(&centrals[size_class].n_partial, 0);
 }
 
 void hak_central_relink(hak_slab_t* slab) {
-  if (slab->free_count != 0) hak_slab_list_append(&centrals[slab->size_class].partial, slab);
+  if (slab->free_count != 0) list(&centrals[slab->size_class], slab);
 }

@@ -36,6 +36,8 @@ hak_slab_t* hak_slab_create(unsigned size_class, hak_heap_t* heap);
 // Gives the pages of an idle slab, in no list, back.
 void hak_slab_destroy(hak_slab_t* slab);
 
+void hak_central_count_locks(hak_lock_counts_t* counts);
+
 // In a forked child (fork.c): frees the lock of a class; true when a thread that is gone held it.
 // Empties the class's list. Enters an unowned slab in it again.
 bool hak_central_repair_lock(unsigned size_class);

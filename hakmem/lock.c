@@ -70,6 +70,11 @@ void hak_lock_release(hak_lock_t* lock) {
   if (hak_unlikely((old & WAITERS) != 0)) hak_platform_wake(&lock->word);
 }
 
+void hak_lock_count(const hak_lock_t* lock, hak_lock_counts_t* counts) {
+  counts->acquisitions += hak_counter_read(&lock->acquisitions);
+  counts->waits += hak_counter_read(&lock->waits);
+}
+
 bool hak_lock_is_mine(const hak_lock_t* lock) {
   uint32_t holder = hak_load_relaxed(&((hak_lock_t*)lock)->word) & ~WAITERS;
   return holder != 0 && holder == this_thread_id;

@@ -34,6 +34,12 @@ typedef struct hak_lock {
 void hak_lock_acquire(hak_lock_t* lock);
 void hak_lock_release(hak_lock_t* lock);
 
+// Adds what a lock has counted to a sum over several.
+typedef struct hak_lock_counts {
+  uint64_t acquisitions, waits;
+} hak_lock_counts_t;
+void hak_lock_count(const hak_lock_t* lock, hak_lock_counts_t* counts);
+
 // Only in a forked child, by its one thread. Returns true when a thread that is gone held the
 // lock: the lock is free again, and the caller must give up whatever it protected that may be
 // half done.

@@ -53,6 +53,8 @@ void* hak_meta_alloc(size_t bytes, size_t alignment) {
 size_t hak_meta_mapped_bytes(void) { return hak_counter_read(&mapped_bytes); }
 size_t hak_meta_used_bytes(void) { return hak_counter_read(&used_bytes); }
 
+void hak_meta_count_locks(hak_lock_counts_t* counts) { hak_lock_count(&lock, counts); }
+
 void hak_meta_repair(void) {
   // Half done means: next_free and chunk_end may not belong together. Start a new chunk.
   if (hak_lock_repair(&lock)) next_free = chunk_end = 0;

@@ -18,6 +18,8 @@ hak_nodiscard void* hak_meta_alloc(size_t bytes, size_t alignment);
 size_t hak_meta_mapped_bytes(void);
 size_t hak_meta_used_bytes(void);
 
+void hak_meta_count_locks(hak_lock_counts_t* counts);
+
 // In a forked child.
 void hak_meta_repair(void);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hakmem/bits.h"
+#include "hakmem/central.h"
 #include "hakmem/heap.h"
 #include "hakmem/large.h"
 #include "hakmem/meta.h"
@@ -34,6 +35,7 @@ static size_t magazine_count(const hak_heap_t* heap, unsigned size_class) {
 
 static void add_heap(hak_stats_t* stats, const hak_heap_t* heap) {
   stats->heaps++;
+  stats->remote_atomics += hak_counter_read(&heap->atomics);
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     const hak_bin_t* bin = &heap->bins[c];
     hak_class_stats_t* class_stats = &stats->classes[c];
@@ -53,6 +55,7 @@ static void add_heap(hak_stats_t* stats, const hak_heap_t* heap) {
 }
 
 static void add_ended(hak_stats_t* stats) {
+  stats->remote_atomics += hak_thread_ended_atomics();
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_class_totals_t totals;
     hak_thread_ended_totals(c, &totals);
@@ -64,6 +67,13 @@ static void add_ended(hak_stats_t* stats) {
     class_stats->remote_frees += totals.remote_frees;
     class_stats->adoptions += totals.adoptions;
   }
+}
+
+static void add_locks(hak_stats_t* stats) {
+  hak_meta_count_locks(&stats->locks);
+  hak_lock_count(&hak_backend_lock, &stats->locks);
+  hak_central_count_locks(&stats->locks);
+  hak_thread_count_locks(&stats->locks);
 }
 
 static void add_backend(hak_stats_t* stats) {
@@ -88,6 +98,7 @@ static uint64_t less(uint64_t from, uint64_t n) { return from > n ? from - n : 0
 
 void hak_stats_gather(hak_stats_t* stats) {
   memset(stats, 0, sizeof *stats);
+  add_locks(stats);
   add_ended(stats);
   for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
     if (hak_thread_heap_is_open(entry->heap)) add_heap(stats, entry->heap);

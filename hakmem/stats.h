@@ -8,6 +8,7 @@
 
 #include "hakmem/base.h"
 #include "hakmem/config.h"
+#include "hakmem/lock.h"
 
 typedef struct hak_class_stats {
   uint64_t slabs;     // slabs in use
@@ -33,7 +34,9 @@ typedef struct hak_stats {
   uint64_t spans, huge_blocks;
   size_t purged_bytes;
   size_t metadata_bytes;
-  unsigned heaps;  // threads with a heap
+  unsigned heaps;           // threads with a heap
+  uint64_t remote_atomics;  // read-modify-writes made to free blocks of other threads
+  hak_lock_counts_t locks;  // of all locks
 } hak_stats_t;
 
 void hak_stats_gather(hak_stats_t* stats);

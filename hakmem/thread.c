@@ -192,3 +192,5 @@ uint64_t hak_thread_ended_atomics(void) {
   hak_lock_release(&lock);
   return n;
 }
+
+void hak_thread_count_locks(hak_lock_counts_t* counts) { hak_lock_count(&lock, counts); }

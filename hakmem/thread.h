@@ -38,4 +38,6 @@ typedef struct hak_class_totals {
 void hak_thread_ended_totals(unsigned size_class, hak_class_totals_t* totals);
 uint64_t hak_thread_ended_atomics(void);
 
+void hak_thread_count_locks(hak_lock_counts_t* counts);
+
 #endif  // HAKMEM_THREAD_H_
