@@ -64,7 +64,7 @@
 // A heap asks for transparent huge pages once this much of it is in use: then a huge page that is
 // only partly touched is a few per cent at most, and the saved faults and TLB misses are many.
 #define HAK_HUGE_PAGE_BYTES (2 * HAK_MIB)
-#define HAK_THP_AUTO_BYTES (32 * HAK_MIB)
+#define HAK_THP_AUTO_BYTES (64 * HAK_MIB)
 
 // Metadata has its own mappings, so that an overflow in the program cannot reach it.
 #define HAK_META_CHUNK (4 * HAK_MIB)

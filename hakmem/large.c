@@ -6,6 +6,7 @@
 #include "hakmem/bits.h"
 #include "hakmem/check.h"
 #include "hakmem/events.h"
+#include "hakmem/options.h"
 #include "hakmem/page_map.h"
 #include "hakmem/platform.h"
 #include "hakmem/purge.h"
@@ -117,12 +118,13 @@ static void clear_stale(const hak_superslab_t* head, size_t size) {
 static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
   uint32_t n = supers_of(bytes);
   uint32_t align_supers = (uint32_t)hak_max_size(alignment / hak_super_bytes(), 1);
+  bool huge_pages = hak_option_number(HAK_OPTION_thp) == HAK_THP_ALWAYS;
   hak_lock_acquire(&hak_backend_lock);
-  hak_superslab_t* head = room ? hak_reserve_take(2 * n, align_supers) : NULL;
+  hak_superslab_t* head = room ? hak_reserve_take(2 * n, align_supers, huge_pages) : NULL;
   if (head != NULL) {
     hak_reserve_give(super_at(head, n), n);
   } else {
-    head = hak_reserve_take(n, align_supers);
+    head = hak_reserve_take(n, align_supers, huge_pages);
   }
   if (head != NULL) {
     head->huge_bytes = bytes;
@@ -280,17 +282,26 @@ bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
   return (uintptr_t)address - *base < *bytes;
 }
 
+// A span grows into the pages after it where they are free, and shrinks to half its size or more.
+// Otherwise it is better off elsewhere.
+static void* span_resize(hak_slab_t* span, size_t size) {
+  size_t n_pages = pages_of(size);
+  uint64_t had_pages = span->n_pages;
+  if (n_pages > hak_super_pages() / 2 || 2 * n_pages < had_pages) return NULL;
+  if (n_pages > had_pages) {
+    if (!hak_super_grow_run(span, (unsigned)n_pages)) return NULL;
+  } else if (n_pages < had_pages) {
+    hak_super_shrink_run(span, (unsigned)n_pages);
+  }
+  hak_fetch_add_relaxed(&counters.span_bytes, (span->n_pages - had_pages) << HAK_PAGE_SHIFT);
+  return (void*)span->base;
+}
+
 void* hak_large_resize(void* ptr, size_t size) {
   if (size > HAK_LARGE_MAX) return NULL;
   hak_superslab_t* super = hak_page_map_super(ptr);
   hak_superslab_t* huge = huge_at(super, ptr);
   if (huge != NULL) return huge_resize(huge, size);
   hak_slab_t* span = span_at(super, ptr);
-  size_t n_pages = pages_of(size);
-  // Half a span or less is better off where it fits.
-  if (span == NULL || n_pages > span->n_pages || 2 * n_pages < span->n_pages) return NULL;
-  uint64_t had_pages = span->n_pages;
-  hak_super_shrink_run(span, (unsigned)n_pages);
-  hak_fetch_add_relaxed(&counters.span_bytes, -((had_pages - span->n_pages) << HAK_PAGE_SHIFT));
-  return ptr;
+  return span != NULL ? span_resize(span, size) : NULL;
 }

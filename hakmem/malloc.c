@@ -60,16 +60,22 @@ void* hak_calloc(size_t count, size_t size) {
 
 // ---- what a block is ----
 
+// Whether a block of a slab of `size_class` begins at `ptr`, which lies in such a slab. Most slabs
+// are one page: they begin where the page does, and no descriptor is looked up.
+static bool begins_block(const void* ptr, unsigned size_class) {
+  uintptr_t base = hak_round_down((uintptr_t)ptr, HAK_PAGE_BYTES);
+  if (hak_class_info(size_class)->slab_pages != 1) {
+    base = hak_super_run_of(hak_page_map_super(ptr), ptr)->base;
+  }
+  return hak_class_block_index(size_class, (uintptr_t)ptr - base) != UINT32_MAX;
+}
+
 // Usable bytes of the block that begins at `ptr`. Aborts when none does.
 static size_t usable_size(const void* ptr, const char* misuse) {
-  hak_superslab_t* super = hak_page_map_super(ptr);
   unsigned size_class = hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK;
   if (hak_likely(size_class != 0)) {
-    const hak_slab_t* slab = hak_super_run_of(super, ptr);
     size_t bytes = hak_class_info(size_class)->block_bytes;
-    if (hak_slab_block_index(slab, ptr) == UINT32_MAX) {
-      hak_fatal_block(misuse, ptr, size_class, bytes);
-    }
+    if (!begins_block(ptr, size_class)) hak_fatal_block(misuse, ptr, size_class, bytes);
     return bytes;
   }
   size_t bytes = hak_large_usable_size(ptr);

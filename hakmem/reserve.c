@@ -13,6 +13,7 @@ static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
 static _Atomic(uint32_t) n_reservations;
 static size_t next_bytes = HAK_RESERVE_FIRST;
 static hak_counter_t reserved_bytes;
+static bool no_huge_pages;  // lock:BACKEND: the kernel refuses to give them
 
 size_t hak_super_bytes(void) { return (size_t)1 << super_shift; }
 unsigned hak_super_pages(void) { return 1u << (super_shift - HAK_PAGE_SHIFT); }
@@ -80,34 +81,6 @@ static uint32_t find_free(const hak_reservation_t* r, uint32_t n, uint32_t align
   return r->n_supers;
 }
 
-// ---- transparent huge pages ----
-//
-// A huge page saves 511 page faults and most TLB misses, and costs up to 2 MiB where the program
-// touches a few bytes. So a heap starts without, whatever the system's setting is, and asks for
-// them once it has grown large: from then on for all of its address space, so that each
-// reservation stays one mapping.
-
-static size_t taken_bytes;     // SuperSlabs in use; lock:BACKEND
-static bool wants_huge_pages;  // lock:BACKEND; once set, for good
-
-static void advise(hak_reservation_t* r) {
-  size_t bytes = (size_t)r->n_supers << super_shift;
-  int error = hak_platform_advise_huge((void*)r->base, bytes, wants_huge_pages);
-  if (error != 0) return;  // a kernel without huge pages: nothing to choose
-  r->has_huge_pages = wants_huge_pages;
-}
-
-static void note_taken(size_t bytes) {
-  taken_bytes += bytes;
-  if (hak_likely(wants_huge_pages || taken_bytes < HAK_THP_AUTO_BYTES)) return;
-  if (hak_option_number(HAK_OPTION_thp) != HAK_THP_AUTO ||
-      hak_platform_os_page_bytes() != 4 * HAK_KIB) {
-    return;
-  }
-  wants_huge_pages = true;
-  for (uint32_t k = 0; k < hak_load_relaxed(&n_reservations); k++) advise(reservations[k]);
-}
-
 // ---- new reservations ----
 
 // Before the first reservation: whatever the heap is made of comes after it.
@@ -117,7 +90,6 @@ void hak_reserve_load_options(void) {
   are_loaded = true;
   hak_options_load();
   super_shift = hak_highest_bit((uint64_t)hak_option_number(HAK_OPTION_superslab_size));
-  wants_huge_pages = hak_option_number(HAK_OPTION_thp) == HAK_THP_ALWAYS;
 }
 
 static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
@@ -153,7 +125,16 @@ static void* map_some(size_t needed, size_t wanted, size_t align_bytes, size_t* 
   }
 }
 
-static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
+// Asks for huge pages in all of a reservation, or asks not to get any: with one advice for all of
+// it, it stays one mapping.
+static void advise(hak_reservation_t* r, bool huge_pages) {
+  size_t bytes = (size_t)r->n_supers << super_shift;
+  bool advised = hak_platform_advise_huge((void*)r->base, bytes, huge_pages) == 0;
+  r->has_huge_pages = huge_pages && advised;
+  if (huge_pages && !advised) no_huge_pages = true;  // a kernel without: not asked again
+}
+
+static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_pages) {
   uint32_t count = hak_load_relaxed(&n_reservations);
   if (count == HAK_RESERVE_MAX_COUNT) return NULL;
   size_t needed = (size_t)n << super_shift;
@@ -171,7 +152,7 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
   }
   for (uint32_t i = 0; i < r->n_supers; i++) r->free_supers[i / 64] |= UINT64_C(1) << (i % 64);
   r->n_free = r->n_supers;
-  advise(r);
+  advise(r, huge_pages);
   reservations[count] = r;
   hak_store_release(&n_reservations, count + 1);
   hak_counter_add(&reserved_bytes, bytes);
@@ -183,21 +164,29 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
 // ---- taking and giving ----
 
 static hak_superslab_t* take_at(hak_reservation_t* r, uint32_t first, uint32_t n) {
-  note_taken((size_t)n << super_shift);
   for (uint32_t i = first; i < first + n; i++) prepare(r, i);
   set_free(r, first, n, false);
   return hak_reserve_super(r, first);
 }
 
-hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers) {
-  uint32_t count = hak_load_relaxed(&n_reservations);
-  for (uint32_t k = 0; k < count; k++) {
+// Among the reservations that have huge pages, or have none, as asked.
+static hak_superslab_t* take_free(uint32_t n, uint32_t align_supers, bool huge_pages) {
+  for (uint32_t k = 0; k < hak_load_relaxed(&n_reservations); k++) {
+    if (reservations[k]->has_huge_pages != huge_pages) continue;
     uint32_t first = find_free(reservations[k], n, align_supers);
     if (first != reservations[k]->n_supers) return take_at(reservations[k], first, n);
   }
+  return NULL;
+}
+
+hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers, bool huge_pages) {
   hak_reserve_load_options();
-  hak_reservation_t* r = reserve(n, (size_t)align_supers << super_shift);
-  return r == NULL ? NULL : take_at(r, 0, n);
+  huge_pages = huge_pages && !no_huge_pages;
+  hak_superslab_t* first = take_free(n, align_supers, huge_pages);
+  if (first != NULL) return first;
+  hak_reservation_t* r = reserve(n, (size_t)align_supers << super_shift, huge_pages);
+  if (r != NULL) return take_at(r, 0, n);
+  return take_free(n, align_supers, !huge_pages);  // better the wrong kind than none
 }
 
 bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n) {
@@ -212,12 +201,10 @@ bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n) {
 }
 
 void hak_reserve_take_this(hak_superslab_t* super) {
-  taken_bytes += hak_super_bytes();
   set_free(super->reservation, hak_reserve_index(super), 1, false);
 }
 
 void hak_reserve_give(hak_superslab_t* first, uint32_t n) {
-  taken_bytes -= (size_t)n << super_shift;
   set_free(first->reservation, hak_reserve_index(first), n, true);
 }
 

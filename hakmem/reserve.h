@@ -31,9 +31,10 @@ hak_reservation_t* hak_reserve_get(unsigned i);
 hak_superslab_t* hak_reserve_super(const hak_reservation_t* reservation, uint32_t i);
 uint32_t hak_reserve_index(const hak_superslab_t* super);
 
-// Takes `n` consecutive free SuperSlabs, the first at a multiple of `align_supers` SuperSlabs;
-// reserves more address space when there are none. Lowest first. NULL: out of memory.
-hak_nodiscard hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers);
+// Takes `n` consecutive free SuperSlabs, the first at a multiple of `align_supers` SuperSlabs,
+// where transparent huge pages are asked for or where they are not; reserves more address space
+// when there are none. Lowest first. NULL: out of memory.
+hak_nodiscard hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers, bool huge_pages);
 
 // Takes the `n` SuperSlabs that begin with the one after `last`, if all of them are free.
 hak_nodiscard bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n);

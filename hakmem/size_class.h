@@ -38,6 +38,16 @@ static inline const hak_class_info_t* hak_class_info(unsigned size_class) {
   return &hak_class_infos[size_class];
 }
 
+// The index of the block that begins `offset` bytes into a slab of the class; UINT32_MAX when none
+// does. pre: the offset lies in the slab.
+static inline uint32_t hak_class_block_index(unsigned size_class, size_t offset) {
+  const hak_class_info_t* info = hak_class_info(size_class);
+  uint64_t units = offset / HAK_MIN_ALIGNMENT;
+  uint32_t index = (uint32_t)((units * info->reciprocal) >> HAK_RECIPROCAL_SHIFT);
+  bool begins = (size_t)index * info->block_bytes == offset && index < info->slab_blocks;
+  return hak_likely(begins) ? index : UINT32_MAX;
+}
+
 // The smallest class whose blocks hold `size` bytes and all lie at multiples of `alignment`, a
 // power of two up to a page; 0 when there is none. A slab begins at a multiple of a page, so such
 // a class is one whose block size is a multiple of the alignment.

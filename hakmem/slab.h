@@ -57,12 +57,7 @@ static inline bool hak_slab_is_idle(const hak_slab_t* slab) {
 // Any thread: the index of the block at `address`, which must lie in `slab`; UINT32_MAX when no
 // block begins there.
 static inline uint32_t hak_slab_block_index(const hak_slab_t* slab, const void* address) {
-  const hak_class_info_t* info = hak_class_info(slab->size_class);
-  uint32_t offset = (uint32_t)((uintptr_t)address - slab->base);
-  uint32_t index = (uint32_t)(((uint64_t)(offset / HAK_MIN_ALIGNMENT) * info->reciprocal) >>
-                              HAK_RECIPROCAL_SHIFT);
-  bool begins = index * info->block_bytes == offset && index < slab->capacity;
-  return hak_likely(begins) ? index : UINT32_MAX;
+  return hak_class_block_index(slab->size_class, (uintptr_t)address - slab->base);
 }
 
 // Lists. New slabs with free blocks go to the end: the longer a slab waits, the more of its blocks

@@ -102,6 +102,9 @@ hak_nodiscard hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pa
 // Returns a run. pre: nothing in it is live, and its page map entries are 0.
 void hak_super_return_run(hak_slab_t* run);
 
+// Takes the pages that follow a run, so that it has `n_pages`; false when they are not all free.
+hak_nodiscard bool hak_super_grow_run(hak_slab_t* run, unsigned n_pages);
+
 // Returns pages at the end of a run, keeping the first `n_pages`; may keep all. pre: n_pages >= 1.
 void hak_super_shrink_run(hak_slab_t* run, unsigned n_pages);
 
