@@ -49,7 +49,7 @@ typedef struct hak_slab {
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
 
   // What other threads write, on lines of its own.
-  _Alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
+  alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
   _Atomic(struct hak_slab*) pending_next;                    // link in the owner's pending stack
   _Atomic(uint64_t) remote_count;                // blocks freed remotely since the owner counted
   _Atomic(uint64_t) remote[HAK_SLAB_MAX_WORDS];  // their bits
@@ -67,7 +67,7 @@ typedef struct hak_superslab {
   uint8_t run_head[HAK_SUPER_MAX_PAGES];  // by page: first page of the run it belongs to
 
   // Written under lock BACKEND, on lines that freeing threads do not read.
-  _Alignas(HAK_CACHE_LINE) uint64_t free_pages;
+  alignas(HAK_CACHE_LINE) uint64_t free_pages;
   uint64_t dirty_pages;
   uint64_t checked_out;        // pages that a purge has out of circulation now
   uint64_t aged_pages;         // free and dirty since before the purge's last visit
