@@ -13,7 +13,21 @@ extern "C" {
 #include "hakmem/platform.h"
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAK_UNDER_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAK_UNDER_SANITIZER 1
+#endif
+#endif
+#ifndef HAK_UNDER_SANITIZER
+#define HAK_UNDER_SANITIZER 0
+#endif
+
 namespace hak {
+
+// A sanitizer that keeps terabytes of address space for itself: no limits on it can be set.
+constexpr bool kUnderSanitizer = HAK_UNDER_SANITIZER != 0;
 
 // Steele, Lea and Flood's SplitMix64.
 class Random {
