@@ -176,12 +176,12 @@ void hak_platform_sleep_ms(uint64_t ms) {
   errno = saved_errno;
 }
 
-void hak_platform_wait(_Atomic uint32_t* word, uint32_t expected) {
+void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected) {
   kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
               (const long[6]){(long)word, FUTEX_WAIT_PRIVATE, (long)expected, 0, 0, 0});
 }
 
-void hak_platform_wake(_Atomic uint32_t* word) {
+void hak_platform_wake(_Atomic(uint32_t)* word) {
   kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
               (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
 }

@@ -15,7 +15,7 @@ typedef struct batch {
   unsigned n;
   hak_superslab_t* supers[BATCH];
   uint64_t pages[BATCH];
-  uint64_t failed[BATCH];
+  uint64_t failed[BATCH];  // of those, what the kernel would not take
 } batch_t;
 
 static hak_superslab_t* oldest;                // lock:BACKEND
@@ -95,13 +95,25 @@ static void collect(batch_t* batch, bool all) {
   hak_lock_release(&hak_backend_lock);
 }
 
+// Pages of the i-th SuperSlab of the batch that lie in [begin, end).
+static uint64_t pages_between(const batch_t* batch, unsigned i, uintptr_t begin, uintptr_t end) {
+  uintptr_t base = batch->supers[i]->base;
+  size_t bytes = hak_super_bytes();
+  if (end <= base || begin >= base + bytes) return 0;
+  unsigned from = begin <= base ? 0 : (unsigned)((begin - base) >> HAK_PAGE_SHIFT);
+  unsigned to = (unsigned)(hak_min_size(end - base, bytes) >> HAK_PAGE_SHIFT);
+  return hak_bit_run(from, to - from) & batch->pages[i];
+}
+
 // Gives back one stretch of memory, which lies in entries [first, last] of the batch.
 static size_t give_back(batch_t* batch, unsigned first, unsigned last, uintptr_t begin,
                         uintptr_t end) {
   if (begin == end) return 0;
   int error = hak_platform_purge((void*)begin, end - begin);
   if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)begin, end - begin)) return end - begin;
-  for (unsigned i = first; i <= last; i++) batch->failed[i] = batch->pages[i];
+  for (unsigned i = first; i <= last; i++) {
+    batch->failed[i] |= pages_between(batch, i, begin, end);
+  }
   return 0;
 }
 
@@ -132,7 +144,7 @@ static size_t give_back_all(batch_t* batch) {
 static void finish(batch_t* batch) {
   hak_lock_acquire(&hak_backend_lock);
   for (unsigned i = 0; i < batch->n; i++) {
-    hak_super_check_in(batch->supers[i], batch->pages[i], batch->failed[i] == 0);
+    hak_super_check_in(batch->supers[i], batch->pages[i], batch->pages[i] & ~batch->failed[i]);
     hak_purge_enqueue(batch->supers[i]);
   }
   update_due();

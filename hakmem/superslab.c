@@ -266,11 +266,11 @@ void hak_super_check_out(hak_superslab_t* super, uint64_t pages) {
   end_change(super);
 }
 
-void hak_super_check_in(hak_superslab_t* super, uint64_t pages, bool are_clean) {
+void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_pages) {
   begin_change(super);
   super->free_pages |= pages;
   super->checked_out = 0;
-  if (are_clean) super->dirty_pages &= ~pages;
+  super->dirty_pages &= ~clean_pages;
   end_change(super);
 }
 

@@ -49,8 +49,8 @@ typedef struct hak_slab {
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
 
   // What other threads write, on lines of its own.
-  _Alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
-  _Atomic(struct hak_slab*) pending_next;                    // link in the owner's pending stack
+  alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
+  _Atomic(struct hak_slab*) pending_next;                   // link in the owner's pending stack
   _Atomic(uint64_t) remote_count;                // blocks freed remotely since the owner counted
   _Atomic(uint64_t) remote[HAK_SLAB_MAX_WORDS];  // their bits
 } hak_slab_t;
@@ -67,7 +67,7 @@ typedef struct hak_superslab {
   uint8_t run_head[HAK_SUPER_MAX_PAGES];  // by page: first page of the run it belongs to
 
   // Written under lock BACKEND, on lines that freeing threads do not read.
-  _Alignas(HAK_CACHE_LINE) uint64_t free_pages;
+  alignas(HAK_CACHE_LINE) uint64_t free_pages;
   uint64_t dirty_pages;
   uint64_t checked_out;        // pages that a purge has out of circulation now
   uint64_t aged_pages;         // free and dirty since before the purge's last visit
@@ -109,9 +109,9 @@ hak_nodiscard bool hak_super_grow_run(hak_slab_t* run, unsigned n_pages);
 void hak_super_shrink_run(hak_slab_t* run, unsigned n_pages);
 
 // For the purge (lock:BACKEND): takes free pages out of circulation while their memory is given
-// back, and puts them back as clean or, when the kernel refused, as dirty as they were.
+// back, and puts them back: `clean_pages` of them as clean, the rest as dirty as they were.
 void hak_super_check_out(hak_superslab_t* super, uint64_t pages);
-void hak_super_check_in(hak_superslab_t* super, uint64_t pages, bool are_clean);
+void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_pages);
 
 // In a forked child: puts the SuperSlab layer in order when another thread was, or may have been,
 // changing it (`lock_was_held`: by a thread that is gone).

@@ -1,0 +1,116 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <map>
+#include <thread>
+
+#include "hakmem/test_support.h"
+
+extern "C" {
+#include "hakmem/config.h"
+#include "hakmem/page_map.h"
+}
+
+namespace {
+
+// Nothing is mapped at these addresses: the page map never looks there.
+constexpr uintptr_t kGib = uintptr_t{1} << HAK_LEAF_SHIFT;
+constexpr uintptr_t kBase = 0x123400000000;
+static_assert(kBase % kGib == 0, "the tests cross from one leaf into the next");
+
+const void* At(uintptr_t address) { return reinterpret_cast<const void*>(address); }
+hak_superslab* Super(uintptr_t i) { return reinterpret_cast<hak_superslab*>(i * 64); }
+
+TEST_IN_CHILD(PageMapTest, ForeignAddressesHaveNothing) {
+  int on_stack = 0;
+  const void* foreign[] = {nullptr,
+                           At(1),
+                           &on_stack,
+                           At(kBase),
+                           At((uintptr_t{1} << HAK_ADDRESS_BITS) - 1),
+                           At(uintptr_t{1} << HAK_ADDRESS_BITS),  // beyond the root
+                           At(uintptr_t{1} << 63),
+                           At(UINTPTR_MAX)};
+  for (const void* address : foreign) {
+    EXPECT_EQ(hak_page_map_entry(address), 0u) << address;
+    EXPECT_EQ(hak_page_map_super(address), nullptr) << address;
+  }
+}
+
+// Random writes over three leaves against a shadow, looked up at first, last and inner bytes.
+TEST_IN_CHILD(PageMapTest, EntriesAreWhatWasSet) {
+  ASSERT_TRUE(hak_page_map_add_range(kBase + kGib / 2, 2 * kGib));
+  std::map<uintptr_t, unsigned> shadow;
+  hak::Random random(3);
+  for (int i = 0; i < 20000; ++i) {
+    uintptr_t page = random.Below(2 * kGib >> HAK_PAGE_SHIFT);
+    uintptr_t address = kBase + kGib / 2 + (page << HAK_PAGE_SHIFT);
+    unsigned n = static_cast<unsigned>(1 + random.Below(5));
+    if (address + n * HAK_PAGE_BYTES > kBase + kGib / 2 + 2 * kGib) continue;
+    unsigned entry = static_cast<unsigned>(random.Below(1 << 16));
+    hak_page_map_set_entries(address, n, entry);
+    for (unsigned k = 0; k < n; ++k) shadow[address + k * HAK_PAGE_BYTES] = entry;
+  }
+  for (auto [address, entry] : shadow) {
+    ASSERT_EQ(hak_page_map_entry(At(address)), entry);
+    ASSERT_EQ(hak_page_map_entry(At(address + random.Below(HAK_PAGE_BYTES))), entry);
+    ASSERT_EQ(hak_page_map_entry(At(address + HAK_PAGE_BYTES - 1)), entry);
+  }
+}
+
+TEST_IN_CHILD(PageMapTest, SupersCoverTheirRangeAndNoMore) {
+  constexpr uintptr_t kUnit = uintptr_t{1} << HAK_SUPER_MIN_SHIFT;
+  uintptr_t base = kBase + kGib - 2 * kUnit;  // into the next leaf
+  ASSERT_TRUE(hak_page_map_add_range(base - kUnit, 8 * kUnit));
+  hak_page_map_set_super(base, 4 * kUnit, Super(1));
+  hak_page_map_set_super(base + 4 * kUnit, kUnit, Super(2));
+  EXPECT_EQ(hak_page_map_super(At(base - 1)), nullptr);
+  EXPECT_EQ(hak_page_map_super(At(base)), Super(1));
+  EXPECT_EQ(hak_page_map_super(At(base + 4 * kUnit - 1)), Super(1));
+  EXPECT_EQ(hak_page_map_super(At(base + 4 * kUnit)), Super(2));
+  EXPECT_EQ(hak_page_map_super(At(base + 5 * kUnit)), nullptr);
+}
+
+TEST_IN_CHILD(PageMapTest, RangesThatCannotBeAreRefused) {
+  EXPECT_FALSE(hak_page_map_add_range((uintptr_t{1} << HAK_ADDRESS_BITS) - kGib, 2 * kGib));
+  {
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
+    // A leaf is a quarter of a MiB: what is left of no chunk holds a hundred.
+    EXPECT_FALSE(hak_page_map_add_range(kBase, 100 * kGib));
+  }
+  ASSERT_TRUE(hak_page_map_add_range(kBase, 100 * kGib));
+  hak_page_map_set_entries(kBase + 99 * kGib, 1, 5);
+  EXPECT_EQ(hak_page_map_entry(At(kBase + 99 * kGib)), 5u);
+}
+
+TEST_IN_CHILD(PageMapTest, AddingARangeAgainKeepsWhatIsThere) {
+  ASSERT_TRUE(hak_page_map_add_range(kBase, kGib));
+  hak_page_map_set_entries(kBase, 1, 9);
+  ASSERT_TRUE(hak_page_map_add_range(kBase, 2 * kGib));
+  EXPECT_EQ(hak_page_map_entry(At(kBase)), 9u);
+}
+
+// Readers look while leaves appear and entries change: they see old or new, never anything else.
+TEST_IN_CHILD(PageMapTest, ReadersSeeOldOrNew) {
+  std::atomic<bool> is_done{false};
+  std::thread reader([&] {
+    while (!is_done) {
+      for (uintptr_t i = 0; i < 16; ++i) {
+        unsigned entry = hak_page_map_entry(At(kBase + i * kGib));
+        EXPECT_TRUE(entry == 0 || entry == 7 || entry == 8) << entry;
+        hak_superslab* super = hak_page_map_super(At(kBase + i * kGib));
+        EXPECT_TRUE(super == nullptr || super == Super(i + 1));
+      }
+    }
+  });
+  for (uintptr_t i = 0; i < 16; ++i) {
+    ASSERT_TRUE(hak_page_map_add_range(kBase + i * kGib, kGib));
+    hak_page_map_set_super(kBase + i * kGib, 2 * HAK_MIB, Super(i + 1));
+    for (unsigned k = 0; k < 1000; ++k) hak_page_map_set_entries(kBase + i * kGib, 1, 7 + k % 2);
+  }
+  is_done = true;
+  reader.join();
+}
+
+}  // namespace
