@@ -241,9 +241,9 @@ void InterruptByForks(size_t largest, int wanted, bool with_threads) {
 
 TEST(ForkTest, InSignalHandlerThatInterruptsMalloc) {
   Outcome outcome = RunInChild([] {
-    InterruptByForks(1000, 300, false);
-    InterruptByForks(1500000, 300, false);
-    InterruptByForks(200000, 300, true);
+    InterruptByForks(1000, 150, false);
+    InterruptByForks(1500000, 150, false);
+    InterruptByForks(200000, 150, true);
     if (testing::Test::HasFailure()) _exit(1);
   });
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
@@ -283,7 +283,7 @@ TEST(ForkTest, ChildOfSignalHandlerFinishesTheInterruptedMalloc) {
     });
     pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
     Mixer mixer(10);
-    while (handler_forks < 300 && handler_failures == 0) {
+    while (handler_forks < 150 && handler_failures == 0) {
       mixer.Run(50, 200000);
       if (child_level != 0) {
         mixer.Run(200, 200000);
@@ -322,7 +322,7 @@ TEST(ForkTest, BesideThreadsInStdio) {
   }
   crew.Add([] { fflush(nullptr); });
   crew.AddMixer(11, 2000);
-  for (int i = 0; i < 300; i++) {
+  for (int i = 0; i < 150; i++) {
     std::string verdict = ForkVerdict([] {
       Mixer(12).Run(50, 2000);
       fflush(nullptr);
