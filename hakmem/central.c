@@ -32,6 +32,9 @@ hak_slab_t* hak_slab_create(unsigned size_class, hak_heap_t* heap) {
 
 void hak_slab_destroy(hak_slab_t* slab) {
   hak_assert(hak_slab_is_idle(slab));
+  // First: a forked child must not take it for a slab when its entries are gone.
+  slab->size_class = 0;
+  hak_compiler_barrier();
   hak_page_map_set_entries(slab->base, slab->n_pages, 0);
   hak_super_return_run(slab);
 }

@@ -21,10 +21,9 @@ static void repair_slab(hak_slab_t* slab, void* context) {
   const repair_t* repair = context;
   hak_heap_t* owner = hak_load_relaxed(&slab->owner);
   if (owner != NULL && owner == repair->self) return;
-  if (owner != NULL) {
-    hak_store_relaxed(&slab->owner, NULL);
-    hak_page_map_set_entries(slab->base, slab->n_pages, slab->size_class);
-  }
+  hak_store_relaxed(&slab->owner, NULL);
+  // Also when it had none: the thread that made it may not have come to that.
+  hak_page_map_set_entries(slab->base, slab->n_pages, slab->size_class);
   if (repair->interrupted) {
     // The thread may be at work on the lists: they stay as they are, without this slab.
     if (owner != NULL || repair->class_broken[slab->size_class]) slab->is_lost = true;

@@ -26,10 +26,6 @@ static hak_super_state_t state_of(const hak_superslab_t* super) {
   return (hak_super_state_t)hak_load_relaxed(&((hak_superslab_t*)super)->state);
 }
 
-static bool has_runs(const hak_superslab_t* super) {
-  return state_of(super) == HAK_SUPER_PAGES || state_of(super) == HAK_SUPER_DIRECT;
-}
-
 // ---- spans ----
 
 static void* span_alloc(size_t size, size_t alignment, bool zero) {
@@ -247,7 +243,7 @@ static hak_superslab_t* huge_at(hak_superslab_t* super, const void* ptr) {
 void hak_large_free(void* ptr) {
   hak_superslab_t* super = hak_page_map_super(ptr);
   if (super == NULL) hak_fatal_block("free of a pointer that is not ours", ptr, 0, 0);
-  hak_slab_t* span = has_runs(super) ? span_at(super, ptr) : NULL;
+  hak_slab_t* span = hak_super_has_runs(super) ? span_at(super, ptr) : NULL;
   hak_superslab_t* huge = huge_at(super, ptr);
   if (span != NULL) {
     span_free(span);
@@ -269,7 +265,7 @@ size_t hak_large_usable_size(const void* ptr) {
 bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
   hak_superslab_t* super = hak_page_map_super(address);
   if (super == NULL) return false;
-  if (has_runs(super)) {
+  if (hak_super_has_runs(super)) {
     hak_slab_t* run = hak_super_run_of(super, address);
     *base = run->base;
     *bytes = (size_t)run->n_pages << HAK_PAGE_SHIFT;

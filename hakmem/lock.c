@@ -54,19 +54,23 @@ void hak_lock_acquire(hak_lock_t* lock) {
   uint32_t self = hak_thread_id();
   hak_assert((hak_load_relaxed(&lock->word) & ~WAITERS) != self);
   hak_assert(held_ranks >> lock->rank == 0);
+  // Before the lock is taken, and below after it is released: a signal handler that forks must not
+  // find it held and take it for free (hak_lock_holds_any).
+  held_ranks |= 1u << lock->rank;
+  hak_compiler_barrier();
   uint32_t free_word = 0;
   bool waited = !atomic_compare_exchange_strong_explicit(
       &lock->word, &free_word, self, memory_order_acquire, memory_order_relaxed);
   if (hak_unlikely(waited)) acquire_contended(lock, self);
   hak_counter_add(&lock->acquisitions, 1);
   if (waited) hak_counter_add(&lock->waits, 1);
-  held_ranks |= 1u << lock->rank;
 }
 
 void hak_lock_release(hak_lock_t* lock) {
   hak_assert((hak_load_relaxed(&lock->word) & ~WAITERS) == hak_thread_id());
-  held_ranks &= ~(1u << lock->rank);
   uint32_t old = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
+  hak_compiler_barrier();
+  held_ranks &= ~(1u << lock->rank);
   if (hak_unlikely((old & WAITERS) != 0)) hak_platform_wake(&lock->word);
 }
 

@@ -27,7 +27,6 @@ hak_cold static void fail_double_free(const hak_slab_t* slab, unsigned word, uin
 
 void hak_slab_init(hak_slab_t* slab, unsigned size_class) {
   const hak_class_info_t* info = hak_class_info(size_class);
-  slab->size_class = (uint8_t)size_class;
   slab->capacity = info->slab_blocks;
   slab->free_count = info->slab_blocks;
   slab->scan_word = 0;
@@ -41,6 +40,9 @@ void hak_slab_init(hak_slab_t* slab, unsigned size_class) {
   }
   hak_store_relaxed(&slab->remote_count, 0);
   hak_store_relaxed(&slab->owner, NULL);
+  // Last: a forked child takes it for a slab from here on.
+  hak_compiler_barrier();
+  slab->size_class = (uint8_t)size_class;
 }
 
 // Of a word's free blocks, those whose cache lines are free as a whole. Blocks of 16, 32 and 48

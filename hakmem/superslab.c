@@ -199,6 +199,7 @@ static bool is_direct(const hak_superslab_t* super) {
 
 // Returns pages [at, at + n_pages). lock:BACKEND
 static void return_pages(hak_superslab_t* super, unsigned at, unsigned n_pages) {
+  if (hak_load_relaxed(&super->state) == HAK_SUPER_LOST) return;
   uint64_t mask = hak_bit_run(at, n_pages);
   hak_assert((super->free_pages & mask) == 0);
   begin_change(super);
@@ -296,7 +297,7 @@ typedef struct slab_visit {
 
 static void visit_slabs_of(hak_superslab_t* super, void* context) {
   const slab_visit_t* slab_visit = context;
-  if (hak_load_relaxed(&super->state) != HAK_SUPER_PAGES && !is_direct(super)) return;
+  if (!hak_super_has_runs(super)) return;
   unsigned n_pages = is_direct(super) ? HAK_DIRECT_MAX_PAGES : hak_super_pages();
   uint64_t used = ~super->free_pages & hak_bit_run(0, n_pages);
   while (used != 0) {

@@ -9,7 +9,8 @@
 //   PAGES    cut into runs; linked in the bin of its longest free run unless it has none
 //   HUGE     part of a huge block; `head` is the first SuperSlab of the block
 //   DIRECT   512 KiB of address space that direct runs are mapped in (direct.h)
-//   LOST     given up after a fork that caught another thread changing it; never used again
+//   LOST     given up after a fork that caught another thread changing it: the slabs and spans in it
+//            live on, but what is freed is never used again
 //
 // Pages: free_pages is the truth about which are in no run. dirty_pages are those that may hold
 // memory with old contents; the others read as zero.
@@ -122,6 +123,12 @@ void hak_super_visit_slabs(void (*visit)(hak_slab_t* slab, void* context), void*
 
 // Bytes of pages that may hold memory; *free_bytes: those of them that are in no run. lock:BACKEND
 size_t hak_super_dirty_bytes(size_t* free_bytes);
+
+// Whether slabs and spans lie in it. (In a lost one those stay that were not being changed.)
+static inline bool hak_super_has_runs(const hak_superslab_t* super) {
+  unsigned state = hak_load_relaxed(&((hak_superslab_t*)super)->state);
+  return state == HAK_SUPER_PAGES || state == HAK_SUPER_DIRECT || state == HAK_SUPER_LOST;
+}
 
 // The first page's descriptor of the run that holds `address`, which must lie in `super`.
 static inline hak_slab_t* hak_super_run_of(hak_superslab_t* super, const void* address) {
