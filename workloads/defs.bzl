@@ -28,3 +28,22 @@ def workload(name, deps = []):
             visibility = ["//visibility:public"],
             deps = deps + ["//workloads/harness"] + allocator,
         )
+
+_NAMES = [
+    "dry",
+    "empirical",
+    "false_sharing",
+    "large",
+    "peak_shrink",
+    "producer_consumer",
+    "random_mixed",
+    "realloc_grow",
+    "replay",
+    "server",
+    "thread_churn",
+    "ws_sweep",
+]
+
+# All programs, for what runs them; and those without an allocator alone.
+WORKLOADS_SYSTEM = ["//workloads:" + name + "_system" for name in _NAMES]
+WORKLOADS = ["//workloads:" + name for name in _NAMES] + WORKLOADS_SYSTEM

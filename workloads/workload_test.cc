@@ -284,6 +284,7 @@ TEST(RandomMixedTest, EveryOperationIsACall) {
   std::map<int, uint64_t> calls;
   for (int ops : {1000, 3000}) {
     Row row = {"random_mixed", {std::to_string(ops), "64", "1", "--warmup=0"}, {}, 0, false, false};
+    unlink(report.c_str());
     RunForRecord(row, {},
                  {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}, {"PROBE_REPORT", report}});
     uint64_t allocations = 0, frees = 0;

@@ -3,13 +3,16 @@
 //
 //   PROBE_OVERLAP=N    every Nth block lies on the block before it: --verify must notice
 //   PROBE_FAIL=N       malloc and its kin return NULL after N calls
+//   PROBE_CRASH=N      the Nth call is a segmentation fault
 //   PROBE_REPORT=FILE  at exit, "ALLOCATIONS FREES" is written there
+//   HAKMEM_TELEMETRY=FILE  at exit, two lines of telemetry are written there, as hakmem does
 //
 // Blocks are cut off the end of one large mapping and never used again; a size in front of each
 // serves realloc.
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +34,7 @@ static atomic_ullong frees;
 static _Atomic(void*) last_block;
 static unsigned long long overlap_every;
 static unsigned long long fail_after;
+static unsigned long long crash_at;
 
 static unsigned long long number_from_environment(const char* name) {
   const char* text = getenv(name);
@@ -40,6 +44,7 @@ static unsigned long long number_from_environment(const char* name) {
 __attribute__((constructor)) static void read_environment(void) {
   overlap_every = number_from_environment("PROBE_OVERLAP");
   fail_after = number_from_environment("PROBE_FAIL");
+  crash_at = number_from_environment("PROBE_CRASH");
 }
 
 static char* heap_start(void) {
@@ -68,6 +73,7 @@ static void* take(size_t alignment, size_t size) {
 
 static void* allocate(size_t alignment, size_t size) {
   unsigned long long number = atomic_fetch_add(&allocations, 1) + 1;
+  if (crash_at != 0 && number == crash_at) raise(SIGSEGV);
   if (fail_after != 0 && number > fail_after) {
     errno = ENOMEM;
     return NULL;
@@ -112,10 +118,23 @@ void free(void* block) {
   if (block != NULL) atomic_fetch_add(&frees, 1);
 }
 
-__attribute__((destructor)) static void report(void) {
-  const char* path = getenv("PROBE_REPORT");
+// Appends a line to the file that a variable names.
+static void write_report(const char* variable, const char* line) {
+  const char* path = getenv(variable);
   if (path == NULL) return;
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  dprintf(fd, "%llu %llu\n", atomic_load(&allocations), atomic_load(&frees));
+  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0666);
+  if (write(fd, line, strlen(line)) < 0) abort();
   close(fd);
+}
+
+__attribute__((destructor)) static void report(void) {
+  char line[128];
+  unsigned long long made = atomic_load(&allocations);
+  snprintf(line, sizeof(line), "%llu %llu\n", made, atomic_load(&frees));
+  write_report("PROBE_REPORT", line);
+  for (int i = 1; i <= 2; i++) {
+    snprintf(line, sizeof(line),
+             "{\"schema\":\"hakmem.telemetry.1\",\"sequence\":%d,\"vmas\":%d}\n", i, 30 + i);
+    write_report("HAKMEM_TELEMETRY", line);
+  }
 }

@@ -1,0 +1,409 @@
+// See experiment.h.
+
+#define _GNU_SOURCE  // CPU_SET
+
+#include "tools/hakrun/experiment.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/hakrun/json_line.h"
+#include "tools/hakrun/resources.h"
+#include "tools/hakrun/text.h"
+
+static const char kFolder[] = "workloads/experiments";
+static const char kSuffix[] = ".json";
+
+// What is being read. `path` names the place in the JSON text that is looked at, like
+// "/phases/1/env".
+typedef struct reader {
+  experiment* out;
+  char* message;  // what is wrong, when something is
+  char path[256];
+} reader;
+
+// ---- errors and places ----
+
+static bool wrong(reader* self, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool wrong(reader* self, const char* format, ...) {
+  char what[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(what, sizeof(what), format, arguments);
+  va_end(arguments);
+  bool is_root = self->path[0] == '\0';
+  self->message =
+      text_format("%s:%d: %s%s%s", self->out->path, json_line_of(self->out->text, self->path),
+                  is_root ? "" : self->path + 1, is_root ? "" : ": ", what);
+  return false;
+}
+
+// Goes down to a member or an element; `leave` goes back up.
+static void enter(reader* self, const char* name) {
+  size_t length = strlen(self->path);
+  snprintf(self->path + length, sizeof(self->path) - length, "/%s", name);
+}
+
+static void enter_element(reader* self, size_t index) {
+  char number[24];
+  snprintf(number, sizeof(number), "%zu", index);
+  enter(self, number);
+}
+
+static void leave(reader* self) { *strrchr(self->path, '/') = '\0'; }
+
+static bool check_keys(reader* self, json_t* object, const char* known) {
+  const char* key;
+  json_t* value;
+  if (!json_is_object(object)) return wrong(self, "must be an object");
+  json_object_foreach(object, key, value) {
+    const char* found = strstr(known, key);
+    size_t length = strlen(key);
+    bool is_known = length > 0 && strchr(key, ' ') == NULL && found != NULL &&
+                    (found == known || found[-1] == ' ') &&
+                    (found[length] == ' ' || found[length] == '\0');
+    if (is_known) continue;
+    enter(self, key);
+    return wrong(self, "unknown key; known are: %s", known);
+  }
+  return true;
+}
+
+// ---- single values ----
+
+static bool read_text(reader* self, json_t* object, const char* key, const char** out) {
+  json_t* value = json_object_get(object, key);
+  if (value == NULL) return wrong(self, "\"%s\" is missing", key);
+  enter(self, key);
+  if (!json_is_string(value) || json_string_length(value) == 0) {
+    return wrong(self, "must be a text that is not empty");
+  }
+  *out = json_string_value(value);
+  leave(self);
+  return true;
+}
+
+// Keeps `*out` where the key is absent.
+static bool read_integer(reader* self, json_t* object, const char* key, int min, int max,
+                         int* out) {
+  json_t* value = json_object_get(object, key);
+  if (value == NULL) return true;
+  enter(self, key);
+  json_int_t number = json_integer_value(value);
+  if (!json_is_integer(value) || number < min || number > max) {
+    return wrong(self, "must be a whole number from %d to %d", min, max);
+  }
+  *out = (int)number;
+  leave(self);
+  return true;
+}
+
+// A text, or a number or boolean as its text.
+static const char* as_text(json_t* value) {
+  if (json_is_string(value)) return json_string_value(value);
+  if (!json_is_number(value) && !json_is_boolean(value)) return NULL;
+  return json_dumps(value, JSON_ENCODE_ANY);
+}
+
+// "0-3,6" into a set. Only processors that this process may use.
+static bool read_processors(reader* self, json_t* object) {
+  const char* text;
+  cpu_set_t allowed;
+  if (json_object_get(object, "pin") == NULL) return true;
+  if (!read_text(self, object, "pin", &text)) return false;
+  enter(self, "pin");
+  CPU_ZERO(&self->out->processors);
+  sched_getaffinity(0, sizeof(allowed), &allowed);
+  for (const char* at = text;;) {
+    char* end;
+    unsigned long first = strtoul(at, &end, 10);
+    unsigned long last = first;
+    if (end == at) return wrong(self, "'%s' is not a list of processors like 0-3,6", text);
+    if (*end == '-') {
+      at = end + 1;
+      last = strtoul(at, &end, 10);
+      if (end == at || last < first) {
+        return wrong(self, "'%s' is not a list of processors like 0-3,6", text);
+      }
+    }
+    for (unsigned long i = first; i <= last; i++) {
+      if (i >= CPU_SETSIZE || !CPU_ISSET(i, &allowed)) {
+        return wrong(self, "processor %lu is not there", i);
+      }
+      CPU_SET(i, &self->out->processors);
+    }
+    if (*end == '\0') break;
+    if (*end != ',') return wrong(self, "'%s' is not a list of processors like 0-3,6", text);
+    at = end + 1;
+  }
+  self->out->pin = text;
+  leave(self);
+  return true;
+}
+
+// ---- workloads and phases ----
+
+static bool read_args(reader* self, json_t* list, experiment_workload* workload) {
+  size_t index;
+  json_t* value;
+  if (list == NULL) return true;
+  enter(self, "args");
+  if (!json_is_array(list)) return wrong(self, "must be a list");
+  json_array_foreach(list, index, value) {
+    enter_element(self, index);
+    if (index == EXPERIMENT_MAX_ARGS) return wrong(self, "more than %zu arguments", index);
+    workload->args[index] = as_text(value);
+    if (workload->args[index] == NULL) return wrong(self, "must be a text or a number");
+    leave(self);
+  }
+  workload->arg_count = json_array_size(list);
+  leave(self);
+  return true;
+}
+
+static bool read_workload(reader* self, json_t* object, experiment_workload* workload) {
+  if (!check_keys(self, object, "name label args")) return false;
+  if (!read_text(self, object, "name", &workload->name)) return false;
+  workload->label = workload->name;
+  if (json_object_get(object, "label") != NULL &&
+      !read_text(self, object, "label", &workload->label)) {
+    return false;
+  }
+  char* target = text_format("workloads/%s_system", workload->name);
+  char* program = strchr(workload->name, '/') == NULL ? resources_find(target) : NULL;
+  free(target);
+  if (program == NULL) {
+    enter(self, "name");
+    return wrong(self, "there is no workload '%s'", workload->name);
+  }
+  free(program);
+  return read_args(self, json_object_get(object, "args"), workload);
+}
+
+static bool read_env(reader* self, json_t* object, experiment_phase* phase) {
+  const char* key;
+  json_t* value;
+  if (object == NULL) return true;
+  enter(self, "env");
+  if (!json_is_object(object)) return wrong(self, "must be an object");
+  json_object_foreach(object, key, value) {
+    const char* text = as_text(value);
+    enter(self, key);
+    if (text == NULL) return wrong(self, "must be a text or a number");
+    if (key[0] == '\0' || strchr(key, '=') != NULL) return wrong(self, "not a variable's name");
+    if (strcmp(key, "LD_PRELOAD") == 0) return wrong(self, "name the library as allocator instead");
+    if (phase->env_count == EXPERIMENT_MAX_ENV) return wrong(self, "too many variables");
+    phase->env[phase->env_count++] = text_format("%s=%s", key, text);
+    leave(self);
+  }
+  leave(self);
+  return true;
+}
+
+static const struct {
+  const char* name;
+  allocator_kind kind;
+  const char* expected;
+} kKinds[] = {
+    {"hakmem", ALLOCATOR_HAKMEM, "hakmem"},
+    {"hakmem-static", ALLOCATOR_HAKMEM_STATIC, "hakmem"},
+    {"system", ALLOCATOR_SYSTEM, "glibc"},
+    {"mimalloc", ALLOCATOR_LIBRARY, "mimalloc"},
+    {"jemalloc", ALLOCATOR_LIBRARY, "jemalloc"},
+    {"tcmalloc", ALLOCATOR_LIBRARY, "tcmalloc"},
+    {"void", ALLOCATOR_VOID, NULL},
+    {"list", ALLOCATOR_LIST, NULL},
+};
+
+// Sets kind, expected name and library from the phase's "allocator".
+static bool resolve_allocator(reader* self, experiment_phase* phase) {
+  enter(self, "allocator");
+  size_t row = 0;
+  size_t rows = sizeof(kKinds) / sizeof(kKinds[0]);
+  while (row < rows && strcmp(kKinds[row].name, phase->allocator) != 0) row++;
+  if (row == rows) {
+    if (strchr(phase->allocator, '/') == NULL) {
+      return wrong(self,
+                   "'%s' is none of hakmem, hakmem-static, system, mimalloc, jemalloc, tcmalloc, "
+                   "void, list, nor the path of a library",
+                   phase->allocator);
+    }
+    phase->kind = ALLOCATOR_LIBRARY;
+    phase->library = realpath(phase->allocator, NULL);
+    if (phase->library == NULL) return wrong(self, "%s: %s", phase->allocator, strerror(errno));
+    leave(self);
+    return true;
+  }
+  phase->kind = kKinds[row].kind;
+  phase->expected = kKinds[row].expected;
+  if (phase->kind == ALLOCATOR_HAKMEM) {
+    phase->library = resources_find("hakmem/libhakmem.so");
+    if (phase->library == NULL) return wrong(self, "libhakmem.so is not built");
+  } else if (phase->kind == ALLOCATOR_LIBRARY) {
+    phase->library = resources_find_allocator(phase->allocator);
+    if (phase->library == NULL) {
+      return wrong(self, "%s is not installed (Debian: apt-get install %s)", phase->allocator,
+                   resources_package_of(phase->allocator));
+    }
+  }
+  leave(self);
+  return true;
+}
+
+static bool read_phase(reader* self, json_t* object, experiment_phase* phase) {
+  if (!check_keys(self, object, "label allocator env telemetry")) return false;
+  if (!read_text(self, object, "allocator", &phase->allocator)) return false;
+  phase->label = phase->allocator;
+  if (json_object_get(object, "label") != NULL &&
+      !read_text(self, object, "label", &phase->label)) {
+    return false;
+  }
+  json_t* telemetry = json_object_get(object, "telemetry");
+  if (telemetry != NULL && !json_is_boolean(telemetry)) {
+    enter(self, "telemetry");
+    return wrong(self, "must be true or false");
+  }
+  phase->wants_telemetry = json_is_true(telemetry);
+  return resolve_allocator(self, phase) && read_env(self, json_object_get(object, "env"), phase);
+}
+
+static json_t* read_list(reader* self, json_t* root, const char* key, size_t max) {
+  json_t* list = json_object_get(root, key);
+  if (list == NULL) {
+    wrong(self, "\"%s\" is missing", key);
+    return NULL;
+  }
+  enter(self, key);
+  if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > max) {
+    wrong(self, "must be a list of 1 to %zu objects", max);
+    return NULL;
+  }
+  return list;
+}
+
+static bool read_workloads(reader* self, json_t* root) {
+  experiment* out = self->out;
+  json_t* list = read_list(self, root, "workloads", EXPERIMENT_MAX_WORKLOADS);
+  if (list == NULL) return false;
+  for (; out->workload_count < json_array_size(list); out->workload_count++) {
+    experiment_workload* workload = &out->workloads[out->workload_count];
+    workload->index = out->workload_count;
+    enter_element(self, out->workload_count);
+    if (!read_workload(self, json_array_get(list, out->workload_count), workload)) return false;
+    for (size_t i = 0; i < out->workload_count; i++) {
+      if (strcmp(out->workloads[i].label, workload->label) != 0) continue;
+      return wrong(self, "a second workload labelled '%s'", workload->label);
+    }
+    leave(self);
+  }
+  leave(self);
+  return true;
+}
+
+static bool read_phases(reader* self, json_t* root) {
+  experiment* out = self->out;
+  json_t* list = read_list(self, root, "phases", EXPERIMENT_MAX_PHASES);
+  if (list == NULL) return false;
+  for (; out->phase_count < json_array_size(list); out->phase_count++) {
+    experiment_phase* phase = &out->phases[out->phase_count];
+    phase->index = out->phase_count;
+    enter_element(self, out->phase_count);
+    if (!read_phase(self, json_array_get(list, out->phase_count), phase)) return false;
+    for (size_t i = 0; i < out->phase_count; i++) {
+      if (strcmp(out->phases[i].label, phase->label) != 0) continue;
+      return wrong(self, "a second phase labelled '%s'", phase->label);
+    }
+    leave(self);
+  }
+  leave(self);
+  return true;
+}
+
+// ---- the file ----
+
+static bool has_json_suffix(const char* name) {
+  size_t length = strlen(name);
+  return length > strlen(kSuffix) && strcmp(name + length - strlen(kSuffix), kSuffix) == 0;
+}
+
+static char* read_file(const char* path) {
+  FILE* file = fopen(path, "re");
+  char* text = NULL;
+  size_t capacity = 0;
+  if (file == NULL) return NULL;
+  ssize_t length = getdelim(&text, &capacity, '\0', file);
+  int error = ferror(file) ? errno : 0;
+  fclose(file);
+  if (error != 0) {
+    free(text);
+    errno = error;
+    return NULL;
+  }
+  return length < 0 ? calloc(1, 1) : text;
+}
+
+static char* name_of_file(const char* path) {
+  const char* slash = strrchr(path, '/');
+  const char* name = slash != NULL ? slash + 1 : path;
+  size_t length = strlen(name);
+  if (has_json_suffix(name)) length -= strlen(kSuffix);
+  return text_format("%.*s", (int)length, name);
+}
+
+char* experiment_read(const char* path, experiment* out) {
+  json_error_t error;
+  *out = (experiment){
+      .path = path, .name = name_of_file(path), .runs = 10, .warmup_runs = 1, .timeout_s = 300};
+  out->text = read_file(path);
+  if (out->text == NULL) return text_format("%s: %s", path, strerror(errno));
+  json_t* root = json_loads(out->text, JSON_REJECT_DUPLICATES, &error);
+  if (root == NULL) return text_format("%s:%d: not valid JSON: %s", path, error.line, error.text);
+  reader self = {.out = out};
+  bool is_right =
+      check_keys(&self, root, "title runs warmup_runs timeout_s pin workloads phases") &&
+      read_text(&self, root, "title", &out->title) &&
+      read_integer(&self, root, "runs", 1, 10000, &out->runs) &&
+      read_integer(&self, root, "warmup_runs", 0, 100, &out->warmup_runs) &&
+      read_integer(&self, root, "timeout_s", 1, 86400, &out->timeout_s) &&
+      read_processors(&self, root) && read_workloads(&self, root) && read_phases(&self, root);
+  return is_right ? NULL : self.message;
+}
+
+char* experiment_shipped_folder(void) { return resources_find(kFolder); }
+
+char* experiment_find(const char* argument) {
+  if (access(argument, F_OK) == 0) return text_format("%s", argument);
+  if (strchr(argument, '/') != NULL) return NULL;
+  char* target =
+      text_format("%s/%s%s", kFolder, argument, has_json_suffix(argument) ? "" : kSuffix);
+  char* found = resources_find(target);
+  free(target);
+  return found;
+}
+
+bool experiment_has_pair(const experiment_workload* workload, const experiment_phase* phase) {
+  bool is_limit = phase->kind == ALLOCATOR_VOID || phase->kind == ALLOCATOR_LIST;
+  return !is_limit || strcmp(workload->name, "random_mixed") == 0;
+}
+
+bool experiment_select(experiment* self, const char* label) {
+  size_t kept = 0;
+  for (size_t i = 0; i < self->phase_count; i++) {
+    if (strcmp(self->phases[i].label, label) == 0) self->phases[kept++] = self->phases[i];
+  }
+  if (kept > 0) {
+    self->phase_count = kept;
+    return true;
+  }
+  for (size_t i = 0; i < self->workload_count; i++) {
+    if (strcmp(self->workloads[i].label, label) == 0) self->workloads[kept++] = self->workloads[i];
+  }
+  if (kept > 0) self->workload_count = kept;
+  return kept > 0;
+}

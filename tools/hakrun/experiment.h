@@ -1,0 +1,88 @@
+// An experiment: which workloads are to run, under which phases (allocator and environment), how
+// often. Read from JSON and checked completely before anything runs:
+//
+//   {
+//     "title": "...",                        required
+//     "runs": 10, "warmup_runs": 1,          counted runs of each pair of workload and phase;
+//     uncounted ones before "timeout_s": 300, "pin": "0-1",        limit of a run; processors it
+//     may use "workloads": [{"name": "random_mixed", "label": "small", "args": ["1e7", 256, 42]}],
+//     "phases": [{"label": "hakmem", "allocator": "hakmem", "env": {"A": "1"}, "telemetry": false}]
+//   }
+
+#ifndef HAKMEM_TOOLS_HAKRUN_EXPERIMENT_H_
+#define HAKMEM_TOOLS_HAKRUN_EXPERIMENT_H_
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+  EXPERIMENT_MAX_WORKLOADS = 64,
+  EXPERIMENT_MAX_PHASES = 64,
+  EXPERIMENT_MAX_ARGS = 32,
+  EXPERIMENT_MAX_ENV = 32,
+};
+
+typedef enum allocator_kind {
+  ALLOCATOR_HAKMEM,         // libhakmem.so, preloaded
+  ALLOCATOR_HAKMEM_STATIC,  // the workload linked with hakmem
+  ALLOCATOR_SYSTEM,         // the C library's
+  ALLOCATOR_LIBRARY,        // any other, preloaded
+  ALLOCATOR_VOID,  // random_mixed only: the limit without an allocator (see the workload dry)
+  ALLOCATOR_LIST,  // random_mixed only: the ideal allocator
+} allocator_kind;
+
+typedef struct experiment_workload {
+  size_t index;  // in the file
+  const char* name;
+  const char* label;
+  const char* args[EXPERIMENT_MAX_ARGS];
+  size_t arg_count;
+} experiment_workload;
+
+typedef struct experiment_phase {
+  size_t index;  // in the file
+  const char* label;
+  const char* allocator;  // as the experiment names it
+  allocator_kind kind;
+  const char* expected;  // the name that the workload must prove; NULL: the path alone is the proof
+  const char* library;   // to preload; NULL: none
+  const char* env[EXPERIMENT_MAX_ENV];  // "NAME=VALUE"
+  size_t env_count;
+  bool wants_telemetry;
+} experiment_phase;
+
+typedef struct experiment {
+  const char* path;
+  const char* name;  // the file's, without .json
+  const char* title;
+  int runs;
+  int warmup_runs;
+  int timeout_s;
+  const char* pin;       // NULL: any processor
+  cpu_set_t processors;  // those of `pin`
+  experiment_workload workloads[EXPERIMENT_MAX_WORKLOADS];
+  size_t workload_count;
+  experiment_phase phases[EXPERIMENT_MAX_PHASES];
+  size_t phase_count;
+  char* text;  // the file, for line numbers
+} experiment;
+
+// Finds the file: a path from where the user stands, or the name of a shipped experiment. NULL when
+// there is neither.
+char* experiment_find(const char* argument);
+
+// Reads and checks it. Returns NULL, or a message that names file, line and key. All texts live as
+// long as the program.
+char* experiment_read(const char* path, experiment* out);
+
+// Leaves only the workloads or phases with this label. False when there is none.
+bool experiment_select(experiment* self, const char* label);
+
+// Whether this pair is to be run: void and list stand in for random_mixed only.
+bool experiment_has_pair(const experiment_workload* workload, const experiment_phase* phase);
+
+// The folder of the shipped experiments; NULL when it is not there.
+char* experiment_shipped_folder(void);
+
+#endif  // HAKMEM_TOOLS_HAKRUN_EXPERIMENT_H_

@@ -1,0 +1,388 @@
+// Tests of hakrun as a whole: what it runs is proven, what fails is kept and marked, what is wrong
+// in an experiment is said before anything runs.
+
+#include <dirent.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <jansson.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
+
+struct Outcome {
+  int exit_code;
+  std::string output;  // both streams
+};
+
+Outcome Shell(const std::string& command) {
+  Outcome outcome = {-1, ""};
+  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
+  char buffer[4096];
+  for (size_t got; (got = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
+    outcome.output.append(buffer, got);
+  }
+  int status = pclose(pipe);
+  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return outcome;
+}
+
+std::string Probe() {
+  char* path = realpath("workloads/libprobe_malloc.so", nullptr);
+  std::string probe = path;
+  free(path);
+  return probe;
+}
+
+std::string Text(const Json& record, const char* key) {
+  const char* text = json_string_value(json_object_get(record.get(), key));
+  return text != nullptr ? text : "(none)";
+}
+
+json_int_t Integer(const Json& record, const char* key) {
+  return json_integer_value(json_object_get(record.get(), key));
+}
+
+class HakrunTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    Shell("rm -rf " + folder_ + " && mkdir -p " + folder_);
+  }
+
+  std::string Hakrun(const std::string& arguments) {
+    return "tools/hakrun/hakrun " + arguments + " --out " + folder_ + "/results";
+  }
+
+  std::string Write(const std::string& text) {
+    std::string path = folder_ + "/experiment.json";
+    std::ofstream(path) << text;
+    return path;
+  }
+
+  // An experiment with one workload and one phase.
+  std::string WriteOne(const std::string& args, const std::string& allocator,
+                       const std::string& more_of_phase = "", const std::string& more = "") {
+    return Write("{\"title\": \"t\", \"runs\": 1, \"warmup_runs\": 0" + more +
+                 ",\n\"workloads\": [{\"name\": \"random_mixed\", \"args\": [" + args +
+                 "]}],\n\"phases\": [{\"allocator\": \"" + allocator + "\"" + more_of_phase +
+                 "}]}\n");
+  }
+
+  // All lines that were written, in order.
+  std::vector<Json> Lines() {
+    std::vector<Json> lines;
+    std::istringstream text(Shell("cat " + folder_ + "/results/*/*.jsonl").output);
+    for (std::string line; std::getline(text, line);) {
+      lines.emplace_back(json_loads(line.c_str(), JSON_REJECT_DUPLICATES, nullptr), &json_decref);
+      EXPECT_NE(lines.back(), nullptr) << line;
+    }
+    return lines;
+  }
+
+  std::vector<Json> Records() {
+    std::vector<Json> lines = Lines();
+    lines.erase(
+        std::remove_if(lines.begin(), lines.end(),
+                       [](const Json& line) { return Text(line, "schema") != "hakmem.record.1"; }),
+        lines.end());
+    return lines;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(HakrunTest, SmokeProvesEveryAllocatorAndFillsEveryRecord) {
+  Outcome outcome = Shell(Hakrun("smoke.json"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  std::vector<Json> records = Records();
+  ASSERT_EQ(records.size(), 2u * (4 + 3 + 3));
+  for (const Json& record : records) {
+    EXPECT_EQ(Text(record, "status"), "ok");
+    EXPECT_EQ(Text(record, "experiment"), "smoke");
+    EXPECT_EQ(json_is_true(json_object_get(record.get(), "baseline")),
+              Text(record, "phase") == "system");
+    if (Text(record, "phase") == "system") {
+      EXPECT_EQ(Text(record, "allocator"), "glibc");
+    } else if (Text(record, "phase") == "hakmem") {
+      EXPECT_EQ(Text(record, "allocator"), "hakmem");
+      EXPECT_THAT(Text(record, "allocator_path"), EndsWith("hakmem/libhakmem.so"));
+    } else if (Text(record, "phase") == "hakmem, linked") {
+      EXPECT_EQ(Text(record, "allocator"), "hakmem");
+      EXPECT_THAT(Text(record, "allocator_path"), EndsWith("/" + Text(record, "workload")));
+    } else {
+      EXPECT_EQ(Text(record, "workload"), "dry");
+      EXPECT_EQ(Text(record, "allocator"), "none");
+    }
+    for (const char* key : {"title",
+                            "time_utc",
+                            "source",
+                            "host_cpu",
+                            "host_cores",
+                            "host_l1d_bytes",
+                            "host_l2_bytes",
+                            "host_l3_bytes",
+                            "host_kernel",
+                            "host_thp",
+                            "host_governor",
+                            "host_id",
+                            "commit",
+                            "dirty",
+                            "workload_sha256",
+                            "allocator_sha256",
+                            "env",
+                            "build_mode",
+                            "perf_duration_s",
+                            "perf_user_s",
+                            "perf_system_s",
+                            "perf_page_faults",
+                            "mops",
+                            "peak_rss_bytes",
+                            "run",
+                            "order",
+                            "args"}) {
+      EXPECT_NE(json_object_get(record.get(), key), nullptr) << key;
+    }
+    EXPECT_EQ(Text(record, "workload_sha256").size(), 64u);
+    EXPECT_THAT(Text(record, "allocator_path"), Not(HasSubstr("/root")));
+  }
+}
+
+TEST_F(HakrunTest, PhasesTakeTurnsAtBeingFirst) {
+  std::string path = Write(R"({"title": "t", "runs": 3, "warmup_runs": 0,
+    "workloads": [{"name": "random_mixed", "args": [1000, 16]}],
+    "phases": [{"label": "a", "allocator": "system"}, {"label": "b", "allocator": "hakmem"},
+               {"label": "c", "allocator": "system", "env": {"X": 1}}]})");
+  ASSERT_EQ(Shell(Hakrun(path)).exit_code, 0);
+  std::string order;
+  for (const Json& record : Records()) {
+    order += Text(record, "phase");
+    EXPECT_EQ(Integer(record, "order"), static_cast<json_int_t>((order.size() - 1) % 3));
+    EXPECT_EQ(Text(record, "env"), Text(record, "phase") == "c" ? "X=1" : "");
+  }
+  EXPECT_EQ(order, "abcbcacab");
+}
+
+TEST_F(HakrunTest, SamplesAndTelemetryStandBesideTheRecord) {
+  std::string path = Write(
+      "{\"title\": \"t\", \"runs\": 1, \"warmup_runs\": 0, "
+      "\"workloads\": [{\"name\": \"peak_shrink\", \"args\": [\"1m\", "
+      "\"--cycles\", 1, \"--idle\", 0]}], \"phases\": [{\"label\": \"p\", "
+      "\"telemetry\": true, \"allocator\": \"" +
+      Probe() + "\"}]}");
+  Outcome outcome = Shell(Hakrun(path));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  int samples = 0, telemetry = 0;
+  for (const Json& line : Lines()) {
+    EXPECT_EQ(Text(line, "phase"), "p");
+    EXPECT_EQ(Text(line, "experiment"), "experiment");
+    samples += Text(line, "schema") == "hakmem.sample.1";
+    telemetry += Text(line, "schema") == "hakmem.telemetry.1";
+    if (Text(line, "schema") == "hakmem.record.1") {
+      EXPECT_EQ(Integer(line, "telemetry_vmas"), 32);  // of the last line
+    }
+  }
+  EXPECT_GT(samples, 20);
+  EXPECT_EQ(telemetry, 2);
+}
+
+TEST_F(HakrunTest, ARunThatCrashesIsKeptAndMarked) {
+  std::string path = WriteOne("\"1e5\", 64", Probe(), ", \"env\": {\"PROBE_CRASH\": 20000}");
+  Outcome outcome = Shell(Hakrun(path));
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("1 of 1 runs failed"));
+  std::vector<Json> records = Records();
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(Text(records[0], "status"), "crashed: signal 11");
+  EXPECT_EQ(json_object_get(records[0].get(), "mops"), nullptr);
+  EXPECT_EQ(Text(records[0], "args"), "1e5 64");
+}
+
+TEST_F(HakrunTest, ARunThatFailsSaysWhy) {
+  std::string path = WriteOne("\"1e5\", 64", Probe(), ", \"env\": {\"PROBE_FAIL\": 20000}");
+  EXPECT_EQ(Shell(Hakrun(path)).exit_code, 1);
+  std::vector<Json> records = Records();
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_THAT(Text(records[0], "status"), StartsWith("failed: malloc("));
+  EXPECT_TRUE(json_is_null(json_object_get(records[0].get(), "mops")));
+}
+
+TEST_F(HakrunTest, ARunThatTakesTooLongIsEnded) {
+  std::string path = WriteOne("\"1e14\"", "system", "", ", \"timeout_s\": 1");
+  EXPECT_EQ(Shell(Hakrun(path)).exit_code, 1);
+  std::vector<Json> records = Records();
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(Text(records[0], "status"), "timed out");
+}
+
+TEST_F(HakrunTest, ALibraryThatDoesNotServeMallocStopsBeforeAnythingRuns) {
+  std::string library = folder_ + "/library.so";
+  std::ofstream(library) << "not a library\n";
+  Outcome outcome = Shell(Hakrun(WriteOne("1000", library)));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("experiment.json:3: phases/0/allocator: " + library +
+                                        " cannot be used: wrong allocator: expected " + library +
+                                        ", served by glibc"));
+  EXPECT_THAT(outcome.output, HasSubstr("cannot be preloaded"));
+  EXPECT_NE(access((folder_ + "/results").c_str(), F_OK), 0);
+}
+
+TEST_F(HakrunTest, WithoutPerfRunsAreTimedByWait4) {
+  Shell("mkdir " + folder_ + "/bin && ln -s $(command -v env) " + folder_ + "/bin/env");
+  std::string path = WriteOne("1000", "system");
+  Outcome outcome = Shell("export PATH=" + folder_ + "/bin; " + Hakrun(path));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  for (const Json& record : Records()) {
+    EXPECT_EQ(Text(record, "source"), "wait4");
+    EXPECT_GT(json_real_value(json_object_get(record.get(), "perf_duration_s")), 0);
+    EXPECT_TRUE(json_is_null(json_object_get(record.get(), "commit")));  // no git either
+  }
+}
+
+TEST_F(HakrunTest, WhatIsWrongIsNamedByFileLineAndKey) {
+  const std::string phases = "\"phases\": [{\"allocator\": \"system\"}]";
+  const std::string workloads = "\"workloads\": [{\"name\": \"random_mixed\"}]";
+  const struct {
+    std::string text;
+    std::string message;
+  } kRows[] = {
+      {"{\"title\": \"t\",\n oops}", "experiment.json:2: not valid JSON: "},
+      {"[]", "experiment.json:1: must be an object"},
+      {"{" + workloads + ", " + phases + "}", "experiment.json:1: \"title\" is missing"},
+      {"{\"title\": \"t\",\n\"rums\": 3}",
+       "experiment.json:2: rums: unknown key; known are: title"},
+      {"{\"title\": \"t\",\n\"title\": 3}", "experiment.json:2: not valid JSON: duplicate"},
+      {"{\"title\": 5}", "experiment.json:1: title: must be a text"},
+      {"{\"title\": \"t\",\n\"runs\": 0}", ":2: runs: must be a whole number from 1 to 10000"},
+      {"{\"title\": \"t\",\n\"runs\": \"ten\"}", ":2: runs: must be a whole number"},
+      {"{\"title\": \"t\",\n\"pin\": \"0-\"}", ":2: pin: '0-' is not a list of processors"},
+      {"{\"title\": \"t\",\n\"pin\": \"1023\"}", ":2: pin: processor 1023 is not there"},
+      {"{\"title\": \"t\", \"workloads\": []}", ":1: workloads: must be a list of 1 to 64"},
+      {"{\"title\": \"t\", \"workloads\": [{\n\"name\": \"fast\"}]}",
+       ":2: workloads/0/name: there is no workload 'fast'"},
+      {"{\"title\": \"t\", \"workloads\": [{\n\"name\": \"dry\", \"args\": [1,\n{}]}]}",
+       ":3: workloads/0/args/1: must be a text or a number"},
+      {"{\"title\": \"t\", \"workloads\": [{\"name\": \"dry\"},\n{\"name\": \"dry\"}]}",
+       ":2: workloads/1: a second workload labelled 'dry'"},
+      {"{\"title\": \"t\", " + workloads + "}", ":1: \"phases\" is missing"},
+      {"{\"title\": \"t\", " + workloads + ",\n\"phases\": [{\"allocater\": 1}]}",
+       ":2: phases/0/allocater: unknown key; known are: label allocator env telemetry"},
+      {"{\"title\": \"t\", " + workloads + ",\n\"phases\": [{\"allocator\": \"fast\"}]}",
+       ":2: phases/0/allocator: 'fast' is none of hakmem, hakmem-static, system"},
+      {"{\"title\": \"t\", " + workloads + ",\n\"phases\": [{\"allocator\": \"/no/x.so\"}]}",
+       ":2: phases/0/allocator: /no/x.so: No such file or directory"},
+      {"{\"title\": \"t\", " + workloads +
+           ",\n\"phases\": [{\"allocator\": \"system\",\n\"env\": {\"LD_PRELOAD\": \"x\"}}]}",
+       ":3: phases/0/env/LD_PRELOAD: name the library as allocator instead"},
+  };
+  for (const auto& row : kRows) {
+    Outcome outcome = Shell(Hakrun(Write(row.text)));
+    EXPECT_EQ(outcome.exit_code, 2) << row.text;
+    EXPECT_THAT(outcome.output, HasSubstr(row.message)) << row.text;
+    EXPECT_THAT(outcome.output, StartsWith("hakrun: " + folder_ + "/experiment.json:"));
+  }
+  EXPECT_NE(access((folder_ + "/results").c_str(), F_OK), 0);
+}
+
+TEST_F(HakrunTest, ArgumentsThatAWorkloadRejectsStopInTheWarmUp) {
+  std::string path = Write(R"({"title": "t", "workloads": [{"name": "random_mixed",
+    "args": ["1e3", "--sizes", "5"]}], "phases": [{"allocator": "system"}]})");
+  Outcome outcome = Shell(Hakrun(path));
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("random_mixed: unknown option --sizes"));
+  EXPECT_THAT(outcome.output, HasSubstr("experiment.json:2: workloads/0/args: random_mixed does"));
+  EXPECT_EQ(Shell("ls " + folder_ + "/results/experiment").output, "");
+}
+
+TEST_F(HakrunTest, OnlySelectsByLabelAndRunsOverrides) {
+  ASSERT_EQ(Shell(Hakrun("smoke --only hakmem --runs 1")).exit_code, 0);
+  std::vector<Json> records = Records();
+  ASSERT_EQ(records.size(), 3u);
+  for (const Json& record : records) EXPECT_EQ(Text(record, "phase"), "hakmem");
+  Outcome outcome = Shell(Hakrun("smoke --only nobody"));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("no phase and no workload labelled 'nobody'"));
+}
+
+TEST_F(HakrunTest, PathsAreMeantFromWhereTheUserStands) {
+  WriteOne("1000", "system");
+  Outcome outcome = Shell("BUILD_WORKING_DIRECTORY=" + folder_ +
+                          " tools/hakrun/hakrun experiment.json --out here");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_EQ(Shell("ls " + folder_ + "/here/experiment | wc -l").output, "1\n");
+}
+
+TEST_F(HakrunTest, CtrlCKeepsTheFinishedRuns) {
+  std::string path = WriteOne("\"1e6\"", "system");
+  std::string log = folder_ + "/log";
+  pid_t child = fork();
+  if (child == 0) {
+    std::string command = "exec " + Hakrun(path + " --runs 1000") + " >" + log + " 2>&1";
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    _exit(127);
+  }
+  for (int i = 0; i < 400 && Shell("grep -c 'run 3' " + log).output != "1\n"; i++) usleep(20000);
+  kill(child, SIGINT);
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_THAT(Shell("cat " + log).output, HasSubstr("finished runs are kept in"));
+  std::vector<Json> records = Records();
+  EXPECT_GE(records.size(), 3u);
+  EXPECT_LT(records.size(), 1000u);
+  for (const Json& record : records) EXPECT_EQ(Text(record, "status"), "ok");
+}
+
+TEST_F(HakrunTest, DryRunPrintsTheCommandsAndRunsNone) {
+  Outcome outcome = Shell(Hakrun("smoke --dry-run"));
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.output, HasSubstr("# random_mixed, hakmem, 2 runs\n"));
+  EXPECT_THAT(outcome.output, HasSubstr("random_mixed_system 3e5 1024 42"));
+  EXPECT_NE(access((folder_ + "/results").c_str(), F_OK), 0);
+}
+
+TEST_F(HakrunTest, ListsWhatIsShippedAndAllOfItIsValid) {
+  Outcome outcome = Shell("tools/hakrun/hakrun --list");
+  EXPECT_EQ(outcome.exit_code, 0);
+  for (const char* name : {"peers", "remote", "smoke", "sweep"}) {
+    EXPECT_THAT(outcome.output, HasSubstr(std::string(name) + " "));
+    // The peers may not be installed here; hakmem is.
+    Outcome checked = Shell(Hakrun(std::string(name) + " --dry-run"));
+    if (checked.exit_code != 0) {
+      EXPECT_THAT(checked.output, HasSubstr("is not installed")) << name;
+    }
+  }
+}
+
+TEST_F(HakrunTest, BadArgumentsAreNamed) {
+  Outcome outcome = Shell("tools/hakrun/hakrun");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("EXPERIMENT is missing"));
+  outcome = Shell("tools/hakrun/hakrun nothing.json");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("hakrun: nothing.json: no such file"));
+  outcome = Shell("tools/hakrun/hakrun smoke --runs zero");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("--runs: 'zero' is not a whole number"));
+}
+
+}  // namespace

@@ -1,0 +1,118 @@
+// See process.h. A child leads a process group of its own, so that the terminal's Ctrl-C reaches
+// only hakrun, which then ends the whole group: perf and the workload under it.
+
+#define _GNU_SOURCE  // sched_setaffinity
+
+#include "tools/hakrun/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static sigset_t original_mask;
+
+static void awaited_signals(sigset_t* set) {
+  sigemptyset(set);
+  sigaddset(set, SIGCHLD);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+}
+
+void process_start(void) {
+  sigset_t set;
+  awaited_signals(&set);
+  sigprocmask(SIG_BLOCK, &set, &original_mask);
+}
+
+static double now_s(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+// In the child: does not return.
+static void become(const process_spec* spec) {
+  int output = open(spec->output_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  int input = open("/dev/null", O_RDONLY);
+  setpgid(0, 0);
+  dup2(input, STDIN_FILENO);
+  dup2(output, STDOUT_FILENO);
+  dup2(output, STDERR_FILENO);
+  if (spec->processors != NULL) sched_setaffinity(0, sizeof(cpu_set_t), spec->processors);
+  sigprocmask(SIG_SETMASK, &original_mask, NULL);
+  execvp(spec->argv[0], (char* const*)(uintptr_t)spec->argv);
+  dprintf(STDERR_FILENO, "%s: %s\n", spec->argv[0], strerror(errno));
+  _exit(127);
+}
+
+// Waits for the child's end, the deadline or an interruption.
+static process_end wait_for(pid_t child, double deadline_s, process_result* result) {
+  sigset_t set;
+  awaited_signals(&set);
+  for (;;) {
+    if (wait4(child, &result->status, WNOHANG, &result->usage) == child) return PROCESS_EXITED;
+    double left_s = deadline_s > 0 ? deadline_s - now_s() : 3600;
+    if (left_s <= 0) return PROCESS_TIMED_OUT;
+    struct timespec timeout = {(time_t)left_s, (long)((left_s - (double)(time_t)left_s) * 1e9)};
+    int signal_number = sigtimedwait(&set, NULL, &timeout);
+    if (signal_number == SIGINT || signal_number == SIGTERM) return PROCESS_INTERRUPTED;
+  }
+}
+
+process_result process_run(const process_spec* spec) {
+  process_result result = {.end = PROCESS_NOT_STARTED};
+  double start_s = now_s();
+  pid_t child = fork();
+  if (child < 0) return result;
+  if (child == 0) become(spec);
+  setpgid(child, child);  // whichever of the two is first
+  result.end = wait_for(child, spec->timeout_s > 0 ? start_s + spec->timeout_s : 0, &result);
+  if (result.end != PROCESS_EXITED) {
+    kill(-child, SIGKILL);
+    while (wait4(child, &result.status, 0, &result.usage) < 0 && errno == EINTR) continue;
+  }
+  result.duration_s = now_s() - start_s;
+  return result;
+}
+
+bool process_capture(const char* const* argv, char* output, size_t bytes) {
+  int ends[2];
+  size_t length = 0;
+  int status = -1;
+  if (pipe(ends) != 0) return false;
+  pid_t child = fork();
+  if (child == 0) {
+    int nowhere = open("/dev/null", O_RDWR);
+    dup2(nowhere, STDIN_FILENO);
+    dup2(nowhere, STDERR_FILENO);
+    dup2(ends[1], STDOUT_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    sigprocmask(SIG_SETMASK, &original_mask, NULL);
+    execvp(argv[0], (char* const*)(uintptr_t)argv);
+    _exit(127);
+  }
+  close(ends[1]);
+  char rest[4096];
+  for (;;) {
+    bool is_full = length == bytes - 1;
+    ssize_t got = read(ends[0], is_full ? rest : output + length,
+                       is_full ? sizeof(rest) : bytes - 1 - length);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    if (!is_full) length += (size_t)got;
+  }
+  close(ends[0]);
+  output[length] = '\0';
+  if (length > 0 && output[length - 1] == '\n') output[length - 1] = '\0';
+  if (child < 0) return false;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}

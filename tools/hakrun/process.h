@@ -1,0 +1,41 @@
+// Running one program to its end: with a time limit, with Ctrl-C, with its output kept, without
+// polling.
+
+#ifndef HAKMEM_TOOLS_HAKRUN_PROCESS_H_
+#define HAKMEM_TOOLS_HAKRUN_PROCESS_H_
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/resource.h>
+
+typedef struct process_spec {
+  const char* const* argv;      // NULL at the end; argv[0] is looked for in PATH
+  const char* output_path;      // both streams go there
+  int timeout_s;                // 0: none
+  const cpu_set_t* processors;  // NULL: all
+} process_spec;
+
+typedef enum process_end {
+  PROCESS_EXITED,
+  PROCESS_TIMED_OUT,    // and was killed, with all it had started
+  PROCESS_INTERRUPTED,  // hakrun got SIGINT or SIGTERM; the same
+  PROCESS_NOT_STARTED,
+} process_end;
+
+typedef struct process_result {
+  process_end end;
+  int status;  // as waitpid gives it
+  struct rusage usage;
+  double duration_s;
+} process_result;
+
+// Once, before the first process: the signals that process_run waits for are blocked from here on.
+void process_start(void);
+
+process_result process_run(const process_spec* spec);
+
+// The standard output of a short command, without the newline at its end. False when it failed.
+bool process_capture(const char* const* argv, char* output, size_t bytes);
+
+#endif  // HAKMEM_TOOLS_HAKRUN_PROCESS_H_

@@ -1,0 +1,480 @@
+// See run.h. The life of a run: build the command, let it run, read what workload, perf and
+// telemetry wrote into the scratch folder, decide on a status, write records.
+
+#define _GNU_SOURCE  // mkdtemp
+
+#include "tools/hakrun/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/hakrun/process.h"
+#include "tools/hakrun/resources.h"
+#include "tools/hakrun/sha256.h"
+#include "tools/hakrun/text.h"
+
+enum { CHECK_TIMEOUT_S = 60, WRITE_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(10) };
+
+// The files of a run.
+typedef struct scratch_files {
+  char* record;
+  char* perf;
+  char* output;
+  char* telemetry;
+} scratch_files;
+
+// A command, with the texts that only it holds.
+typedef struct run_command {
+  const char* argv[RUN_MAX_ARGV];
+  size_t count;
+  char* program;
+  char* preload;
+  char* telemetry;
+  scratch_files files;
+} run_command;
+
+// ---- the scratch folder ----
+
+bool run_open_bench(run_bench* bench) {
+  const char* base = getenv("TMPDIR");
+  bench->scratch = text_format("%s/hakrun-XXXXXX", base != NULL && base[0] != '\0' ? base : "/tmp");
+  return mkdtemp(bench->scratch) != NULL;
+}
+
+static scratch_files files_of(const run_bench* bench) {
+  return (scratch_files){
+      .record = text_format("%s/record.jsonl", bench->scratch),
+      .perf = text_format("%s/perf.csv", bench->scratch),
+      .output = text_format("%s/output.txt", bench->scratch),
+      .telemetry = text_format("%s/telemetry.jsonl", bench->scratch),
+  };
+}
+
+static void clear_files(const scratch_files* files) {
+  unlink(files->record);
+  unlink(files->perf);
+  unlink(files->output);
+  unlink(files->telemetry);
+}
+
+static void free_files(const scratch_files* files) {
+  free(files->record);
+  free(files->perf);
+  free(files->output);
+  free(files->telemetry);
+}
+
+void run_close_bench(const run_bench* bench) {
+  scratch_files files = files_of(bench);
+  clear_files(&files);
+  free_files(&files);
+  rmdir(bench->scratch);
+}
+
+// ---- the command ----
+
+static bool is_limit(const experiment_phase* phase) {
+  return phase->kind == ALLOCATOR_VOID || phase->kind == ALLOCATOR_LIST;
+}
+
+// The program that does a workload under a phase. The experiment was checked: it is there.
+static char* find_program(const experiment_workload* workload, const experiment_phase* phase) {
+  const char* name = is_limit(phase) ? "dry" : workload->name;
+  const char* suffix = phase->kind == ALLOCATOR_HAKMEM_STATIC ? "" : "_system";
+  char* target = text_format("workloads/%s%s", name, suffix);
+  char* program = resources_find(target);
+  if (program == NULL) return target;
+  free(target);
+  return program;
+}
+
+static void push(run_command* self, const char* word) { self->argv[self->count++] = word; }
+
+// perf watches the allocator's process alone: the environment is set behind it.
+static void build_command(run_command* self, const run_bench* bench,
+                          const experiment_workload* workload, const experiment_phase* phase,
+                          bool with_perf) {
+  *self = (run_command){.program = find_program(workload, phase), .files = files_of(bench)};
+  if (with_perf && bench->perf.is_available) {
+    self->count = perf_command(&bench->perf, self->files.perf, self->argv, self->count);
+  }
+  push(self, "env");
+  for (size_t i = 0; i < phase->env_count; i++) push(self, phase->env[i]);
+  if (phase->wants_telemetry) {
+    self->telemetry = text_format("HAKMEM_TELEMETRY=%s", self->files.telemetry);
+    push(self, self->telemetry);
+  }
+  if (phase->library != NULL) {
+    self->preload = text_format("LD_PRELOAD=%s", phase->library);
+    push(self, self->preload);
+  }
+  push(self, self->program);
+  for (size_t i = 0; i < workload->arg_count; i++) push(self, workload->args[i]);
+  if (is_limit(phase)) {
+    push(self, "--limit");
+    push(self, phase->kind == ALLOCATOR_VOID ? "void" : "list");
+  } else if (phase->expected != NULL) {
+    push(self, "--expect-allocator");
+    push(self, phase->expected);
+  }
+  push(self, "--json");
+  push(self, self->files.record);
+  self->argv[self->count] = NULL;
+}
+
+static void free_command(run_command* self) {
+  free(self->program);
+  free(self->preload);
+  free(self->telemetry);
+  free_files(&self->files);
+}
+
+static bool needs_quotes(const char* word) {
+  return word[0] == '\0' || word[strspn(word,
+                                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "0123456789_-+=./:,%@")] != '\0';
+}
+
+void run_print_command(const run_bench* bench, const run_job* job, FILE* out) {
+  run_command command;
+  build_command(&command, bench, job->workload, job->phase, true);
+  for (size_t i = 0; i < command.count; i++) {
+    const char* word = command.argv[i];
+    fputs(i > 0 ? " " : "", out);
+    if (!needs_quotes(word)) {
+      fputs(word, out);
+      continue;
+    }
+    fputc('\'', out);
+    for (; *word != '\0'; word++) fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+    fputc('\'', out);
+  }
+  fputc('\n', out);
+  free_command(&command);
+}
+
+// ---- reading results ----
+
+// The objects of a file of JSON lines; lines that are none (the last one of a crash) are left out.
+static json_t* read_lines(const char* path) {
+  json_t* list = json_array();
+  FILE* file = fopen(path, "re");
+  char* line = NULL;
+  size_t capacity = 0;
+  if (file == NULL) return list;
+  while (getline(&line, &capacity, file) >= 0) {
+    json_t* object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(object)) {
+      json_array_append_new(list, object);
+    } else {
+      json_decref(object);
+    }
+  }
+  free(line);
+  fclose(file);
+  return list;
+}
+
+static void read_end(const char* path, char* text, size_t bytes) {
+  FILE* file = fopen(path, "re");
+  text[0] = '\0';
+  if (file == NULL) return;
+  if (fseek(file, -(long)(bytes - 1), SEEK_END) != 0) rewind(file);
+  text[fread(text, 1, bytes - 1, file)] = '\0';
+  fclose(file);
+}
+
+static const char* text_of(const json_t* object, const char* key) {
+  const char* text = json_string_value(json_object_get(object, key));
+  return text != NULL ? text : "";
+}
+
+// Whether the object that holds malloc is the one that the phase names.
+static bool is_served_by(const experiment_phase* phase, const char* program, const json_t* record) {
+  const char* path = text_of(record, "allocator_path");
+  const char* name = text_of(record, "allocator");
+  if (is_limit(phase)) return strcmp(name, "none") == 0;
+  if (phase->expected != NULL && strcmp(name, phase->expected) != 0) return false;
+  if (phase->library != NULL) return strcmp(path, phase->library) == 0;
+  return phase->kind != ALLOCATOR_HAKMEM_STATIC || strcmp(path, program) == 0;
+}
+
+// How the run ended, from the process and then from what the workload says: see docs/RECORDS.md.
+static char* decide_status(const run_command* command, const experiment_phase* phase,
+                           const process_result* result, const json_t* record, bool had_perf) {
+  static const char kFailed[] = "failed: ";
+  static const char kWrong[] = "failed: wrong allocator: ";
+  const char* said = text_of(record, "status");
+  int signal_number = WIFSIGNALED(result->status) ? WTERMSIG(result->status) : 0;
+  int exit_code = WIFEXITED(result->status) ? WEXITSTATUS(result->status) : 0;
+  if (had_perf && signal_number == 0 && strcmp(said, "ok") != 0) {
+    signal_number = perf_signal_of(command->files.output);
+  }
+  if (result->end == PROCESS_NOT_STARTED) return text_format("not started");
+  if (result->end == PROCESS_TIMED_OUT) return text_format("timed out");
+  if (signal_number != 0) return text_format("crashed: signal %d", signal_number);
+  if (strncmp(said, kWrong, strlen(kWrong)) == 0) {
+    return text_format("%s", said + strlen(kFailed));
+  }
+  if (strncmp(said, kFailed, strlen(kFailed)) == 0) return text_format("%s", said);
+  if (exit_code != 0) return text_format("exit %d", exit_code);
+  if (strcmp(said, "ok") != 0) return text_format("no record");
+  if (!is_served_by(phase, command->program, record)) {
+    return text_format("wrong allocator: expected %s, served by %s (%s)", phase->allocator,
+                       text_of(record, "allocator"), text_of(record, "allocator_path"));
+  }
+  return text_format("ok");
+}
+
+char* run_check_phase(const run_bench* bench, const experiment_phase* phase) {
+  const experiment_workload smallest = {
+      .name = "random_mixed", .label = "check", .args = {"1", "1", "1"}, .arg_count = 3};
+  run_command command;
+  char output[600];
+  char* message = NULL;
+  build_command(&command, bench, &smallest, phase, false);
+  clear_files(&command.files);
+  process_result result = process_run(&(process_spec){
+      .argv = command.argv, .output_path = command.files.output, .timeout_s = CHECK_TIMEOUT_S});
+  json_t* lines = read_lines(command.files.record);
+  char* status = decide_status(&command, phase, &result, json_array_get(lines, 0), false);
+  read_end(command.files.output, output, sizeof(output));
+  output[strcspn(output, "\n")] = '\0';
+  if (strcmp(status, "ok") != 0) message = text_format("%s: %s", status, output);
+  clear_files(&command.files);
+  free_command(&command);
+  json_decref(lines);
+  free(status);
+  return message;
+}
+
+// ---- records ----
+
+// Bazel's output folder differs from user to user; what lies in it does not.
+static const char* shorten(const char* path) {
+  const char* found = strstr(path, "/bazel-out/");
+  return found != NULL ? found + 1 : path;
+}
+
+static json_t* sha256_or_null(const char* path) {
+  static struct {
+    char* path;
+    char hex[SHA256_HEX_BYTES];
+  } cache[32];
+  static size_t used;
+  char hex[SHA256_HEX_BYTES];
+  for (size_t i = 0; i < used; i++) {
+    if (strcmp(cache[i].path, path) == 0) return json_string(cache[i].hex);
+  }
+  if (path[0] == '\0' || !sha256_of_file(path, hex)) return json_null();
+  if (used < sizeof(cache) / sizeof(cache[0])) {
+    cache[used].path = text_format("%s", path);
+    memcpy(cache[used++].hex, hex, sizeof(hex));
+  }
+  return json_string(hex);
+}
+
+static json_t* join_words(const char* const* words, size_t count) {
+  char joined[8192] = "";
+  size_t length = 0;
+  for (size_t i = 0; i < count && length < sizeof(joined); i++) {
+    length += (size_t)snprintf(joined + length, sizeof(joined) - length, "%s%s", i > 0 ? " " : "",
+                               words[i]);
+  }
+  return json_string(joined);
+}
+
+// What every line of a run has first.
+static json_t* start_line(const run_bench* bench, const run_job* job, const char* schema) {
+  json_t* line = json_object();
+  json_object_set_new(line, "schema", json_string(schema));
+  json_object_set_new(line, "experiment", json_string(bench->experiment->name));
+  json_object_set_new(line, "phase", json_string(job->phase->label));
+  json_object_set_new(line, "workload_label", json_string(job->workload->label));
+  json_object_set_new(line, "run", json_integer(job->run));
+  return line;
+}
+
+static void write_line(json_t* line, FILE* results) {
+  char* text = json_dumps(line, WRITE_FLAGS);
+  if (text != NULL) fprintf(results, "%s\n", text);
+  free(text);
+  json_decref(line);
+}
+
+static void add_time(json_t* line) {
+  char text[32];
+  time_t now = time(NULL);
+  struct tm utc;
+  strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+  json_object_set_new(line, "time_utc", json_string(text));
+}
+
+// The last state that the allocator told, under its own prefix.
+static void add_telemetry(json_t* line, const json_t* telemetry) {
+  json_t* last = json_array_get(telemetry, json_array_size(telemetry) - 1);
+  const char* key;
+  json_t* value;
+  json_object_foreach(last, key, value) {
+    char prefixed[256];
+    if (strcmp(key, "schema") == 0) continue;
+    snprintf(prefixed, sizeof(prefixed), "telemetry_%s", key);
+    json_object_set(line, prefixed, value);
+  }
+}
+
+// Everything known about a run whose workload wrote `said` (an empty object when it wrote nothing).
+static json_t* make_record(const run_bench* bench, const run_job* job, const run_command* command,
+                           json_t* said, const char* status) {
+  const experiment_workload* workload = job->workload;
+  json_t* line = start_line(bench, job, "hakmem.record.1");
+  json_object_set_new(line, "title", json_string(bench->experiment->title));
+  json_object_set_new(line, "baseline", json_boolean(job->phase->index == 0));
+  json_object_set_new(line, "order", json_integer(job->order));
+  add_time(line);
+  json_object_set_new(line, "workload", json_string(workload->name));
+  json_object_set_new(line, "args", join_words(workload->args, workload->arg_count));
+  json_object_update(line, said);
+  json_object_set_new(line, "schema", json_string("hakmem.record.1"));
+  json_object_set_new(line, "status", json_string(status));
+  json_object_set_new(line, "source",
+                      json_string(bench->perf.is_available ? "perf stat" : "wait4"));
+  json_object_update(line, bench->host);
+  json_object_set_new(line, "workload_sha256", sha256_or_null(command->program));
+  json_object_set_new(line, "allocator_sha256", sha256_or_null(text_of(said, "allocator_path")));
+  json_object_set_new(line, "env", join_words(job->phase->env, job->phase->env_count));
+  if (bench->experiment->pin != NULL) {
+    json_object_set_new(line, "pin", json_string(bench->experiment->pin));
+  }
+  const char* path = text_of(said, "allocator_path");
+  if (path[0] != '\0') {
+    json_object_set_new(line, "allocator_path", json_string(shorten(path)));
+  }
+  return line;
+}
+
+// The whole process's figures: they belong to a record only where it is the only one of its run.
+static void add_process_figures(json_t* line, const run_bench* bench, const run_command* command,
+                                const process_result* result) {
+  if (bench->perf.is_available) {
+    perf_read(command->files.perf, line);
+    return;
+  }
+  const struct rusage* usage = &result->usage;
+  const struct timeval user = usage->ru_utime;
+  const struct timeval system = usage->ru_stime;
+  json_object_set_new(line, "perf_duration_s", json_real(result->duration_s));
+  json_object_set_new(line, "perf_user_s",
+                      json_real((double)user.tv_sec + (double)user.tv_usec * 1e-6));
+  json_object_set_new(line, "perf_system_s",
+                      json_real((double)system.tv_sec + (double)system.tv_usec * 1e-6));
+  json_object_set_new(line, "perf_page_faults", json_integer(usage->ru_minflt + usage->ru_majflt));
+  json_object_set_new(line, "perf_minor_faults", json_integer(usage->ru_minflt));
+  json_object_set_new(line, "perf_major_faults", json_integer(usage->ru_majflt));
+  json_object_set_new(line, "perf_context_switches",
+                      json_integer(usage->ru_nvcsw + usage->ru_nivcsw));
+}
+
+static bool is_record(const json_t* line) {
+  return strcmp(text_of(line, "schema"), "hakmem.workload.1") == 0;
+}
+
+static size_t count_records(const json_t* lines) {
+  size_t count = 0;
+  for (size_t i = 0; i < json_array_size(lines); i++) count += is_record(json_array_get(lines, i));
+  return count;
+}
+
+// Samples of a time series and telemetry go beside the record, with the names to find them by.
+static void write_series(const run_bench* bench, const run_job* job, const json_t* lines,
+                         FILE* results) {
+  for (size_t i = 0; i < json_array_size(lines); i++) {
+    json_t* said = json_array_get(lines, i);
+    if (is_record(said)) continue;
+    json_t* line = start_line(bench, job, text_of(said, "schema"));
+    json_object_update_missing(line, said);
+    write_line(line, results);
+  }
+}
+
+static void write_records(const run_bench* bench, const run_job* job, const run_command* command,
+                          const process_result* result, const json_t* lines, const char* status,
+                          FILE* results) {
+  json_t* telemetry = read_lines(command->files.telemetry);
+  size_t records = count_records(lines);
+  bool is_ok = strcmp(status, "ok") == 0;
+  write_series(bench, job, lines, results);
+  write_series(bench, job, telemetry, results);
+  size_t seen = 0;
+  bool last_said_ok = false;
+  for (size_t i = 0; i < json_array_size(lines); i++) {
+    json_t* said = json_array_get(lines, i);
+    if (!is_record(said)) continue;
+    last_said_ok = strcmp(text_of(said, "status"), "ok") == 0;
+    // A crash after a record does not make that record wrong; a wrong allocator does.
+    bool stands = last_said_ok && !is_ok && strncmp(status, "wrong", 5) != 0;
+    json_t* line = make_record(bench, job, command, said, stands ? "ok" : status);
+    if (records == 1 && !stands) add_process_figures(line, bench, command, result);
+    if (++seen == records && !stands) add_telemetry(line, telemetry);
+    write_line(line, results);
+  }
+  if (records == 0 || (!is_ok && last_said_ok && strncmp(status, "wrong", 5) != 0)) {
+    json_t* nothing = json_object();
+    json_t* line = make_record(bench, job, command, nothing, status);
+    if (records == 0) add_process_figures(line, bench, command, result);
+    write_line(line, results);
+    json_decref(nothing);
+  }
+  fflush(results);
+  json_decref(telemetry);
+}
+
+// ---- a run ----
+
+static double mops_of(const json_t* lines) {
+  const json_t* mops = NULL;
+  if (count_records(lines) != 1) return NAN;
+  for (size_t i = 0; i < json_array_size(lines); i++) {
+    const json_t* line = json_array_get(lines, i);
+    if (is_record(line)) mops = json_object_get(line, "mops");
+  }
+  return json_is_number(mops) ? json_number_value(mops) : NAN;
+}
+
+static const json_t* last_record(const json_t* lines) {
+  for (size_t i = json_array_size(lines); i > 0; i--) {
+    if (is_record(json_array_get(lines, i - 1))) return json_array_get(lines, i - 1);
+  }
+  return NULL;
+}
+
+run_outcome run_job_now(const run_bench* bench, const run_job* job, FILE* results) {
+  run_command command;
+  run_outcome outcome = {.mops = NAN};
+  build_command(&command, bench, job->workload, job->phase, true);
+  clear_files(&command.files);
+  process_result result = process_run(&(process_spec){
+      .argv = command.argv,
+      .output_path = command.files.output,
+      .timeout_s = bench->experiment->timeout_s,
+      .processors = bench->experiment->pin != NULL ? &bench->experiment->processors : NULL,
+  });
+  json_t* lines = read_lines(command.files.record);
+  outcome.status =
+      decide_status(&command, job->phase, &result, last_record(lines), bench->perf.is_available);
+  outcome.is_interrupted = result.end == PROCESS_INTERRUPTED;
+  outcome.is_ok = strcmp(outcome.status, "ok") == 0;
+  outcome.rejects_arguments = strcmp(outcome.status, "exit 2") == 0;
+  if (outcome.is_ok) outcome.mops = mops_of(lines);
+  if (!outcome.is_ok) read_end(command.files.output, outcome.output, sizeof(outcome.output));
+  if (job->run >= 0 && !outcome.is_interrupted) {
+    write_records(bench, job, &command, &result, lines, outcome.status, results);
+  }
+  json_decref(lines);
+  free_command(&command);
+  return outcome;
+}

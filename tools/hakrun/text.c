@@ -1,0 +1,22 @@
+// See text.h.
+
+#define _GNU_SOURCE  // vasprintf
+
+#include "tools/hakrun/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+char* text_format(const char* format, ...) {
+  char* text;
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vasprintf(&text, format, arguments);
+  va_end(arguments);
+  if (length < 0) {
+    fputs("hakrun: out of memory\n", stderr);
+    exit(1);
+  }
+  return text;
+}
