@@ -249,6 +249,18 @@ static hp_point percentile_point(hp_arena* arena, const hp_group* group, size_t 
   return (hp_point){(double)p, hp_median(values, count), interval.low, interval.high};
 }
 
+// Powers of 10 from 1 ns to 10 s, as far as the data goes.
+static void add_time_ticks(hp_figure* figure) {
+  static const char* const kUnits[] = {"ns", "µs", "ms", "s"};
+  double most = hp_figure_max(figure, false);
+  double ns = 1;
+  for (size_t power = 0; power <= 10 && ns < most * 10; power++, ns *= 10) {
+    double value = power % 3 == 0 ? 1 : power % 3 == 1 ? 10 : 100;
+    hp_tick_add(figure, &figure->y, ns,
+                hp_format(figure->arena, "%g %s", value, kUnits[power / 3]));
+  }
+}
+
 void hp_chart_latency(hp_figures* figures) {
   hp_arena* arena = &figures->data->arena;
   for (size_t i = 0; i < figures->cases->count; i++) {
@@ -266,8 +278,9 @@ void hp_chart_latency(hp_figures* figures) {
     for (size_t p = 0; p < PERCENTILES; p++) {
       hp_tick_add(figure, &figure->x, (double)p, kPercentiles[p].text);
     }
-    figure->x.title = "calls that take at most this long";
-    figure->y.title = "time of one call, ns";
+    add_time_ticks(figure);
+    figure->x.title = "share of the calls that take at most this long";
+    figure->y.title = "time of one call";
     figure->y.scale = HP_LOG10;
     figure->caption =
         "Medians over the runs that time single calls, the clock's own cost taken off.";

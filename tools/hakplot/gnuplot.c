@@ -15,7 +15,7 @@ enum {
   KEY_LINE = 18,
   ROW_PADDING = 9,
   PLOT_HEIGHT = 360,
-  AXIS_HEIGHT = 52,
+  AXIS_HEIGHT = 62,
   LABEL_COLUMNS = 36,
   LABEL_LINES = 5,
   NOTE_LINES = 3,
@@ -125,7 +125,8 @@ static hp_layout lay_out(const hp_figure* figure, hp_text* script) {
   if (has_rows(figure)) lay_out_rows(&at);
   if (figure->shape == HP_HEAT) {
     at.plot = 20.0 * (double)figure->series_count;
-    at.right = 90;
+    at.left = 96;
+    at.right = 110;
   }
   size_t titles = lines_of(figure, figure->title, title_columns(), 3);
   size_t captions =

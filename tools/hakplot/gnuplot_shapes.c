@@ -147,6 +147,15 @@ static bool has_look(const hp_figure* figure, size_t look) {
   return false;
 }
 
+static bool has_measured_intervals(const hp_figure* figure) {
+  const hp_series* bars = &figure->series[0];
+  for (size_t k = 0; k < bars->count; k++) {
+    const hp_point* point = &bars->points[k];
+    if (isfinite(point->low) && figure->rows[(size_t)point->y].look != HP_ROW_RANGE) return true;
+  }
+  return false;
+}
+
 static void plot_bars(hp_layout* at) {
   const hp_figure* figure = at->figure;
   const hp_series* bars = &figure->series[0];
@@ -161,8 +170,8 @@ static void plot_bars(hp_layout* at) {
   if (has_intervals(bars)) {
     hp_printf(at->script,
               "%s$intervals0 using 2:3:4:5 with xerrorbars pointtype 0 linewidth 2 linecolor rgb "
-              "'%s' title '95 %% interval'",
-              before, HP_INK);
+              "'%s' title '%s'",
+              before, HP_INK, has_measured_intervals(figure) ? "95 % interval" : "stated range");
   }
   if (figure->series_count > 1) {
     hp_printf(at->script,

@@ -134,7 +134,8 @@ static hp_summary summary_of_range(const hp_group* group) {
     low = hp_number(group->runs[i], HP_mops_low);
     high = hp_number(group->runs[i], HP_mops_high);
   }
-  return (hp_summary){.centre = (low + high) / 2, .low = low, .high = high, .is_range = true};
+  return (hp_summary){
+      .centre = (low + high) / 2, .low = low, .high = high, .is_range = isfinite(low + high)};
 }
 
 hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric* metric) {
@@ -161,7 +162,7 @@ char* hp_summary_text(hp_arena* arena, const hp_summary* summary) {
                      hp_number_text(arena, summary->high, 3));
   }
   double half = fmax(summary->high - summary->centre, summary->centre - summary->low);
-  if (isnan(half) || summary->centre == 0) return centre;
+  if (isnan(half) || summary->is_range || summary->centre == 0) return centre;
   return hp_format(arena, "%s ± %.*f %%", centre, half < summary->centre / 100 ? 1 : 0,
                    half / summary->centre * 100);
 }

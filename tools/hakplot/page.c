@@ -8,6 +8,13 @@
 
 // The pictures have the colours of ink, soft ink and grid as attributes; in the dark those are
 // changed here. Bars and lines keep theirs, which stand out on both.
+#define HP_RECOLOUR(text_form, shape_form, colour)                                        \
+  "figure svg [fill=\"" text_form "\"],figure svg [fill=\"" shape_form "\"]{fill:" colour \
+  "}\n"                                                                                   \
+  "figure svg [stroke=\"" shape_form "\"]{stroke:" colour                                 \
+  "}\n"                                                                                   \
+  "figure svg [color=\"" shape_form "\"]{color:" colour "}\n"
+
 static const char kStyle[] =
     ":root{color-scheme:light dark;--ink:#1c1c1c;--soft:#5c5c5c;--paper:#fff;--line:#ddd;--shade:"
     "#f5f5f5;--link:#0b5cad}\n"
@@ -33,13 +40,12 @@ static const char kStyle[] =
     "pre{background:var(--shade);padding:.7em .9em;overflow-x:auto;font-size:.86rem}\n"
     ".notes{border-left:4px solid #d55e00;padding:.2em 1em;background:var(--shade)}\n"
     "figure svg>g>rect:first-of-type{fill:none}\n"
-    "@media(prefers-color-scheme:dark){\n"
-    "figure svg [fill=\"#222222\"],figure svg [fill=\"rgb( 34,  34,  34)\"]{fill:var(--ink)}\n"
-    "figure svg [fill=\"rgb( 92,  92,  92)\"]{fill:var(--soft)}\n"
-    "figure svg [stroke=\"black\"],figure svg [stroke=\"rgb( 34,  34,  34)\"]{stroke:var(--ink)}\n"
-    "figure svg [stroke=\"rgb( 92,  92,  92)\"]{stroke:var(--soft)}\n"
-    "figure svg [stroke=\"rgb(221, 221, 221)\"]{stroke:var(--line)}\n"
-    "figure svg [fill=\"black\"]{fill:var(--ink)}}\n";
+    "@media(prefers-color-scheme:dark){\n" HP_RECOLOUR("rgb(34,34,34)", "rgb( 34,  34,  34)",
+                                                       "var(--ink)")
+        HP_RECOLOUR("rgb(92,92,92)", "rgb( 92,  92,  92)", "var(--soft)")
+            HP_RECOLOUR("rgb(221,221,221)", "rgb(221, 221, 221)", "var(--line)")
+                HP_RECOLOUR("rgb(0,114,178)", "rgb(  0, 114, 178)", "#4aa3e0")
+                    HP_RECOLOUR("black", "black", "var(--ink)") "}\n";
 
 static void put_element(hp_text* html, const char* tag, const char* text) {
   hp_printf(html, "<%s>", tag);
