@@ -1,0 +1,353 @@
+// Charts that compare phases: a row for each.
+
+#include <math.h>
+#include <string.h>
+
+#include "tools/hakplot/charts.h"
+#include "tools/hakplot/stats.h"
+
+static bool is_dry(const hp_case* one) {
+  const char* workload = hp_string(one->sample, HP_workload);
+  return workload != NULL && strcmp(workload, "dry") == 0;
+}
+
+static const char* title_for(hp_figures* figures, const char* what, const hp_case* one) {
+  return hp_format(&figures->data->arena, "%s: %s", what, one->title);
+}
+
+static hp_row_look look_of(const hp_group* group, const hp_summary* summary) {
+  if (summary->is_range) return HP_ROW_RANGE;
+  return group->is_baseline ? HP_ROW_BASELINE : HP_ROW_PLAIN;
+}
+
+static const char* interval_caption(bool has_interval, bool is_stated) {
+  if (has_interval)
+    return "Bars: median; lines: 95 % interval of the median; circles: single runs.";
+  return is_stated
+             ? "Bars: median (too few runs for an interval); circles: single runs; hatched: a "
+               "stated range, no run."
+             : "Bars: median; circles: single runs. Below 6 runs no 95 % interval exists.";
+}
+
+static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart, const char* what,
+                      hp_metric_id id) {
+  hp_arena* arena = &figures->data->arena;
+  hp_figure* figure = hp_figure_new(arena, HP_BARS, hp_figure_name(figures, chart, one->name),
+                                    title_for(figures, what, one));
+  hp_series_add(figure, "median", HP_PLAIN);
+  hp_series_add(figure, "single runs", HP_PLAIN);
+  bool has_interval = false;
+  bool is_stated = false;
+  for (size_t g = 0; g < one->group_count; g++) {
+    const hp_group* group = &one->groups[g];
+    hp_summary summary = hp_summarise(arena, group, &kMetrics[id]);
+    const char* note = hp_format(arena, "%s, %s", hp_summary_text(arena, &summary),
+                                 hp_count_note(arena, group, &summary));
+    size_t row = hp_figure_row_add(figure, group->label, note, look_of(group, &summary));
+    hp_point_add(figure, &figure->series[0],
+                 (hp_point){summary.centre, (double)row, summary.low, summary.high});
+    has_interval |= isfinite(summary.low) && !summary.is_range;
+    is_stated |= summary.is_range && isfinite(summary.low);
+    for (size_t k = 0; k < group->run_count; k++) {
+      double value = kMetrics[id].of(group->runs[k]);
+      if (!isfinite(value)) continue;
+      hp_point_add(figure, &figure->series[1], (hp_point){value, (double)row, NAN, NAN});
+    }
+  }
+  if (figure->series[1].count == 0) figure->series_count = 1;
+  figure->x.title = kMetrics[id].title;
+  figure->caption = interval_caption(has_interval, is_stated);
+  hp_figures_add(figures, figure);
+}
+
+static bool has_throughput(hp_figures* figures, const hp_case* one) {
+  for (size_t g = 0; g < one->group_count; g++) {
+    hp_summary summary =
+        hp_summarise(&figures->data->arena, &one->groups[g], &kMetrics[HP_THROUGHPUT]);
+    if (isfinite(summary.centre)) return true;
+  }
+  return false;
+}
+
+void hp_chart_throughput(hp_figures* figures) {
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    if (is_dry(one) || hp_is_sweep_point(figures, one)) continue;
+    draw_bars(figures, one, "throughput", "Throughput", HP_THROUGHPUT);
+  }
+}
+
+// Only where operations are not known: otherwise throughput says it better.
+void hp_chart_elapsed(hp_figures* figures) {
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    if (!has_throughput(figures, one))
+      draw_bars(figures, one, "elapsed", "Elapsed time", HP_ELAPSED);
+  }
+}
+
+// ---- kernel share ----
+
+static const char* source_text(hp_arena* arena, const hp_share* share) {
+  switch (share->source) {
+    case HP_CPU_REGION:
+      return hp_format(arena, "%.1f %% kernel, %.1f CPU s", share->share * 100, share->cpu_s);
+    case HP_CPU_PROCESS:
+      return hp_format(arena, "%.1f %% kernel, %.1f CPU s of the whole process", share->share * 100,
+                       share->cpu_s);
+    case HP_CPU_CYCLES:
+      return hp_format(arena, "%.1f %% kernel, counted cycles", share->share * 100);
+    case HP_CPU_STATED:
+      return hp_format(arena, "%.0f %% kernel, as stated", share->share * 100);
+    case HP_CPU_UNKNOWN:
+      break;
+  }
+  return share->cpu_s > 0 ? hp_format(arena, "only %.2f CPU s: too short", share->cpu_s)
+                          : "kernel share unknown";
+}
+
+void hp_chart_kernel_share(hp_figures* figures) {
+  hp_arena* arena = &figures->data->arena;
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    if (is_dry(one) || hp_is_sweep_point(figures, one)) continue;
+    hp_figure* figure =
+        hp_figure_new(arena, HP_STACK, hp_figure_name(figures, "kernel-share", one->name),
+                      title_for(figures, "Kernel and user time", one));
+    hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
+    hp_series_add(figure, "user", HP_PLAIN)->tone = HP_TONE_USER;
+    for (size_t g = 0; g < one->group_count; g++) {
+      const hp_group* group = &one->groups[g];
+      hp_share share = hp_kernel_share(group);
+      size_t row =
+          hp_figure_row_add(figure, group->label, source_text(arena, &share), HP_ROW_PLAIN);
+      double percent = share.share * 100;
+      hp_point_add(figure, &figure->series[0],
+                   (hp_point){percent, (double)row, share.low * 100, share.high * 100});
+      hp_point_add(figure, &figure->series[1], (hp_point){100 - percent, (double)row, NAN, NAN});
+    }
+    figure->x.title = "CPU time, %";
+    figure->x.high = 100;
+    figure->caption =
+        "All runs of a phase together; lines: 95 % interval of sampling by timer ticks.";
+    hp_figures_add(figures, figure);
+  }
+}
+
+// ---- nanoseconds of an operation ----
+
+// The medians over a group's runs of user and system CPU time an operation, in ns.
+static void cpu_ns_per_op(hp_arena* arena, const hp_group* group, double* user_ns,
+                          double* kernel_ns, size_t* count) {
+  double* users = hp_alloc(arena, (group->run_count + 1) * sizeof(*users));
+  double* kernels = hp_alloc(arena, (group->run_count + 1) * sizeof(*kernels));
+  *count = 0;
+  for (size_t i = 0; i < group->run_count; i++) {
+    const hp_row* row = group->runs[i];
+    double user_s;
+    double system_s;
+    double ops = hp_number(row, HP_ops);
+    hp_cpu_times(row, &user_s, &system_s);
+    if (hp_string(row, HP_mode) != NULL || !isfinite((user_s + system_s) / ops)) continue;
+    users[*count] = user_s / ops * 1e9;
+    kernels[(*count)++] = system_s / ops * 1e9;
+  }
+  *user_ns = hp_median(users, *count);
+  *kernel_ns = hp_median(kernels, *count);
+}
+
+void hp_chart_time_split(hp_figures* figures) {
+  hp_arena* arena = &figures->data->arena;
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    if (is_dry(one) || hp_is_sweep_point(figures, one)) continue;
+    double dry_ns = hp_dry_limit(figures, one->sample, "void").user_ns;
+    bool has_dry = isfinite(dry_ns);
+    hp_figure* figure =
+        hp_figure_new(arena, HP_STACK, hp_figure_name(figures, "time-split", one->name),
+                      title_for(figures, "CPU time of one operation", one));
+    if (has_dry) hp_series_add(figure, "dry loop", HP_PLAIN)->tone = HP_TONE_LOOP;
+    const char* user = has_dry ? "allocator in user space" : "user space, the loop included";
+    hp_series_add(figure, user, HP_PLAIN)->tone = HP_TONE_USER;
+    hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
+    for (size_t g = 0; g < one->group_count; g++) {
+      double user_ns;
+      double kernel_ns;
+      size_t count;
+      cpu_ns_per_op(arena, &one->groups[g], &user_ns, &kernel_ns, &count);
+      double loop = has_dry ? fmin(dry_ns, user_ns) : 0;
+      const char* note = count == 0
+                             ? "unknown"
+                             : hp_format(arena, "%s ns, n=%zu",
+                                         hp_number_text(arena, user_ns + kernel_ns, 3), count);
+      size_t row = hp_figure_row_add(figure, one->groups[g].label, note, HP_ROW_PLAIN);
+      size_t at = 0;
+      if (has_dry)
+        hp_point_add(figure, &figure->series[at++], (hp_point){loop, (double)row, NAN, NAN});
+      hp_point_add(figure, &figure->series[at], (hp_point){user_ns - loop, (double)row, NAN, NAN});
+      hp_point_add(figure, &figure->series[at + 1], (hp_point){kernel_ns, (double)row, NAN, NAN});
+    }
+    figure->x.title = "CPU time, ns per operation (all threads)";
+    figure->caption = has_dry
+                          ? "Medians. The dry loop is the same program without an allocator, its "
+                            "best run on this machine."
+                          : "Medians. No run of the dry loop is in the data, so that the loop is "
+                            "part of user space.";
+    hp_figures_add(figures, figure);
+  }
+}
+
+// ---- faults and calls ----
+
+static double page_faults(const hp_row* row) { return kMetrics[HP_FAULTS].of(row); }
+
+static double calls_per_million(const hp_row* row, size_t call) {
+  return hp_calls(row, call) / hp_number(row, HP_ops) * 1e6;
+}
+
+static double median_event(hp_arena* arena, const hp_group* group, size_t event) {
+  double* values = hp_alloc(arena, (group->run_count + 1) * sizeof(*values));
+  size_t count = 0;
+  for (size_t i = 0; i < group->run_count; i++) {
+    const hp_row* row = group->runs[i];
+    double value = event == 0 ? page_faults(row) : calls_per_million(row, event - 1);
+    if (isfinite(value)) values[count++] = value;
+  }
+  if (count == 0 && group->mean != NULL) {
+    return event == 0 ? page_faults(group->mean) : calls_per_million(group->mean, event - 1);
+  }
+  return hp_median(values, count);
+}
+
+static const char* event_note(hp_arena* arena, const double* values, size_t count) {
+  const char* unknown = "";
+  size_t known = 0;
+  for (size_t e = 0; e < count; e++) {
+    if (!isnan(values[e])) known++;
+    if (isnan(values[e]) && e > 0) {
+      unknown =
+          hp_format(arena, "%s%s%s", unknown, unknown[0] == '\0' ? "" : ", ", kCallNames[e - 1]);
+    }
+  }
+  if (known == 0) return "unknown";
+  if (isnan(values[0])) return "page faults unknown";
+  if (known == 1)
+    return hp_format(arena, "%s faults; calls unknown", hp_number_text(arena, values[0], 3));
+  return hp_format(arena, "%s faults", hp_number_text(arena, values[0], 3));
+}
+
+// Takes out the calls that no phase counted.
+static void drop_unknown_series(hp_figure* figure) {
+  size_t kept = 0;
+  for (size_t s = 0; s < figure->series_count; s++) {
+    bool is_known = false;
+    for (size_t k = 0; k < figure->series[s].count; k++) {
+      is_known |= !isnan(figure->series[s].points[k].x);
+    }
+    if (is_known) figure->series[kept++] = figure->series[s];
+  }
+  figure->series_count = kept;
+}
+
+void hp_chart_kernel_events(hp_figures* figures) {
+  enum { EVENTS = HP_CALL_COUNT + 1 };
+  hp_arena* arena = &figures->data->arena;
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    if (is_dry(one) || hp_is_sweep_point(figures, one)) continue;
+    hp_figure* figure =
+        hp_figure_new(arena, HP_DOTS, hp_figure_name(figures, "kernel-events", one->name),
+                      title_for(figures, "Page faults and system calls", one));
+    hp_series_add(figure, "page faults", HP_PLAIN);
+    for (size_t c = 0; c < HP_CALL_COUNT; c++) hp_series_add(figure, kCallNames[c], HP_PLAIN);
+    for (size_t g = 0; g < one->group_count; g++) {
+      double values[EVENTS];
+      for (size_t e = 0; e < EVENTS; e++) values[e] = median_event(arena, &one->groups[g], e);
+      size_t row = hp_figure_row_add(figure, one->groups[g].label,
+                                     event_note(arena, values, EVENTS), HP_ROW_PLAIN);
+      for (size_t e = 0; e < EVENTS; e++) {
+        hp_point_add(figure, &figure->series[e], (hp_point){values[e], (double)row, NAN, NAN});
+      }
+    }
+    drop_unknown_series(figure);
+    figure->x.title = "per million operations (logarithmic, with a place for 0)";
+    figure->x.scale = HP_LOG10;
+    figure->caption = "Medians of the runs. What was not counted has no dot.";
+    hp_figures_add(figures, figure);
+  }
+}
+
+// ---- the limit ----
+
+void hp_chart_limit(hp_figures* figures) {
+  hp_arena* arena = &figures->data->arena;
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    double limit = hp_dry_limit(figures, one->sample, "void").best_mops;
+    double list = hp_dry_limit(figures, one->sample, "list").best_mops;
+    if (is_dry(one) || hp_is_sweep_point(figures, one) || !isfinite(limit)) continue;
+    hp_figure* figure = hp_figure_new(arena, HP_BARS, hp_figure_name(figures, "limit", one->name),
+                                      title_for(figures, "Distance to the physical limit", one));
+    hp_series_add(figure, "best run", HP_PLAIN);
+    for (size_t g = 0; g < one->group_count; g++) {
+      const hp_group* group = &one->groups[g];
+      hp_summary summary = hp_summarise(arena, group, &kMetrics[HP_THROUGHPUT]);
+      double best = summary.count > 0 ? summary.values[summary.count - 1] : NAN;
+      const char* note = hp_format(arena, "%s %%, best of %zu",
+                                   hp_number_text(arena, best / limit * 100, 3), summary.count);
+      size_t row = hp_figure_row_add(figure, group->label, note, look_of(group, &summary));
+      hp_point_add(figure, &figure->series[0],
+                   (hp_point){best / limit * 100, (double)row, NAN, NAN});
+    }
+    figure->x.title = "throughput of the best run, % of the loop without an allocator";
+    figure->x.high = fmax(100, hp_figure_max(figure, true)) * 1.02;
+    hp_mark_add(figure, 100, "no allocator");
+    if (isfinite(list)) hp_mark_add(figure, list / limit * 100, "ideal list");
+    figure->caption =
+        hp_format(arena, "100 %% is %s M ops/s: the same stream of operations, no allocator.",
+                  hp_number_text(arena, limit, 3));
+    hp_figures_add(figures, figure);
+  }
+}
+
+// ---- profile ----
+
+// One figure for each phase that has parts; kernel and user parts are the two series.
+static void profile_of(hp_figures* figures, const char* label) {
+  hp_dataset* data = figures->data;
+  hp_figure* figure = hp_figure_new(&data->arena, HP_STACK, "profile",
+                                    hp_format(&data->arena, "CPU time by part: %s", label));
+  hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
+  hp_series_add(figure, "user", HP_PLAIN)->tone = HP_TONE_USER;
+  for (size_t i = 0; i < data->row_count; i++) {
+    const hp_row* part = &data->rows[i];
+    const char* component = hp_string(part, HP_component);
+    const char* group = hp_string(part, HP_group);
+    double percent = hp_number(part, HP_percent);
+    double cycles = hp_number(part, HP_cycles);
+    if (part->kind != HP_PART || strcmp(hp_row_label(data, part), label) != 0) continue;
+    const char* note = isnan(cycles)
+                           ? hp_format(&data->arena, "%g %%", percent)
+                           : hp_format(&data->arena, "%g %%, ~%g cycles/op", percent, cycles);
+    size_t row =
+        hp_figure_row_add(figure, component != NULL ? component : "unnamed", note, HP_ROW_PLAIN);
+    bool is_kernel = group != NULL && strcmp(group, "kernel") == 0;
+    hp_point_add(figure, &figure->series[is_kernel ? 0 : 1],
+                 (hp_point){percent, (double)row, NAN, NAN});
+  }
+  figure->x.title = "CPU time, %";
+  figure->caption = "One profile, as recorded; parts of the kernel and of user space.";
+  hp_figures_add(figures, figure);
+}
+
+void hp_chart_profile(hp_figures* figures) {
+  hp_dataset* data = figures->data;
+  hp_map seen = {0};
+  for (size_t i = 0; i < data->row_count; i++) {
+    bool is_new;
+    if (data->rows[i].kind != HP_PART) continue;
+    size_t at = hp_map_put(&seen, &data->arena, hp_row_label(data, &data->rows[i]), &is_new);
+    if (is_new) profile_of(figures, seen.keys[at]);
+  }
+  hp_map_free(&seen);
+}

@@ -1,0 +1,157 @@
+#include "tools/hakplot/draw.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/hakplot/gnuplot.h"
+
+static bool fail(hp_output* output, const char* what, const char* path) {
+  fprintf(stderr, "hakplot: cannot %s %s: %s\n", what, path, strerror(errno));
+  output->has_failed = true;
+  return false;
+}
+
+static bool make_folders(const char* path) {
+  char copy[4096];
+  if (strlen(path) >= sizeof(copy) - 32) {
+    errno = ENAMETOOLONG;
+    return false;
+  }
+  strcpy(copy, path);
+  for (char* at = copy + 1; *at != '\0'; at++) {
+    if (*at != '/') continue;
+    *at = '\0';
+    if (mkdir(copy, 0777) != 0 && errno != EEXIST) return false;
+    *at = '/';
+  }
+  struct stat status;
+  if (mkdir(copy, 0777) == 0) return true;
+  if (errno != EEXIST || stat(copy, &status) != 0) return false;
+  if (!S_ISDIR(status.st_mode)) errno = ENOTDIR;
+  return S_ISDIR(status.st_mode);
+}
+
+bool hp_output_open(hp_output* output, const char* folder, unsigned formats) {
+  *output = (hp_output){.folder = folder, .formats = formats};
+  if (!make_folders(folder)) return fail(output, "make the folder", folder);
+  snprintf(output->work, sizeof(output->work), "%s/.hakplot-XXXXXX", folder);
+  if (mkdtemp(output->work) == NULL) {
+    output->work[0] = '\0';
+    return fail(output, "write in", folder);
+  }
+  return true;
+}
+
+static bool write_all(int fd, const char* data, size_t size) {
+  while (size > 0) {
+    ssize_t done = write(fd, data, size);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return false;
+    data += done;
+    size -= (size_t)done;
+  }
+  return true;
+}
+
+static bool write_file(hp_output* output, const char* name, const hp_text* content) {
+  hp_text path = {0};
+  hp_printf(&path, "%s/%s", output->work, name);
+  int fd = open(path.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  bool is_good = fd >= 0 && write_all(fd, content->data, content->size);
+  if (fd >= 0 && close(fd) != 0) is_good = false;
+  if (!is_good) fail(output, "write", path.data);
+  hp_text_free(&path);
+  return is_good;
+}
+
+// Gives a finished file of the work folder its place.
+static bool publish(hp_output* output, const char* name) {
+  hp_text from = {0};
+  hp_text to = {0};
+  hp_printf(&from, "%s/%s", output->work, name);
+  hp_printf(&to, "%s/%s", output->folder, name);
+  bool is_good = rename(from.data, to.data) == 0 || fail(output, "write", to.data);
+  hp_text_free(&from);
+  hp_text_free(&to);
+  return is_good;
+}
+
+bool hp_output_write(hp_output* output, const char* name, const hp_text* content) {
+  return write_file(output, name, content) && publish(output, name);
+}
+
+static bool read_back(hp_output* output, const char* name, hp_text* content) {
+  hp_text path = {0};
+  char buffer[1 << 16];
+  ssize_t got;
+  hp_printf(&path, "%s/%s", output->work, name);
+  int fd = open(path.data, O_RDONLY | O_CLOEXEC);
+  hp_text_free(&path);
+  if (fd < 0) return false;
+  while ((got = read(fd, buffer, sizeof(buffer))) > 0) hp_put(content, buffer, (size_t)got);
+  close(fd);
+  return got == 0 && content->size > 0;
+}
+
+// Runs the script of these formats in the work folder. gnuplot's message goes to stderr.
+static bool run_script(hp_output* output, const hp_figure* figure, unsigned formats) {
+  hp_text script = {0};
+  hp_text message = {0};
+  char name[512];
+  hp_gnuplot_script(figure, formats, &script);
+  snprintf(name, sizeof(name), "%s.gp", figure->name);
+  bool is_good = write_file(output, name, &script);
+  if (is_good && !hp_gnuplot_run(output->work, name, NULL, &message)) {
+    fprintf(stderr, "hakplot: %s not drawn: %s\n", figure->name, message.data);
+    is_good = false;
+  }
+  hp_text_free(&script);
+  hp_text_free(&message);
+  return is_good;
+}
+
+static const struct {
+  unsigned format;
+  const char* ending;
+} kEndings[] = {{HP_SVG, "svg"}, {HP_PNG, "png"}, {HP_PDF, "pdf"}};
+
+bool hp_output_draw(hp_output* output, const hp_figure* figure, hp_text* svg) {
+  hp_text numbers = {0};
+  char name[512];
+  hp_figure_csv(figure, &numbers);
+  snprintf(name, sizeof(name), "%s.csv", figure->name);
+  hp_output_write(output, name, &numbers);
+  hp_text_free(&numbers);
+
+  // The page needs an SVG, wanted as a file or not; the script that stays draws what is wanted.
+  bool is_drawn = (output->formats & HP_SVG) != 0 || run_script(output, figure, HP_SVG);
+  snprintf(name, sizeof(name), "%s.svg", figure->name);
+  is_drawn = run_script(output, figure, output->formats) && is_drawn;
+  is_drawn = is_drawn && read_back(output, name, svg);
+  for (size_t i = 0; i < sizeof(kEndings) / sizeof(kEndings[0]) && is_drawn; i++) {
+    if ((output->formats & kEndings[i].format) == 0) continue;
+    snprintf(name, sizeof(name), "%s.%s", figure->name, kEndings[i].ending);
+    is_drawn = publish(output, name);
+  }
+  snprintf(name, sizeof(name), "%s.gp", figure->name);
+  publish(output, name);
+  if (!is_drawn) output->has_failed = true;
+  return is_drawn;
+}
+
+// Empties and removes the work folder: what is left there is of pictures that failed.
+void hp_output_close(hp_output* output) {
+  if (output->work[0] == '\0') return;
+  DIR* folder = opendir(output->work);
+  for (struct dirent* entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+    unlinkat(dirfd(folder), entry->d_name, 0);
+  }
+  if (folder != NULL) closedir(folder);
+  rmdir(output->work);
+}

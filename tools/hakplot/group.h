@@ -1,0 +1,112 @@
+// From rows to what a chart or a table compares: a case is one workload with its arguments, a group
+// is one phase of it on one machine, and a summary is one metric of a group. Runs of several
+// machines never come into one group; runs of several commits or builds do, with a note.
+
+#ifndef HAKMEM_TOOLS_HAKPLOT_GROUP_H_
+#define HAKMEM_TOOLS_HAKPLOT_GROUP_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tools/hakplot/dataset.h"
+
+typedef struct hp_group {
+  const char* label;  // the phase, with the machine's name where the data has several machines
+  const char* phase;
+  const char* host;     // interned host_id, or NULL
+  const hp_row** runs;  // ended well; in the order read
+  size_t run_count;
+  const hp_row* mean;  // of perf stat -r, or NULL
+  size_t failed;
+  bool is_baseline;  // others are compared with this one: marked so, or else the first
+} hp_group;
+
+typedef struct hp_case {
+  const char* title;  // "random_mixed 1e7 8192 42"
+  const char* name;   // fit for a file name, unique in the dataset; "" where there is one case
+  const hp_row* sample;
+  hp_group* groups;
+  size_t group_count;
+} hp_case;
+
+typedef struct hp_cases {
+  hp_case* at;
+  size_t count;
+} hp_cases;
+
+// Groups all HP_RUN and HP_MEAN rows, in the order they came. Adds notes about failed runs and
+// groups that mix commits, builds or binaries. The result points into the dataset.
+hp_cases hp_group_runs(hp_dataset* data);
+
+// The phase as charts name it: with the machine where the dataset has several.
+const char* hp_row_label(hp_dataset* data, const hp_row* row);
+
+typedef enum hp_metric_id {
+  HP_THROUGHPUT,
+  HP_TIME_PER_OP,
+  HP_ELAPSED,
+  HP_KERNEL_SHARE,
+  HP_FAULTS,
+  HP_SYSCALLS,
+  HP_PEAK_RSS,
+  HP_METRIC_COUNT
+} hp_metric_id;
+
+typedef struct hp_metric {
+  const char* name;   // on the command line
+  const char* title;  // on an axis, with the unit
+  const char* unit;
+  double (*of)(const hp_row* row);  // NaN: unknown
+  bool is_better_larger;
+} hp_metric;
+
+extern const hp_metric kMetrics[HP_METRIC_COUNT];
+
+// The metric of that name, or NULL.
+const hp_metric* hp_metric_named(const char* name);
+
+typedef struct hp_summary {
+  double centre;  // the median; the mean where only that is known; NaN: unknown
+  double low;     // 95 % interval of it; NaN where the runs are too few
+  double high;
+  double* values;  // of single runs, sorted
+  size_t count;
+  bool is_mean;   // from perf stat -r: no single runs
+  bool is_range;  // a range that somebody stated: centre is its middle
+} hp_summary;
+
+hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric* metric);
+
+// "16.5 ± 2 %", "45 to 50", "unknown".
+char* hp_summary_text(hp_arena* arena, const hp_summary* summary);
+
+// Where a row's user and system time come from.
+typedef enum hp_cpu_source {
+  HP_CPU_UNKNOWN,
+  HP_CPU_REGION,
+  HP_CPU_CYCLES,
+  HP_CPU_PROCESS,
+  HP_CPU_STATED
+} hp_cpu_source;
+
+// The share of CPU time spent in the kernel over all runs of a group. The interval is what sampling
+// by timer ticks leaves open (cycles are exact: no interval); stated shares have none.
+typedef struct hp_share {
+  double share;
+  double low;
+  double high;
+  double cpu_s;  // NaN for cycles and stated shares
+  hp_cpu_source source;
+} hp_share;
+
+hp_share hp_kernel_share(const hp_group* group);
+
+// User and system seconds of a row, from its timed region or else the whole process; NaN: unknown.
+hp_cpu_source hp_cpu_times(const hp_row* row, double* user_s, double* system_s);
+
+// Calls into the kernel by name, counted by the allocator or by perf; NaN: unknown.
+enum { HP_CALL_COUNT = 6 };
+extern const char* const kCallNames[HP_CALL_COUNT];
+double hp_calls(const hp_row* row, size_t call);
+
+#endif  // HAKMEM_TOOLS_HAKPLOT_GROUP_H_

@@ -1,0 +1,21 @@
+// Where things are: the user's checkout, the newest results, the recordings that come with hakplot.
+// `bazel run` starts a program elsewhere and says in the environment where the user stands.
+
+#ifndef HAKMEM_TOOLS_HAKPLOT_LOCATE_H_
+#define HAKMEM_TOOLS_HAKPLOT_LOCATE_H_
+
+#include "tools/hakplot/text.h"
+
+// Must run first: remembers where the program was started, then goes to where the user stands.
+void hp_locate_start(void);
+
+// The checkout under `bazel run`, else ".".
+const char* hp_workspace(void);
+
+// The newest .jsonl file below results/ of the checkout or of the present folder; NULL: none.
+const char* hp_newest_results(hp_arena* arena);
+
+// testdata/phases of the checkout, or of the files that came with the program; NULL: none.
+const char* hp_recordings(hp_arena* arena);
+
+#endif  // HAKMEM_TOOLS_HAKPLOT_LOCATE_H_

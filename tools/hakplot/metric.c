@@ -1,0 +1,213 @@
+// What one row says of each metric, and what a group's rows say together.
+
+#include <math.h>
+#include <string.h>
+
+#include "tools/hakplot/group.h"
+#include "tools/hakplot/stats.h"
+
+// Timer ticks a second at which Linux samples user and system time. 250 is the default of Debian
+// and Ubuntu; no record says it, and no smaller value than 100 exists, where intervals would be 1.6
+// times as wide.
+static const double kTicksPerSecond = 250;
+
+// Below this many CPU seconds a share is refused: fewer than 50 ticks.
+static const double kLeastCpuSeconds = 0.2;
+
+static double first_known(double a, double b) { return isnan(a) ? b : a; }
+
+// A run that times single calls or checks every block says nothing of speed.
+static bool is_diagnostic(const hp_row* row) { return hp_string(row, HP_mode) != NULL; }
+
+static double throughput(const hp_row* row) {
+  if (is_diagnostic(row)) return NAN;
+  double ops = hp_number(row, HP_ops);
+  double timed = ops / hp_number(row, HP_ns_total) * 1e3;
+  double whole = ops / hp_number(row, HP_perf_duration_s) * 1e-6;
+  return first_known(hp_number(row, HP_mops), first_known(timed, whole));
+}
+
+static double time_per_op(const hp_row* row) {
+  return is_diagnostic(row) ? NAN
+                            : first_known(hp_number(row, HP_ns_per_op), 1e3 / throughput(row));
+}
+
+static double elapsed(const hp_row* row) {
+  return first_known(hp_number(row, HP_ns_total) * 1e-9, hp_number(row, HP_perf_duration_s));
+}
+
+hp_cpu_source hp_cpu_times(const hp_row* row, double* user_s, double* system_s) {
+  *user_s = hp_number(row, HP_user_s);
+  *system_s = hp_number(row, HP_system_s);
+  if (!isnan(*user_s + *system_s)) return HP_CPU_REGION;
+  *user_s = hp_number(row, HP_perf_user_s);
+  *system_s = hp_number(row, HP_perf_system_s);
+  return isnan(*user_s + *system_s) ? HP_CPU_UNKNOWN : HP_CPU_PROCESS;
+}
+
+static double kernel_percent(const hp_row* row) {
+  double user;
+  double system;
+  double stated = hp_number(row, HP_kernel_share) * 100;
+  if (hp_cpu_times(row, &user, &system) == HP_CPU_UNKNOWN) return stated;
+  return user + system < kLeastCpuSeconds ? NAN : system / (user + system) * 100;
+}
+
+static double per_million(const hp_row* row, double count) {
+  return count / hp_number(row, HP_ops) * 1e6;
+}
+
+static double faults(const hp_row* row) {
+  double timed = hp_number(row, HP_minor_faults) + hp_number(row, HP_major_faults);
+  double process = hp_number(row, HP_page_faults_minor) + hp_number(row, HP_page_faults_major);
+  return per_million(row,
+                     first_known(timed, first_known(process, hp_number(row, HP_perf_page_faults))));
+}
+
+const char* const kCallNames[HP_CALL_COUNT] = {"mmap",   "munmap",   "madvise",
+                                               "mremap", "mprotect", "brk"};
+
+double hp_calls(const hp_row* row, size_t call) {
+  static const hp_field kCounted[HP_CALL_COUNT] = {HP_kernel_mmap_calls,     HP_kernel_munmap_calls,
+                                                   HP_kernel_madvise_calls,  HP_kernel_mremap_calls,
+                                                   HP_kernel_mprotect_calls, HP_FIELD_COUNT};
+  static const hp_field kTraced[HP_CALL_COUNT] = {HP_perf_mmap_calls,     HP_perf_munmap_calls,
+                                                  HP_perf_madvise_calls,  HP_perf_mremap_calls,
+                                                  HP_perf_mprotect_calls, HP_perf_brk_calls};
+  return first_known(hp_number(row, kCounted[call]), hp_number(row, kTraced[call]));
+}
+
+// The sum of the calls that the row knows; a row that knows none is unknown.
+static double syscalls(const hp_row* row) {
+  double all = hp_number(row, HP_perf_syscalls);
+  double sum = NAN;
+  for (size_t i = 0; i < HP_CALL_COUNT; i++) {
+    double calls = hp_calls(row, i);
+    if (!isnan(calls)) sum = isnan(sum) ? calls : sum + calls;
+  }
+  return per_million(row, first_known(sum, all));
+}
+
+static double peak_rss(const hp_row* row) { return hp_number(row, HP_peak_rss_bytes) / 1048576; }
+
+const hp_metric kMetrics[HP_METRIC_COUNT] = {
+    [HP_THROUGHPUT] = {"throughput", "throughput, million operations a second", "M ops/s",
+                       throughput, true},
+    [HP_TIME_PER_OP] = {"time-per-op", "time per operation, ns", "ns/op", time_per_op, false},
+    [HP_ELAPSED] = {"elapsed", "elapsed time, s", "s", elapsed, false},
+    [HP_KERNEL_SHARE] = {"kernel-share", "CPU time in the kernel, %", "% kernel", kernel_percent,
+                         false},
+    [HP_FAULTS] = {"faults", "page faults per million operations", "faults/Mop", faults, false},
+    [HP_SYSCALLS] = {"syscalls", "memory system calls per million operations", "calls/Mop",
+                     syscalls, false},
+    [HP_PEAK_RSS] = {"peak-rss", "peak resident memory, MiB", "MiB peak", peak_rss, false},
+};
+
+const hp_metric* hp_metric_named(const char* name) {
+  for (size_t i = 0; i < HP_METRIC_COUNT; i++) {
+    if (strcmp(kMetrics[i].name, name) == 0) return &kMetrics[i];
+  }
+  return NULL;
+}
+
+// The largest relative error among the values that a mean's metric may come from. Means are of few
+// kinds (perf stat's), and each metric of them depends on one measured value.
+static double relative_error(const hp_row* row, const hp_metric* metric) {
+  static const hp_field kMeasured[] = {HP_perf_duration_s, HP_perf_page_faults, HP_perf_syscalls};
+  size_t at = metric == &kMetrics[HP_FAULTS] ? 1 : metric == &kMetrics[HP_SYSCALLS] ? 2 : 0;
+  const hp_value* value = hp_find(row, kMeasured[at]);
+  return value != NULL && value->error > 0 ? value->error : NAN;
+}
+
+static hp_summary summary_of_mean(const hp_row* row, const hp_metric* metric) {
+  double centre = metric->of(row);
+  double half = 1.96 * centre * relative_error(row, metric);
+  return (hp_summary){
+      .centre = centre, .low = centre - half, .high = centre + half, .is_mean = true};
+}
+
+// A range that a report states in place of runs (throughput alone has one).
+static hp_summary summary_of_range(const hp_group* group) {
+  double low = NAN;
+  double high = NAN;
+  for (size_t i = 0; i < group->run_count && isnan(low); i++) {
+    low = hp_number(group->runs[i], HP_mops_low);
+    high = hp_number(group->runs[i], HP_mops_high);
+  }
+  return (hp_summary){
+      .centre = (low + high) / 2, .low = low, .high = high, .is_range = isfinite(low + high)};
+}
+
+hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric* metric) {
+  double* values = hp_alloc(arena, (group->run_count + 1) * sizeof(*values));
+  size_t count = 0;
+  for (size_t i = 0; i < group->run_count; i++) {
+    double value = metric->of(group->runs[i]);
+    if (isfinite(value)) values[count++] = value;
+  }
+  if (count == 0 && group->mean != NULL) return summary_of_mean(group->mean, metric);
+  if (count == 0 && metric == &kMetrics[HP_THROUGHPUT]) return summary_of_range(group);
+  hp_interval interval = hp_median_interval(values, count);
+  return (hp_summary){.centre = hp_median(values, count),
+                      .low = interval.low,
+                      .high = interval.high,
+                      .values = values,
+                      .count = count};
+}
+
+char* hp_summary_text(hp_arena* arena, const hp_summary* summary) {
+  char* centre = hp_number_text(arena, summary->centre, 3);
+  if (summary->is_range && summary->low < summary->high) {
+    return hp_format(arena, "%s to %s", hp_number_text(arena, summary->low, 3),
+                     hp_number_text(arena, summary->high, 3));
+  }
+  double half = fmax(summary->high - summary->centre, summary->centre - summary->low);
+  if (isnan(half) || summary->is_range || summary->centre == 0) return centre;
+  return hp_format(arena, "%s ± %.*f %%", centre, half < summary->centre / 100 ? 1 : 0,
+                   half / summary->centre * 100);
+}
+
+static hp_share share_of_cycles(const hp_group* group) {
+  double user = 0;
+  double kernel = 0;
+  for (size_t i = 0; i < group->run_count; i++) {
+    user += hp_number(group->runs[i], HP_perf_cycles_user);
+    kernel += hp_number(group->runs[i], HP_perf_cycles_kernel);
+  }
+  double share = kernel / (user + kernel);
+  return (hp_share){share, NAN, NAN, NAN, isnan(share) ? HP_CPU_UNKNOWN : HP_CPU_CYCLES};
+}
+
+static hp_share share_stated(const hp_group* group) {
+  for (size_t i = 0; i < group->run_count; i++) {
+    double share = hp_number(group->runs[i], HP_kernel_share);
+    if (share >= 0 && share <= 1) return (hp_share){share, NAN, NAN, NAN, HP_CPU_STATED};
+  }
+  return (hp_share){NAN, NAN, NAN, NAN, HP_CPU_UNKNOWN};
+}
+
+// Adds the times of the rows whose best source is `wanted`.
+static hp_share share_of_times(const hp_group* group, hp_cpu_source wanted) {
+  double user_s = 0;
+  double system_s = 0;
+  for (size_t i = 0; i < group->run_count + 1; i++) {
+    const hp_row* row = i < group->run_count ? group->runs[i] : group->mean;
+    double user;
+    double system;
+    if (row == NULL || hp_cpu_times(row, &user, &system) != wanted) continue;
+    user_s += user;
+    system_s += system;
+  }
+  double cpu_s = user_s + system_s;
+  if (cpu_s < kLeastCpuSeconds) return (hp_share){NAN, NAN, NAN, cpu_s, HP_CPU_UNKNOWN};
+  double share = system_s / cpu_s;
+  hp_interval interval = hp_share_interval(share, cpu_s * kTicksPerSecond);
+  return (hp_share){share, interval.low, interval.high, cpu_s, wanted};
+}
+
+hp_share hp_kernel_share(const hp_group* group) {
+  hp_share share = share_of_times(group, HP_CPU_REGION);
+  if (share.source == HP_CPU_UNKNOWN) share = share_of_cycles(group);
+  if (share.source == HP_CPU_UNKNOWN) share = share_of_times(group, HP_CPU_PROCESS);
+  return share.source == HP_CPU_UNKNOWN ? share_stated(group) : share;
+}

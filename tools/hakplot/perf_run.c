@@ -1,0 +1,213 @@
+#include "tools/hakplot/perf_run.h"
+
+#include <math.h>
+#include <string.h>
+
+#define NONE HP_FIELD_COUNT
+
+// What hakplot knows of perf's events: the field of an event counted everywhere, in user mode only
+// (":u") and in the kernel only (":k"). Software clocks and tool events (duration_time and its
+// like) do not split by mode whatever their name says, so that all three are the same.
+typedef struct event_rule {
+  const char* event;
+  hp_field total;
+  hp_field user;
+  hp_field kernel;
+} event_rule;
+
+#define WHOLE(name, field) \
+  { name, field, field, field }
+
+static const event_rule kRules[] = {
+    WHOLE("duration_time", HP_perf_duration_s),
+    WHOLE("user_time", HP_perf_user_s),
+    WHOLE("system_time", HP_perf_system_s),
+    WHOLE("task-clock", HP_perf_task_clock_s),
+    {"page-faults", HP_perf_page_faults, HP_perf_page_faults_user, HP_perf_page_faults_kernel},
+    {"faults", HP_perf_page_faults, HP_perf_page_faults_user, HP_perf_page_faults_kernel},
+    {"minor-faults", HP_perf_minor_faults, NONE, NONE},
+    {"major-faults", HP_perf_major_faults, NONE, NONE},
+    {"context-switches", HP_perf_context_switches, NONE, NONE},
+    {"cs", HP_perf_context_switches, NONE, NONE},
+    {"cpu-migrations", HP_perf_cpu_migrations, NONE, NONE},
+    {"migrations", HP_perf_cpu_migrations, NONE, NONE},
+    {"cycles", HP_perf_cycles, HP_perf_cycles_user, HP_perf_cycles_kernel},
+    {"cpu-cycles", HP_perf_cycles, HP_perf_cycles_user, HP_perf_cycles_kernel},
+    {"instructions", NONE, HP_perf_instructions_user, NONE},
+    WHOLE("syscalls:sys_enter_mmap", HP_perf_mmap_calls),
+    WHOLE("syscalls:sys_enter_munmap", HP_perf_munmap_calls),
+    WHOLE("syscalls:sys_enter_madvise", HP_perf_madvise_calls),
+    WHOLE("syscalls:sys_enter_mremap", HP_perf_mremap_calls),
+    WHOLE("syscalls:sys_enter_mprotect", HP_perf_mprotect_calls),
+    WHOLE("syscalls:sys_enter_brk", HP_perf_brk_calls),
+    WHOLE("raw_syscalls:sys_enter", HP_perf_syscalls),
+};
+
+// Takes "cpu_core/cycles:u/" and "cpu_core/cycles/u" apart into "cycles" and the mode. Modifiers
+// are the letters that perf list names; a tracepoint's name after its colon has others as well.
+static hp_slice event_name(hp_slice event, bool* is_user, bool* is_kernel) {
+  static const char* const kUnits[] = {"cpu_core/", "cpu_atom/", "cpu/"};
+  *is_user = false;
+  *is_kernel = false;
+  for (size_t i = 0; i < sizeof(kUnits) / sizeof(kUnits[0]); i++) {
+    size_t length = strlen(kUnits[i]);
+    if (event.size > length && memcmp(event.data, kUnits[i], length) == 0) {
+      event = (hp_slice){event.data + length, event.size - length};
+      break;
+    }
+  }
+  if (event.size > 0 && event.data[event.size - 1] == '/') event.size--;
+  size_t name = event.size;
+  while (name > 0 && strchr("ukhGHpPSDWIeb", event.data[name - 1]) != NULL) name--;
+  if (name == 0 || name == event.size) return event;
+  if (event.data[name - 1] != ':' && event.data[name - 1] != '/') return event;
+  *is_user = memchr(event.data + name, 'u', event.size - name) != NULL;
+  *is_kernel = memchr(event.data + name, 'k', event.size - name) != NULL;
+  return (hp_slice){event.data, name - 1};
+}
+
+static hp_field field_of(hp_slice event) {
+  bool is_user;
+  bool is_kernel;
+  hp_slice name = event_name(event, &is_user, &is_kernel);
+  for (size_t i = 0; i < sizeof(kRules) / sizeof(kRules[0]); i++) {
+    const event_rule* rule = &kRules[i];
+    if (strlen(rule->event) != name.size || memcmp(rule->event, name.data, name.size) != 0)
+      continue;
+    return is_user == is_kernel ? rule->total : is_user ? rule->user : rule->kernel;
+  }
+  return NONE;
+}
+
+static double scale_of(hp_slice unit) {
+  if (unit.size == 4 && memcmp(unit.data, "msec", 4) == 0) return 1e-3;
+  if (unit.size == 2 && memcmp(unit.data, "ns", 2) == 0) return 1e-9;
+  return 1;
+}
+
+void hp_perf_init(hp_perf_run* run, hp_dataset* data, const char* file) {
+  *run = (hp_perf_run){.data = data, .file = file, .interval_s = NAN};
+}
+
+static void forget_seen(hp_perf_run* run) {
+  hp_map_free(&run->seen);
+  hp_arena_free(&run->scratch);
+}
+
+void hp_perf_free(hp_perf_run* run) { forget_seen(run); }
+
+static hp_row* write_row(hp_perf_run* run, hp_kind kind, const hp_perf_cell* cells) {
+  hp_dataset* data = run->data;
+  hp_row* row = hp_add_row(data, kind, run->file, (uint32_t)run->run_line);
+  hp_set_text(data, row, HP_source, hp_intern(data, "perf stat", 9));
+  for (size_t i = 0; i < HP_PERF_FIELDS; i++) {
+    if (!cells[i].is_seen || cells[i].is_unknown) continue;
+    hp_set_number(data, row, (hp_field)i, cells[i].sum);
+    hp_find(row, (hp_field)i)->error = (float)cells[i].error;
+  }
+  return row;
+}
+
+static void end_interval(hp_perf_run* run) {
+  if (isnan(run->interval_s)) return;
+  hp_row* row = write_row(run, HP_INTERVAL, run->now);
+  hp_set_number(run->data, row, HP_t_ns, run->interval_s * 1e9);
+  for (size_t i = 0; i < HP_PERF_FIELDS; i++) {
+    if (!run->now[i].is_seen) continue;
+    run->total[i].is_seen = true;
+    run->total[i].is_unknown |= run->now[i].is_unknown;
+    run->total[i].sum += run->now[i].sum;
+  }
+  memset(run->now, 0, sizeof(run->now));
+  forget_seen(run);
+}
+
+// Faults known by mode give the total; user and system time that are both 0 were not taken at all
+// (perf prints them so with `-I`).
+static void complete(hp_perf_cell* cells) {
+  hp_perf_cell* all = &cells[HP_perf_page_faults];
+  const hp_perf_cell* user = &cells[HP_perf_page_faults_user];
+  const hp_perf_cell* kernel = &cells[HP_perf_page_faults_kernel];
+  if (!all->is_seen && user->is_seen && kernel->is_seen) {
+    *all = (hp_perf_cell){user->sum + kernel->sum, 0, true, user->is_unknown || kernel->is_unknown};
+  }
+  if (cells[HP_perf_user_s].sum == 0 && cells[HP_perf_system_s].sum == 0) {
+    cells[HP_perf_user_s].is_unknown = true;
+    cells[HP_perf_system_s].is_unknown = true;
+  }
+}
+
+void hp_perf_end_run(hp_perf_run* run) {
+  if (run->run_line == 0) return;
+  bool has_intervals = !isnan(run->interval_s);
+  double end_s = run->interval_s;
+  end_interval(run);
+  hp_perf_cell* cells = run->has_summary ? run->summary : has_intervals ? run->total : run->now;
+  if (has_intervals && !cells[HP_perf_duration_s].is_seen) {
+    cells[HP_perf_duration_s] = (hp_perf_cell){.sum = end_s, .is_seen = true};
+  }
+  complete(cells);
+  write_row(run, run->is_mean ? HP_MEAN : HP_RUN, cells);
+  forget_seen(run);
+  size_t known_events = run->known_events;
+  hp_perf_init(run, run->data, run->file);
+  run->known_events = known_events;
+}
+
+static bool is_repeated(hp_perf_run* run, const hp_perf_count* count) {
+  bool is_new;
+  char* key = hp_format(&run->scratch, "%.*s\n%d\n%.*s", (int)count->part.size, count->part.data,
+                        count->is_summary, (int)count->event.size, count->event.data);
+  hp_map_put(&run->seen, &run->scratch, key, &is_new);
+  return !is_new;
+}
+
+// Opens, continues or ends runs and intervals, so that `count` belongs to the present one.
+static void find_place(hp_perf_run* run, const hp_perf_count* count, size_t line) {
+  bool is_interval = !isnan(count->interval_s);
+  if (is_interval && run->run_line != 0 &&
+      (count->interval_s < run->interval_s || isnan(run->interval_s))) {
+    hp_perf_end_run(run);
+  } else if (is_interval && count->interval_s > run->interval_s) {
+    end_interval(run);
+  }
+  if (is_repeated(run, count)) {
+    hp_perf_end_run(run);
+    is_repeated(run, count);
+  }
+  if (is_interval) run->interval_s = count->interval_s;
+  if (run->run_line == 0) run->run_line = line;
+}
+
+void hp_perf_add(hp_perf_run* run, const hp_perf_count* count, size_t line) {
+  find_place(run, count, line);
+  hp_field field = field_of(count->event);
+  if (!isnan(count->error_percent)) run->is_mean = true;
+  run->has_summary |= count->is_summary;
+  if (field == NONE) return;
+  run->known_events++;
+  hp_perf_cell* cell = count->is_summary ? &run->summary[field] : &run->now[field];
+  cell->is_seen = true;
+  if (isnan(count->value)) {
+    cell->is_unknown = true;
+    return;
+  }
+  double value = count->value * scale_of(count->unit);
+  // Every part of the machine has seen the same wall clock.
+  bool is_clock = field == HP_perf_duration_s;
+  cell->sum = is_clock ? fmax(cell->sum, value) : cell->sum + value;
+  if (!isnan(count->error_percent)) cell->error = count->error_percent / 100;
+  if (count->running_percent < 100) {
+    hp_note(run->data, "%s: %.*s was counted %.0f %% of the time and scaled by perf", run->file,
+            (int)count->event.size, count->event.data, count->running_percent);
+  }
+}
+
+void hp_perf_set(hp_perf_run* run, hp_field field, double value, double error, size_t line) {
+  if (run->run_line == 0) run->run_line = line;
+  hp_perf_cell* cell = run->has_summary         ? &run->summary[field]
+                       : isnan(run->interval_s) ? &run->now[field]
+                                                : &run->total[field];
+  run->known_events++;
+  if (!cell->is_seen) *cell = (hp_perf_cell){value, error, true, false};
+}

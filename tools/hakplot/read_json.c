@@ -1,0 +1,157 @@
+// A line of JSON: a record, a sample or a telemetry line of this project (they name their schema),
+// or one count of `perf stat -j`. Keys that are not known are left out, so that newer writers can
+// add some; a known key of the wrong kind is an error.
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "tools/hakplot/read.h"
+
+typedef struct schema_rule {
+  const char* name;
+  hp_kind kind;
+} schema_rule;
+
+static const schema_rule kSchemas[] = {
+    {"hakmem.workload.1", HP_RUN},  {"hakmem.record.1", HP_RUN},
+    {"hakmem.sample.1", HP_SAMPLE}, {"hakmem.telemetry.1", HP_TELEMETRY},
+    {"hakmem.profile.1", HP_PART},
+};
+
+static bool is_known_schema(const char* name, hp_kind* kind) {
+  for (size_t i = 0; i < sizeof(kSchemas) / sizeof(kSchemas[0]); i++) {
+    if (strcmp(name, kSchemas[i].name) != 0) continue;
+    *kind = kSchemas[i].kind;
+    return true;
+  }
+  return false;
+}
+
+// "class_<N>_<part>" of a telemetry line. False if the key is something else.
+static bool take_class(hp_dataset* data, hp_row* row, const char* key, double number) {
+  unsigned index = 0;
+  size_t at = 6;
+  if (strncmp(key, "class_", 6) != 0) return false;
+  for (; key[at] >= '0' && key[at] <= '9' && index < 100000; at++) {
+    index = index * 10 + (unsigned)(key[at] - '0');
+  }
+  if (at == 6 || key[at] != '_') return false;
+  // The keys of a class come together, so that it is mostly the last one.
+  hp_class* class = row->class_count > 0 ? &row->classes[row->class_count - 1] : NULL;
+  if (class == NULL || class->index != index) {
+    row->classes = hp_grow(&data->arena, row->classes, row->class_count, sizeof(*row->classes));
+    class = &row->classes[row->class_count++];
+    *class = (hp_class){index, NAN, NAN, NAN};
+  }
+  const char* part = key + at + 1;
+  if (strcmp(part, "block_bytes") == 0) class->block_bytes = number;
+  if (strcmp(part, "live") == 0) class->live = number;
+  if (strcmp(part, "capacity") == 0) class->capacity = number;
+  return true;
+}
+
+static double number_of(const json_t* value) {
+  return json_is_boolean(value) ? json_boolean_value(value) : json_number_value(value);
+}
+
+static bool take_record(hp_dataset* data, const char* file, size_t line, json_t* object,
+                        hp_kind kind) {
+  const char* key;
+  json_t* value;
+  hp_row* row = hp_add_row(data, kind, file, (uint32_t)line);
+  json_object_foreach(object, key, value) {
+    hp_field field = hp_field_named(data, key);
+    if (json_is_null(value)) continue;
+    bool is_number = json_is_number(value) || json_is_boolean(value);
+    if (field == HP_FIELD_COUNT) {
+      if (kind == HP_TELEMETRY && is_number) take_class(data, row, key, number_of(value));
+    } else if (hp_is_number(field) ? !is_number : !json_is_string(value)) {
+      return hp_fail(data, file, line, "key \"%s\": expected %s or null", key,
+                     hp_is_number(field) ? "a number" : "a text");
+    } else if (hp_is_number(field)) {
+      hp_set_number(data, row, field, number_of(value));
+    } else {
+      const char* text = json_string_value(value);
+      if (text[0] != '\0') hp_set_text(data, row, field, hp_intern(data, text, strlen(text)));
+    }
+  }
+  return true;
+}
+
+static hp_slice text_of(const json_t* object, const char* key) {
+  const char* text = json_string_value(json_object_get(object, key));
+  return text == NULL ? (hp_slice){"", 0} : (hp_slice){text, strlen(text)};
+}
+
+static double number_at(const json_t* object, const char* key, double missing) {
+  const json_t* value = json_object_get(object, key);
+  return json_is_number(value) ? json_number_value(value) : missing;
+}
+
+static bool take_perf_count(hp_dataset* data, hp_perf_run* run, const json_t* object, size_t line) {
+  static const char* const kParts[] = {"cpu",     "core",  "die",    "socket", "node",
+                                       "cluster", "cache", "thread", "cgroup"};
+  if (json_object_get(object, "event") == NULL) return true;  // one more metric of the event above
+  hp_slice value = text_of(object, "counter-value");
+  hp_perf_count count = {
+      .interval_s = number_at(object, "interval", NAN),
+      .value = NAN,
+      .unit = text_of(object, "unit"),
+      .event = text_of(object, "event"),
+      .error_percent = number_at(object, "variance", NAN),
+      .running_percent = number_at(object, "pcnt-running", 100),
+  };
+  for (size_t i = 0; i < sizeof(kParts) / sizeof(kParts[0]) && count.part.size == 0; i++) {
+    count.part = text_of(object, kParts[i]);
+  }
+  bool is_unknown = value.size > 0 && value.data[0] == '<';
+  if (!is_unknown && !hp_parse_number(value.data, value.size, &count.value)) {
+    return hp_fail(data, run->file, line,
+                   "key \"counter-value\": expected a number in quotes, \"<not counted>\" or "
+                   "\"<not supported>\"%s%s",
+                   hp_has_decimal_comma(value) ? "; " : "",
+                   hp_has_decimal_comma(value) ? HP_LOCALE_CURE : "");
+  }
+  hp_perf_add(run, &count, line);
+  return true;
+}
+
+static bool take_object(hp_dataset* data, hp_perf_run* run, json_t* object, size_t line) {
+  const json_t* schema = json_object_get(object, "schema");
+  hp_kind kind;
+  if (schema == NULL) {
+    if (json_object_get(object, "event") == NULL &&
+        json_object_get(object, "metric-value") == NULL) {
+      return hp_fail(data, run->file, line,
+                     "expected a \"schema\" of hakmem or an \"event\" of perf stat -j");
+    }
+    return take_perf_count(data, run, object, line);
+  }
+  hp_perf_end_run(run);
+  if (!json_is_string(schema) || !is_known_schema(json_string_value(schema), &kind)) {
+    const char* name = json_is_string(schema) ? json_string_value(schema) : "not a text";
+    return hp_fail(data, run->file, line,
+                   "schema \"%.60s\": expected hakmem.{workload,record,sample,telemetry,profile}.1",
+                   name);
+  }
+  return take_record(data, run->file, line, object, kind);
+}
+
+bool hp_read_json_line(hp_dataset* data, hp_perf_run* run, hp_slice line, size_t number) {
+  json_error_t error;
+  // Integers are read as reals: a seed may exceed what jansson's integers hold.
+  json_t* object =
+      json_loadb(line.data, line.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+  if (object == NULL) {
+    bool is_foreign = hp_has_decimal_comma(line);
+    return hp_fail(data, run->file, number, "expected one JSON object a line: %s (column %d)%s%s",
+                   error.text, error.column, is_foreign ? "; " : "",
+                   is_foreign ? HP_LOCALE_CURE : "");
+  }
+  bool is_good = json_is_object(object)
+                     ? take_object(data, run, object, number)
+                     : hp_fail(data, run->file, number, "expected one JSON object a line");
+  json_decref(object);
+  return is_good;
+}

@@ -1,0 +1,39 @@
+// Tables of text: filled cell by cell, written aligned for a terminal or as HTML.
+
+#ifndef HAKMEM_TOOLS_HAKPLOT_TABLE_H_
+#define HAKMEM_TOOLS_HAKPLOT_TABLE_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tools/hakplot/text.h"
+
+enum { HP_TABLE_COLUMNS = 12 };
+
+typedef struct hp_table_row {
+  const char* cells[HP_TABLE_COLUMNS];  // NULL: empty
+} hp_table_row;
+
+typedef struct hp_table {
+  hp_arena* arena;
+  const char* title;
+  const char* headers[HP_TABLE_COLUMNS];
+  size_t column_count;  // the first is text, left-aligned; the others are numbers
+  hp_table_row* rows;
+  size_t row_count;
+  const char** footers;  // remarks below
+  size_t footer_count;
+} hp_table;
+
+void hp_table_column(hp_table* table, const char* header);
+hp_table_row* hp_table_row_add(hp_table* table);
+void hp_table_footer(hp_table* table, const char* footer);  // once, however often it is added
+
+// Leaves out columns that are empty or unknown in every row, except the first.
+void hp_table_text(const hp_table* table, hp_text* text);
+void hp_table_html(const hp_table* table, hp_text* html);
+
+// Text with <, >, &, and quotes as entities.
+void hp_put_html(hp_text* html, const char* text);
+
+#endif  // HAKMEM_TOOLS_HAKPLOT_TABLE_H_

@@ -1,0 +1,15 @@
+// Figures as text for a terminal. Rows become bars of block characters, heat maps shades; lines and
+// areas are gnuplot's.
+
+#ifndef HAKMEM_TOOLS_HAKPLOT_TERM_H_
+#define HAKMEM_TOOLS_HAKPLOT_TERM_H_
+
+#include "tools/hakplot/figure.h"
+
+// Columns of the terminal at stdout, at most 120; 80 where there is none.
+size_t hp_terminal_columns(void);
+
+// False where the shape needs gnuplot (hp_gnuplot_terminal_script).
+bool hp_figure_text(const hp_figure* figure, size_t columns, hp_text* text);
+
+#endif  // HAKMEM_TOOLS_HAKPLOT_TERM_H_
