@@ -284,7 +284,13 @@ TEST_IN_CHILD(LargeTest, ShrinksInPlaceAndGivesTheRestBack) {
   char* span = Alloc(10 * HAK_PAGE_BYTES);
   ASSERT_EQ(hak_large_resize(span, 6 * HAK_PAGE_BYTES), span);
   EXPECT_EQ(hak_large_usable_size(span), 6 * HAK_PAGE_BYTES);
+  EXPECT_EQ(hak_large_resize(span, 11 * HAK_PAGE_BYTES), span) << "into the free pages after it";
+  EXPECT_EQ(hak_large_usable_size(span), 11 * HAK_PAGE_BYTES);
+  ASSERT_EQ(hak_large_resize(span, 6 * HAK_PAGE_BYTES), span);
+  char* wall = Alloc(HAK_PAGE_BYTES);
+  ASSERT_EQ(wall, span + 6 * HAK_PAGE_BYTES);
   EXPECT_EQ(hak_large_resize(span, 11 * HAK_PAGE_BYTES), nullptr);
+  EXPECT_EQ(hak_large_usable_size(span), 6 * HAK_PAGE_BYTES);
 }
 
 TEST_IN_CHILD(LargeTest, MovesMemoryInsteadOfBytes) {

@@ -9,7 +9,8 @@
 //   PAGES    cut into runs; linked in the bin of its longest free run unless it has none
 //   HUGE     part of a huge block; `head` is the first SuperSlab of the block
 //   DIRECT   512 KiB of address space that direct runs are mapped in (direct.h)
-//   LOST     given up after a fork that caught another thread changing it: the slabs and spans in it
+//   LOST     given up after a fork that caught another thread changing it: the slabs and spans in
+//   it
 //            live on, but what is freed is never used again
 //
 // Pages: free_pages is the truth about which are in no run. dirty_pages are those that may hold

@@ -144,7 +144,7 @@ TEST_IN_CHILD(SuperSlabTest, WholeSuperSlabsGoBackAndServeOthers) {
     EXPECT_EQ(hak_load_relaxed(&super->state), HAK_SUPER_FREE);
   }
   hak_lock_acquire(&hak_backend_lock);
-  hak_superslab_t* huge = hak_reserve_take(4, 1);
+  hak_superslab_t* huge = hak_reserve_take(4, 1, false);
   hak_lock_release(&hak_backend_lock);
   EXPECT_EQ(huge, *std::min_element(supers.begin(), supers.end()));
   EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MMAP), mmaps);
