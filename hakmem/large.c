@@ -227,6 +227,7 @@ static void* huge_resize(hak_superslab_t* head, size_t size) {
 
 void* hak_large_alloc(size_t size, size_t alignment, bool zero) {
   if (size > HAK_LARGE_MAX || alignment > HAK_LARGE_MAX) return NULL;
+  hak_reserve_ready();
   hak_purge_tick();
   size_t span_max = hak_super_bytes() / 2;
   bool is_span = size <= span_max && alignment <= span_max;

@@ -191,6 +191,7 @@ void* hak_memalign(size_t alignment, size_t size) {
 size_t hak_good_size(size_t size) {
   if (size <= HAK_SMALL_MAX) return hak_class_info(hak_class_of(size))->block_bytes;
   if (size > PTRDIFF_MAX) return 0;
+  hak_reserve_ready();
   size_t unit = size <= hak_super_bytes() / 2 ? HAK_PAGE_BYTES : hak_platform_os_page_bytes();
   return hak_round_up(size, unit);
 }

@@ -83,13 +83,16 @@ static uint32_t find_free(const hak_reservation_t* r, uint32_t n, uint32_t align
 
 // ---- new reservations ----
 
-// Before the first reservation: whatever the heap is made of comes after it.
-void hak_reserve_load_options(void) {
-  static bool are_loaded;
-  if (are_loaded) return;
-  are_loaded = true;
-  hak_options_load();
-  super_shift = hak_highest_bit((uint64_t)hak_option_number(HAK_OPTION_superslab_size));
+void hak_reserve_ready(void) {
+  static _Atomic(bool) is_ready;
+  if (hak_likely(hak_load_acquire(&is_ready))) return;
+  hak_lock_acquire(&hak_backend_lock);
+  if (!hak_load_relaxed(&is_ready)) {
+    hak_options_load();
+    super_shift = hak_highest_bit((uint64_t)hak_option_number(HAK_OPTION_superslab_size));
+    hak_store_release(&is_ready, true);
+  }
+  hak_lock_release(&hak_backend_lock);
 }
 
 static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
@@ -180,7 +183,6 @@ static hak_superslab_t* take_free(uint32_t n, uint32_t align_supers, bool huge_p
 }
 
 hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers, bool huge_pages) {
-  hak_reserve_load_options();
   huge_pages = huge_pages && !no_huge_pages;
   hak_superslab_t* first = take_free(n, align_supers, huge_pages);
   if (first != NULL) return first;

@@ -22,8 +22,9 @@ typedef struct hak_reservation {
 size_t hak_super_bytes(void);
 unsigned hak_super_pages(void);
 
-// Reads the options, the first time; before anything is reserved.
-void hak_reserve_load_options(void);
+// Reads the options, the first time. Before anything else here, by everybody who asks for memory or
+// for the size of a SuperSlab; takes lock BACKEND itself.
+void hak_reserve_ready(void);
 
 // How many reservations there are, and the i-th.
 unsigned hak_reserve_count(void);

@@ -4,9 +4,9 @@
 // cannot disagree with each other.
 
 // Block size of class c >= 1.
-#define DOUBLING(c) (((c)-9) / 8)
+#define DOUBLING(c) ((c) < 9u ? 0u : ((c)-9u) / 8u)
 #define BLOCK_BYTES(c) \
-  ((c) <= 8 ? 16u * (c) : (128u << DOUBLING(c)) + (((c)-9) % 8 + 1) * (16u << DOUBLING(c)))
+  ((c) <= 8 ? 16u * (c) : (128u << DOUBLING(c)) + (((c)-9u) % 8u + 1u) * (16u << DOUBLING(c)))
 
 // The fewest pages that hold 8 blocks and waste at most 1/16.
 #define FITS(bytes, pages) \
@@ -28,22 +28,21 @@
     .slab_words = (SLAB_BLOCKS(BLOCK_BYTES(c)) + 63) / 64,                                \
     .magazine_max = MAGAZINE_MAX(BLOCK_BYTES(c)),                                         \
   }
-#define INFO8(c)                                                                      \
-  INFO(c), INFO((c) + 1), INFO((c) + 2), INFO((c) + 3), INFO((c) + 4), INFO((c) + 5), \
-      INFO((c) + 6), INFO((c) + 7)
+#define INFO8(c)                                                                           \
+  INFO(c), INFO((c) + 1u), INFO((c) + 2u), INFO((c) + 3u), INFO((c) + 4u), INFO((c) + 5u), \
+      INFO((c) + 6u), INFO((c) + 7u)
 
 const hak_class_info_t hak_class_infos[HAK_N_CLASSES] = {
-    {0},       INFO8(1),  INFO8(9),  INFO8(17), INFO8(25),
-    INFO8(33), INFO8(41), INFO8(49), INFO8(57), INFO8(65),
+    {0},        INFO8(1u),  INFO8(9u),  INFO8(17u), INFO8(25u),
+    INFO8(33u), INFO8(41u), INFO8(49u), INFO8(57u), INFO8(65u),
 };
 
 // Class of a request of u units of 16 bytes. Above 8 units, with d the doubling above 128 bytes,
-// u lies in (8 * 2^d, 16 * 2^d] and a step is 2^d units: class 8 d + ceil(u / 2^d).
-#define DOUBLING_OF(u) (60u - (unsigned)__builtin_clzll((u)-1ull))
+// u lies in (8 * 2^d, 16 * 2^d] and a step is 2^d units: class 8 d + ceil(u / 2^d). With d = 0 that
+// holds below, too.
+#define DOUBLING_OF(u) ((u) <= 8 ? 0u : 60u - (unsigned)__builtin_clzll((u)-1ull))
 #define CLASS_OF(u) \
-  ((u) <= 1   ? 1u  \
-   : (u) <= 8 ? (u) \
-              : 8u * DOUBLING_OF(u) + (((u) + (1u << DOUBLING_OF(u)) - 1) >> DOUBLING_OF(u)))
+  ((u) == 0 ? 1u : 8u * DOUBLING_OF(u) + (((u) + (1u << DOUBLING_OF(u)) - 1) >> DOUBLING_OF(u)))
 
 #define UNITS4(u) CLASS_OF(u), CLASS_OF((u) + 1), CLASS_OF((u) + 2), CLASS_OF((u) + 3)
 #define UNITS16(u) UNITS4(u), UNITS4((u) + 4), UNITS4((u) + 8), UNITS4((u) + 12)

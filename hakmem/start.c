@@ -29,6 +29,7 @@ static bool prewarm_slab(unsigned size_class) {
 
 unsigned hak_prewarm_class(unsigned size_class, unsigned supers) {
   if (size_class == 0 || size_class >= HAK_N_CLASSES) return 0;
+  hak_reserve_ready();
   unsigned slab_pages = hak_class_info(size_class)->slab_pages;
   for (unsigned got = 0; got < supers; got++) {
     for (unsigned page = 0; page + slab_pages <= hak_super_pages(); page += slab_pages) {
@@ -119,9 +120,7 @@ static void start_background(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
-  hak_lock_acquire(&hak_backend_lock);
-  hak_reserve_load_options();
-  hak_lock_release(&hak_backend_lock);
+  hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
   if (hak_option_number(HAK_OPTION_background) != 0) start_background();

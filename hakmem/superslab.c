@@ -170,11 +170,11 @@ static hak_slab_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned 
 
 hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned size_class,
                                bool* dirty) {
+  hak_reserve_ready();
   hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
   hak_lock_acquire(&hak_backend_lock);
   hak_slab_t* run = take_in_use(n_pages, align_pages, dirty);
   if (run == NULL) {
-    hak_reserve_load_options();
     bool direct = hak_option_number(HAK_OPTION_use_superslab) == 0;
     if (direct && n_pages <= HAK_DIRECT_MAX_PAGES) {
       hak_lock_release(&hak_backend_lock);
