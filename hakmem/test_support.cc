@@ -2,12 +2,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstdio>
 #include <utility>
 
@@ -93,10 +94,15 @@ void EndChild() {
   _exit(testing::Test::HasFailure() ? 1 : 0);
 }
 
-bool ChildPassed(int pid) {
+// The watchdog is the parent's: a child can hang before it comes to set an alarm.
+bool ChildPassed(int pid, unsigned seconds) {
   int status = 0;
-  while (waitpid(pid, &status, 0) < 0) {
-    if (errno != EINTR) return false;
+  for (unsigned waited_ms = 0; waitpid(pid, &status, WNOHANG) != pid; ++waited_ms) {
+    if (waited_ms == 1000 * seconds) {
+      fprintf(stderr, "child hangs\n");
+      kill(pid, SIGKILL);
+    }
+    usleep(1000);
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
   if (WIFSIGNALED(status)) {
@@ -112,11 +118,11 @@ bool PassesInChild(const std::function<void()>& body, unsigned seconds) {
   pid_t pid = fork();
   if (pid < 0) return false;
   if (pid == 0) {
-    alarm(seconds);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves nothing running
     body();
     EndChild();
   }
-  return ChildPassed(pid);
+  return ChildPassed(pid, seconds);
 }
 
 }  // namespace hak

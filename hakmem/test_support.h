@@ -69,14 +69,13 @@ size_t CountMappings();
 std::string StderrOf(const std::function<void()>& body);
 
 // Runs `body` in a forked child and waits for it. True when it ended by itself with every
-// expectation met; the child is killed after `seconds`.
-bool PassesInChild(const std::function<void()>& body, unsigned seconds = 20);
+// expectation met; a child that takes longer than `seconds` is killed and has failed.
+bool PassesInChild(const std::function<void()>& body, unsigned seconds = 30);
 
-// In a child made by fork: the verdict that PassesInChild reads. Does not return.
+// The two halves of it, for tests that fork by themselves. The child ends with EndChild, which does
+// not return; ChildPassed waits for child `pid` and tells how it ended.
 [[noreturn]] void EndChild();
-
-// Whether child `pid` ends with a good verdict; true is what EndChild says when all went well.
-bool ChildPassed(int pid);
+bool ChildPassed(int pid, unsigned seconds = 30);
 
 }  // namespace hak
 

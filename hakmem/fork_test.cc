@@ -1,0 +1,294 @@
+// Forks at every moment: children that only have one thread of many must find a heap that works.
+// Parents watch their children, so that a deadlock is a failure and not a hang.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "hakmem/test_blocks.h"
+#include "hakmem/test_support.h"
+
+extern "C" {
+#include "hakmem/central.h"
+#include "hakmem/large.h"
+#include "hakmem/lock.h"
+#include "hakmem/options.h"
+#include "hakmem/purge.h"
+}
+
+namespace {
+
+using hak::AllocBlock;
+using hak::AllocMarked;
+using hak::FreeBlock;
+using hak::FreeMarked;
+using hak::MarkedBlock;
+
+// Random use of all layers: small blocks of many classes, spans and huge blocks.
+void Work(uint64_t seed, int rounds) {
+  hak::Random random(seed);
+  std::vector<MarkedBlock> blocks;
+  blocks.reserve(600);
+  for (int i = 0; i < rounds; ++i) {
+    if (random.Below(100) == 0) {
+      size_t size = HAK_SMALL_MAX + 1 + random.Below(random.Below(8) == 0 ? 3 * HAK_MIB : 500000);
+      auto* large = static_cast<char*>(hak_large_alloc(size, 16, false));
+      ASSERT_NE(large, nullptr);
+      large[0] = large[size - 1] = 1;
+      hak_large_free(large);
+    } else if (blocks.size() < 500 && random.Below(2) == 0) {
+      unsigned c = static_cast<unsigned>(1 + random.Below(60));
+      blocks.push_back(AllocMarked(c, random.Next()));
+    } else if (!blocks.empty()) {
+      std::swap(blocks[random.Below(blocks.size())], blocks.back());
+      FreeMarked(blocks.back());
+      blocks.pop_back();
+    }
+  }
+  for (const MarkedBlock& block : blocks) FreeMarked(block);
+}
+
+// Threads that work, end and begin again for as long as this lives, and free each other's blocks.
+class Crowd {
+ public:
+  explicit Crowd(unsigned n) {
+    for (unsigned t = 0; t < n; ++t) {
+      threads_.emplace_back([this, t] {
+        for (uint64_t life = 0; !is_over_; ++life) {
+          std::thread([this, t, life] {
+            for (uint64_t i = 0; i < 20 && !is_over_; ++i) {
+              Work(1000 * t + 20 * life + i, 200);
+              FreeBlock(slot_.exchange(AllocBlock(5)));
+            }
+          }).join();
+        }
+      });
+    }
+  }
+  ~Crowd() {
+    is_over_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    FreeBlock(slot_);
+  }
+
+ private:
+  std::atomic<bool> is_over_{false};
+  std::atomic<void*> slot_{AllocBlock(5)};
+  std::vector<std::thread> threads_;
+};
+
+constexpr int kScale = hak::kUnderSanitizer ? 10 : 1;
+
+TEST_IN_CHILD(ForkTest, AChildOfACrowdAllocatesAMillionTimes) {
+  Crowd crowd(8);
+  Work(1, 1000);
+  EXPECT_TRUE(hak::PassesInChild([] { Work(2, 1000000 / kScale); }));
+  Work(3, 1000);
+}
+
+TEST_IN_CHILD(ForkTest, EveryChildOfACrowdWorks) {
+  Crowd crowd(8);
+  for (uint64_t i = 0; i < 300 / kScale; ++i) {
+    Work(i, 100);
+    ASSERT_TRUE(hak::PassesInChild([i] {
+      Work(i, 3000);
+      hak_purge_all();
+      Work(i, 3000);
+    })) << i;
+  }
+}
+
+TEST_IN_CHILD(ForkTest, ChildrenWorkWhilePurgesRunAllTheTime) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "0"));
+  Crowd crowd(4);
+  for (uint64_t i = 0; i < 200 / kScale; ++i) {
+    ASSERT_TRUE(hak::PassesInChild([i] { Work(i, 3000); })) << i;
+  }
+}
+
+TEST_IN_CHILD(ForkTest, GrandchildrenAndTheirThreadsWork) {
+  if (hak::kUnderSanitizer) return;  // tsan has no threads after a fork of several
+  Crowd crowd(4);
+  for (uint64_t i = 0; i < 30; ++i) {
+    ASSERT_TRUE(hak::PassesInChild([i] {
+      Crowd own(2);
+      Work(i, 1000);
+      EXPECT_TRUE(hak::PassesInChild([i] { Work(i, 1000); }));
+    })) << i;
+  }
+}
+
+// The thread that forks never allocated: the child begins with a repair and no heap.
+TEST_IN_CHILD(ForkTest, AThreadWithoutAHeapMayFork) {
+  std::atomic<bool> may_end{false};
+  std::atomic<bool> is_ready{false};
+  std::thread other([&] {
+    Work(1, 1000);
+    void* live = AllocBlock(9);
+    is_ready = true;
+    while (!may_end) std::this_thread::yield();
+    FreeBlock(live);
+  });
+  while (!is_ready) std::this_thread::yield();
+  EXPECT_TRUE(hak::PassesInChild([] { Work(2, 10000); }));
+  may_end = true;
+  other.join();
+}
+
+// ---- what the child inherits ----
+
+TEST_IN_CHILD(ForkTest, SlabsAndCachesOfThreadsThatAreGoneServeTheChild) {
+  constexpr unsigned kClass = 30;
+  std::atomic<bool> may_end{false};
+  std::atomic<bool> is_ready{false};
+  std::vector<void*> live;
+  std::set<hak_slab_t*> slabs;
+  FreeBlock(AllocBlock(1));
+  std::thread other([&] {
+    std::vector<void*> freed;
+    for (int i = 0; i < 600; ++i) (i % 3 == 0 ? live : freed).push_back(AllocBlock(kClass));
+    for (void* block : live) slabs.insert(hak::SlabOf(block));
+    for (void* block : freed) FreeBlock(block);  // some stay in its magazines
+    is_ready = true;
+    while (!may_end) std::this_thread::yield();
+  });
+  while (!is_ready) std::this_thread::yield();
+  EXPECT_TRUE(hak::PassesInChild([&] {
+    size_t capacity = 0;
+    for (hak_slab_t* slab : slabs) {
+      EXPECT_EQ(hak_load_relaxed(&slab->owner), nullptr);
+      EXPECT_EQ(hak_page_map_entry(reinterpret_cast<void*>(slab->base)), kClass);
+      capacity += slab->capacity;
+    }
+    // All that the dead thread did not have in the program's hands can be had again.
+    std::set<void*> mine;
+    int before = hak::CountSlabs().all;
+    for (size_t i = live.size(); i < capacity; ++i) {
+      ASSERT_TRUE(mine.insert(AllocBlock(kClass)).second);
+    }
+    EXPECT_EQ(hak::CountSlabs().all, before);
+    EXPECT_GT(hak_counter_read(&hak_this_heap->bins[kClass].adoptions), 0u);
+    for (void* block : live) {
+      EXPECT_EQ(mine.count(block), 0u);
+      FreeBlock(block);
+    }
+    for (void* block : mine) FreeBlock(block);
+    hak_cache_drain(hak_this_heap);
+    hak::SlabCount count = hak::CountSlabs();
+    EXPECT_EQ(count.all, count.empty);
+  }));
+  may_end = true;
+  other.join();
+}
+
+// The news of blocks that others freed is still on its way at the fork.
+TEST_IN_CHILD(ForkTest, RemoteFreesBeforeTheForkAreNotLost) {
+  constexpr unsigned kClass = 30;
+  std::vector<void*> blocks;
+  for (int i = 0; i < 600; ++i) blocks.push_back(AllocBlock(kClass));
+  std::thread([&] {
+    for (void* block : blocks) FreeBlock(block);
+  }).join();  // its outgoing buffer is flushed when it ends: the news waits for this thread
+  EXPECT_TRUE(hak::PassesInChild([] {
+    hak_cache_drain(hak_this_heap);
+    hak::SlabCount count = hak::CountSlabs();
+    EXPECT_EQ(count.all, count.empty);
+  }));
+}
+
+// ---- locks ----
+
+TEST_IN_CHILD(ForkTest, ALockThatAnotherThreadHeldDoesNotStopTheChild) {
+  FreeBlock(AllocBlock(1));
+  std::atomic<bool> is_held{false}, may_release{false};
+  std::thread holder([&] {
+    hak_lock_acquire(&hak_backend_lock);
+    is_held = true;
+    while (!may_release) std::this_thread::yield();
+    hak_lock_release(&hak_backend_lock);
+  });
+  while (!is_held) std::this_thread::yield();
+  EXPECT_TRUE(hak::PassesInChild([] { Work(1, 10000); }));
+  may_release = true;
+  holder.join();
+}
+
+// As when a signal handler forks while its thread is inside: in the child the thread goes on and
+// releases what it holds.
+TEST_IN_CHILD(ForkTest, ALockThatTheForkingThreadHoldsStaysItsOwn) {
+  Work(1, 1000);
+  hak_lock_acquire(&hak_backend_lock);
+  EXPECT_TRUE(hak::PassesInChild([] {
+    EXPECT_TRUE(hak_lock_is_mine(&hak_backend_lock));
+    hak_lock_release(&hak_backend_lock);
+    Work(2, 10000);
+  }));
+  hak_lock_release(&hak_backend_lock);
+  Work(3, 1000);
+}
+
+// ---- signal handlers ----
+
+constexpr int kMaxChildren = 200;
+pid_t children[kMaxChildren];
+std::atomic<int> n_children{0};
+std::atomic<bool> is_child{false};
+
+// Forks, and in the child goes on with what was interrupted, malloc or free for the most part.
+void ForkInHandler(int) {
+  int saved_errno = errno;
+  if (!is_child && n_children < kMaxChildren) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      is_child = true;
+    } else if (pid > 0) {
+      children[n_children] = pid;
+      ++n_children;
+    }
+  }
+  errno = saved_errno;
+}
+
+void ForkWhileWorking(int n_forks) {
+  struct sigaction action = {};
+  action.sa_handler = ForkInHandler;
+  action.sa_flags = SA_RESTART;
+  ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
+  std::atomic<bool> is_over{false};
+  pthread_t self = pthread_self();
+  std::thread pest([&] {
+    while (!is_over) {
+      pthread_kill(self, SIGUSR1);
+      std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+  });
+  for (uint64_t i = 0; n_children < n_forks; ++i) {
+    Work(i, 500);
+    if (is_child) {
+      Work(i, 20000);
+      hak::EndChild();
+    }
+  }
+  is_over = true;
+  pest.join();
+  signal(SIGUSR1, SIG_IGN);
+  for (int i = 0; i < n_children; ++i) EXPECT_TRUE(hak::ChildPassed(children[i])) << i;
+}
+
+TEST_IN_CHILD(ForkTest, ASignalHandlerMayForkInTheMiddleOfMalloc) {
+  ForkWhileWorking(150 / kScale);
+}
+
+TEST_IN_CHILD(ForkTest, ASignalHandlerMayForkInTheMiddleOfMallocAmongOthers) {
+  Crowd crowd(3);
+  ForkWhileWorking(100 / kScale);
+}
+
+}  // namespace

@@ -1,0 +1,98 @@
+// malloc and free of small blocks as the layer below the API makes them, without the fast path's
+// table look-ups: for tests of the thread cache, of threads and of fork.
+
+#ifndef HAKMEM_TEST_BLOCKS_H_
+#define HAKMEM_TEST_BLOCKS_H_
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "hakmem/test_support.h"
+
+extern "C" {
+#include "hakmem/page_map.h"
+#include "hakmem/thread.h"
+#include "hakmem/thread_cache.h"
+}
+
+namespace hak {
+
+inline void* AllocBlock(unsigned size_class) {
+  void* block = hak_cache_pop(hak_this_heap, size_class);
+  return block != nullptr ? block : hak_cache_refill(hak_this_heap, size_class);
+}
+
+inline void FreeBlock(void* block) {
+  hak_heap_t* heap = hak_this_heap;
+  size_t size_class = hak_page_map_entry(block) ^ heap->tag;
+  if (size_class > HAK_ENTRY_CLASS_MASK) {
+    hak_cache_free_remote(block, heap);
+  } else if (!hak_cache_push(heap, size_class, block)) {
+    hak_cache_overflow(block, heap, size_class);
+  }
+}
+
+inline void DrainThread() {
+  if (hak_this_heap != &hak_no_heap) hak_cache_drain(hak_this_heap);
+}
+
+inline hak_slab_t* SlabOf(const void* block) {
+  return hak_super_run_of(hak_page_map_super(block), block);
+}
+
+// A live block with a mark in each of its words, which tells when two have the same block.
+struct MarkedBlock {
+  uint64_t* words;
+  unsigned size_class;
+  uint64_t mark;
+};
+
+inline MarkedBlock AllocMarked(unsigned size_class, uint64_t mark) {
+  MarkedBlock block = {static_cast<uint64_t*>(AllocBlock(size_class)), size_class, mark};
+  if (block.words == nullptr) {
+    ADD_FAILURE() << "no memory";
+    return block;
+  }
+  size_t n = hak_class_info(size_class)->block_bytes / sizeof(uint64_t);
+  for (size_t i = 0; i < n; i += i < 16 ? 1 : 61) block.words[i] = mark + i;
+  block.words[n - 1] = mark + n - 1;
+  return block;
+}
+
+inline bool IsIntact(const MarkedBlock& block) {
+  size_t n = hak_class_info(block.size_class)->block_bytes / sizeof(uint64_t);
+  for (size_t i = 0; i < n; i += i < 16 ? 1 : 61) {
+    if (block.words[i] != block.mark + i) return false;
+  }
+  return block.words[n - 1] == block.mark + n - 1;
+}
+
+inline void FreeMarked(const MarkedBlock& block) {
+  EXPECT_TRUE(IsIntact(block)) << "somebody else wrote into it";
+  FreeBlock(block.words);
+}
+
+// Slabs in use, and those of them that have no live block (and are kept for the next).
+struct SlabCount {
+  int all, empty, owned;
+};
+inline SlabCount CountSlabs() {
+  SlabCount count = {0, 0, 0};
+  hak_lock_acquire(&hak_backend_lock);
+  hak_super_visit_slabs(
+      [](hak_slab_t* slab, void* context) {
+        auto* n = static_cast<SlabCount*>(context);
+        n->all++;
+        n->empty += slab->free_count == slab->capacity;
+        n->owned += hak_load_relaxed(&slab->owner) != nullptr;
+      },
+      &count);
+  hak_lock_release(&hak_backend_lock);
+  return count;
+}
+
+}  // namespace hak
+
+#endif  // HAKMEM_TEST_BLOCKS_H_

@@ -1,0 +1,245 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "hakmem/test_blocks.h"
+#include "hakmem/test_support.h"
+
+extern "C" {
+#include "hakmem/options.h"
+}
+
+namespace {
+
+using hak::AllocBlock;
+using hak::AllocMarked;
+using hak::FreeBlock;
+using hak::FreeMarked;
+using hak::MarkedBlock;
+
+hak_bin_t* Bin(unsigned size_class) { return &hak_this_heap->bins[size_class]; }
+
+std::vector<void*> AllocMany(unsigned size_class, size_t n) {
+  std::vector<void*> blocks(n);
+  for (void*& block : blocks) block = AllocBlock(size_class);
+  return blocks;
+}
+
+void FreeAll(const std::vector<void*>& blocks) {
+  for (void* block : blocks) FreeBlock(block);
+}
+
+// Gets the class past its slow start, so that the thread has slabs of its own.
+void WarmUp(unsigned size_class) {
+  FreeAll(AllocMany(size_class, 200));
+  ASSERT_GT(Bin(size_class)->n_slabs, 0u);
+}
+
+size_t CachedBlocks(unsigned size_class) {
+  hak_bin_t* bin = Bin(size_class);
+  if (bin->loaded == nullptr) return 0;
+  auto loaded = hak_load_relaxed(&hak_this_heap->top[size_class]) - bin->loaded;
+  return static_cast<size_t>(loaded) + hak_load_relaxed(&bin->spare_count);
+}
+
+uint64_t Exchanged(unsigned size_class) {
+  return hak_counter_read(&Bin(size_class)->taken) + hak_counter_read(&Bin(size_class)->returned);
+}
+
+TEST_IN_CHILD(ThreadCacheTest, AThreadBeginsWithItsFirstBlock) {
+  EXPECT_EQ(hak_this_heap, &hak_no_heap);
+  void* block = AllocBlock(5);
+  ASSERT_NE(block, nullptr);
+  EXPECT_NE(hak_this_heap, &hak_no_heap);
+  FreeBlock(block);
+}
+
+// The first blocks of a class come in small batches from slabs that all threads share; only a
+// class in use gets slabs of the thread's own.
+TEST_IN_CHILD(ThreadCacheTest, ClassesStartSlowly) {
+  for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
+    SCOPED_TRACE(c);
+    void* first = AllocBlock(c);
+    EXPECT_LE(hak_counter_read(&Bin(c)->taken), 4u);
+    EXPECT_EQ(hak_page_map_entry(first), c) << "nobody owns the slab";
+    EXPECT_EQ(Bin(c)->n_slabs, 0u);
+    while (hak_counter_read(&Bin(c)->refills) <= HAK_SLOW_START_REFILLS) {
+      ASSERT_NE(AllocBlock(c), nullptr);
+    }
+    EXPECT_EQ(Bin(c)->n_slabs, 1u);
+  }
+}
+
+TEST_IN_CHILD(ThreadCacheTest, BlocksComeOutInAddressOrder) {
+  constexpr unsigned kClass = 6;
+  (void)AllocMany(kClass, 16 + 8 + 4 + 1);  // through the slow start
+  uintptr_t last = 0;
+  int steps_back = 0;
+  for (int i = 0; i < 600; ++i) {
+    auto at = reinterpret_cast<uintptr_t>(AllocBlock(kClass));
+    steps_back += at < last;
+    last = at;
+  }
+  EXPECT_LE(steps_back, 2) << "only from one slab to the next";
+}
+
+TEST_IN_CHILD(ThreadCacheTest, RandomUseOfAllClassesKeepsBlocksApart) {
+  hak::Random random(90);
+  std::vector<MarkedBlock> blocks;
+  for (int i = 0; i < 300000; ++i) {
+    bool grows = (i / 20000) % 2 == 0;
+    if (blocks.empty() || random.Below(10) < (grows ? 6u : 4u)) {
+      // Mostly a few classes, so that their magazines fill; now and then any.
+      unsigned c = static_cast<unsigned>(
+          random.Below(8) != 0 ? 1 + 9 * random.Below(4) : 1 + random.Below(HAK_N_CLASSES - 1));
+      blocks.push_back(AllocMarked(c, random.Next()));
+    } else {
+      std::swap(blocks[random.Below(blocks.size())], blocks.back());
+      FreeMarked(blocks.back());
+      blocks.pop_back();
+    }
+  }
+  for (const MarkedBlock& block : blocks) FreeMarked(block);
+  hak_cache_drain(hak_this_heap);
+  hak::SlabCount slabs = hak::CountSlabs();
+  EXPECT_EQ(slabs.all, slabs.empty);
+  for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
+    EXPECT_EQ(CachedBlocks(c), 0u);
+    EXPECT_LE(Bin(c)->n_slabs, 1u);
+  }
+}
+
+// ---- magazine sizes ----
+
+TEST_IN_CHILD(ThreadCacheTest, OnlyAllocatingOrOnlyFreeingGainsNoLargerMagazine) {
+  for (unsigned c : {1u, 4u, 20u, 60u}) {
+    SCOPED_TRACE(c);
+    (void)AllocMany(c, 40);  // through the slow start
+    uint32_t capacity = Bin(c)->capacity;
+    std::vector<void*> blocks = AllocMany(c, 20 * capacity);
+    EXPECT_EQ(Bin(c)->capacity, capacity);
+    FreeAll(blocks);
+    EXPECT_EQ(Bin(c)->capacity, capacity);
+    EXPECT_LE(CachedBlocks(c), 2 * capacity);
+  }
+}
+
+TEST_IN_CHILD(ThreadCacheTest, FetchingAgainWhatWasReturnedGrowsMagazinesToTheirMaximum) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_thread_cache, "64M"));
+  for (unsigned c : {1u, 4u, 20u, 60u}) {
+    SCOPED_TRACE(c);
+    WarmUp(c);
+    uint32_t before = Bin(c)->capacity;
+    uint32_t most = hak_class_info(c)->magazine_max;
+    for (int i = 0; i < 10; ++i) FreeAll(AllocMany(c, 4 * most));
+    EXPECT_EQ(Bin(c)->capacity, std::max(before, most));
+    EXPECT_LE(CachedBlocks(c), 2 * Bin(c)->capacity);
+  }
+}
+
+TEST_IN_CHILD(ThreadCacheTest, TheBudgetIsKept) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_thread_cache, "256K"));
+  for (int i = 0; i < 5; ++i) {
+    for (unsigned c = 1; c < HAK_N_CLASSES; ++c) FreeAll(AllocMany(c, 300));
+  }
+  // Magazines begin at a size that does not ask; what they gained beyond it did.
+  size_t floor_bytes = 0, now_bytes = 0;
+  for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
+    size_t block_bytes = hak_class_info(c)->block_bytes;
+    now_bytes += 2 * Bin(c)->capacity * block_bytes;
+    floor_bytes += 2 * std::max<size_t>(4 * block_bytes, 32 * HAK_KIB);
+  }
+  EXPECT_LE(now_bytes,
+            floor_bytes + 256 * HAK_KIB + hak_this_heap->owned_bytes / HAK_THREAD_CACHE_SHARE);
+  EXPECT_EQ(hak_this_heap->busy, 0u);
+}
+
+TEST_IN_CHILD(ThreadCacheTest, WithoutABudgetNothingGrows) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_thread_cache, "0"));
+  WarmUp(4);
+  uint32_t capacity = Bin(4)->capacity;
+  for (int i = 0; i < 10; ++i) FreeAll(AllocMany(4, 3 * capacity));
+  EXPECT_EQ(Bin(4)->capacity, capacity);
+}
+
+// At whatever level a thread hovers, within a magazine's reach it exchanges nothing with slabs.
+TEST_IN_CHILD(ThreadCacheTest, HoveringTouchesNoSlab) {
+  constexpr unsigned kClass = 4;
+  WarmUp(kClass);
+  hak::Random random(91);
+  std::vector<void*> blocks;
+  for (int level = 0; level < 20; ++level) {
+    size_t target = random.Below(3000);
+    while (blocks.size() < target) blocks.push_back(AllocBlock(kClass));
+    while (blocks.size() > target) {
+      FreeBlock(blocks.back());
+      blocks.pop_back();
+    }
+    auto hover = [&] {
+      size_t reach = Bin(kClass)->capacity / 2;
+      FreeAll(AllocMany(kClass, reach));
+    };
+    hover();
+    hover();
+    uint64_t exchanged = Exchanged(kClass);
+    for (int i = 0; i < 50; ++i) hover();
+    EXPECT_EQ(Exchanged(kClass), exchanged) << level;
+  }
+}
+
+// ---- others' blocks ----
+
+TEST_IN_CHILD(ThreadCacheTest, OthersBlocksWaitInABoundedBuffer) {
+  constexpr unsigned kClass = 4;
+  std::vector<void*> blocks;
+  std::thread([&] { blocks = AllocMany(kClass, 3 * HAK_OUTGOING_BLOCKS); }).join();
+  ASSERT_NE(AllocBlock(30), nullptr);  // a heap
+  size_t waiting = 0;
+  for (void* block : blocks) {
+    FreeBlock(block);
+    waiting = (waiting + 1) % HAK_OUTGOING_BLOCKS;
+    ASSERT_EQ(hak_load_relaxed(&hak_this_heap->n_outgoing), waiting);
+    ASSERT_EQ(CachedBlocks(kClass), 0u) << "it would be handed out by a thread that shares lines";
+  }
+  hak_cache_drain(hak_this_heap);
+  EXPECT_EQ(hak_load_relaxed(&hak_this_heap->n_outgoing), 0u);
+}
+
+TEST_IN_CHILD(ThreadCacheTest, DrainReturnsEverything) {
+  std::vector<void*> blocks;
+  for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
+    for (void* block : AllocMany(c, 100)) blocks.push_back(block);
+  }
+  FreeAll(blocks);
+  hak_cache_drain(hak_this_heap);
+  for (unsigned c = 1; c < HAK_N_CLASSES; ++c) EXPECT_EQ(CachedBlocks(c), 0u);
+  hak::SlabCount slabs = hak::CountSlabs();
+  EXPECT_EQ(slabs.all, slabs.empty);
+  EXPECT_EQ(slabs.all, slabs.owned) << "shared slabs go back as soon as they are empty";
+}
+
+TEST_IN_CHILD(ThreadCacheTest, RefusalIsNullAndNotForEver) {
+  {
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
+    EXPECT_EQ(AllocBlock(4), nullptr) << "no memory for a heap, nor for a slab";
+    EXPECT_EQ(AllocBlock(4), nullptr);
+  }
+  std::set<void*> blocks = {AllocBlock(60)};
+  {
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
+    while (void* block = AllocBlock(60)) ASSERT_TRUE(blocks.insert(block).second);
+    EXPECT_EQ(AllocBlock(60), nullptr);
+    size_t n = blocks.size();
+    for (void* block : blocks) FreeBlock(block);
+    blocks.clear();
+    while (void* block = AllocBlock(60)) ASSERT_TRUE(blocks.insert(block).second);
+    EXPECT_GE(blocks.size() + 2 * Bin(60)->capacity, n) << "what was freed serves again";
+  }
+  EXPECT_NE(AllocBlock(60), nullptr);
+}
+
+}  // namespace
