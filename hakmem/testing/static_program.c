@@ -1,6 +1,8 @@
 // A program for static linking with //hakmem: its malloc, and the one that its libc calls, are
 // ours.
 
+#define _GNU_SOURCE
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
