@@ -39,7 +39,7 @@ uint64_t operations_option = kIsSlowBuild ? 200000 : 2000000;
 constexpr size_t kLargest = size_t{16} << 20;
 constexpr size_t kSlots = 2048;
 constexpr size_t kLiveBytesMax = size_t{192} << 20;  // for each of the two threads
-constexpr size_t kFilledInFull = 2048;
+constexpr size_t kFilledInFull = 512;
 constexpr size_t kFillStep = 4096;
 
 struct Block {
