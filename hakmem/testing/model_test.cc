@@ -169,7 +169,7 @@ class Actor {
   // Log-uniform from 1 byte to kLargest, now and then 0; mostly up to 64 KiB, for the sake of the
   // number of operations.
   size_t RandomSize() {
-    uint64_t bits = random_() % (random_() % 8 == 0 ? 25 : 16);
+    uint64_t bits = random_() % (random_() % 24 == 0 ? 25 : 16);
     if (bits == 24) return random_() % 8 == 0 ? 0 : kLargest;
     return (size_t{1} << bits) + random_() % (size_t{1} << bits);
   }
