@@ -47,11 +47,22 @@ static size_t heap_bytes(void) { return hak_round_up(hak_cache_heap_bytes(), HAK
 
 static void on_thread_exit(void* arg);
 
+// Entries are made many at a time: one between two heaps, which begin pages of their own, would take
+// a page too.
+#define ENTRY_BATCH 128
+
 // lock:REGISTRY
 static hak_heap_entry_t* new_entry(void) {
-  hak_heap_entry_t* entry = hak_meta_alloc(sizeof *entry, HAK_CACHE_LINE);
+  static hak_heap_entry_t* unused;
+  static unsigned n_unused;
+  if (n_unused == 0) {
+    unused = hak_meta_alloc(ENTRY_BATCH * sizeof *unused, HAK_CACHE_LINE);
+    if (unused == NULL) return NULL;
+    n_unused = ENTRY_BATCH;
+  }
   hak_heap_t* heap = hak_meta_alloc(heap_bytes(), HAK_PAGE_BYTES);
-  if (entry == NULL || heap == NULL) return NULL;
+  if (heap == NULL) return NULL;
+  hak_heap_entry_t* entry = &unused[--n_unused];
   entry->heap = heap;
   entry->index = n_heaps++;
   entry->next = hak_load_relaxed(&entries);

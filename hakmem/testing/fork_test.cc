@@ -122,7 +122,10 @@ class Crew {
   }
   void AddMixer(uint64_t seed, size_t largest) {
     auto mixer = std::make_shared<Mixer>(seed);
-    Add([mixer, largest] { mixer->Run(100, largest); });
+    Add([mixer, largest] {
+      mixer->Run(1000, largest);
+      usleep(100);  // leaves some time for those that fork
+    });
   }
 
  private:
@@ -241,9 +244,9 @@ void InterruptByForks(size_t largest, int wanted, bool with_threads) {
 
 TEST(ForkTest, InSignalHandlerThatInterruptsMalloc) {
   Outcome outcome = RunInChild([] {
-    InterruptByForks(1000, 150, false);
-    InterruptByForks(1500000, 150, false);
-    InterruptByForks(200000, 150, true);
+    InterruptByForks(1000, 100, false);
+    InterruptByForks(1500000, 100, false);
+    InterruptByForks(200000, 100, true);
     if (testing::Test::HasFailure()) _exit(1);
   });
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
@@ -283,7 +286,7 @@ TEST(ForkTest, ChildOfSignalHandlerFinishesTheInterruptedMalloc) {
     });
     pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
     Mixer mixer(10);
-    while (handler_forks < 150 && handler_failures == 0) {
+    while (handler_forks < 100 && handler_failures == 0) {
       mixer.Run(50, 200000);
       if (child_level != 0) {
         mixer.Run(200, 200000);
@@ -322,7 +325,7 @@ TEST(ForkTest, BesideThreadsInStdio) {
   }
   crew.Add([] { fflush(nullptr); });
   crew.AddMixer(11, 2000);
-  for (int i = 0; i < 150; i++) {
+  for (int i = 0; i < 60; i++) {
     std::string verdict = ForkVerdict([] {
       Mixer(12).Run(50, 2000);
       fflush(nullptr);

@@ -39,7 +39,7 @@ uint64_t operations_option = kIsSlowBuild ? 200000 : 2000000;
 constexpr size_t kLargest = size_t{16} << 20;
 constexpr size_t kSlots = 2048;
 constexpr size_t kLiveBytesMax = size_t{192} << 20;  // for each of the two threads
-constexpr size_t kFilledInFull = 2048;
+constexpr size_t kFilledInFull = 512;
 constexpr size_t kFillStep = 4096;
 
 struct Block {
@@ -169,7 +169,7 @@ class Actor {
   // Log-uniform from 1 byte to kLargest, now and then 0; mostly up to 64 KiB, for the sake of the
   // number of operations.
   size_t RandomSize() {
-    uint64_t bits = random_() % (random_() % 8 == 0 ? 25 : 16);
+    uint64_t bits = random_() % (random_() % 24 == 0 ? 25 : 16);
     if (bits == 24) return random_() % 8 == 0 ? 0 : kLargest;
     return (size_t{1} << bits) + random_() % (size_t{1} << bits);
   }
