@@ -216,6 +216,23 @@ TEST_F(HakrunTest, ARunThatCrashesIsKeptAndMarked) {
   EXPECT_EQ(Text(records[0], "args"), "1e5 64");
 }
 
+TEST_F(HakrunTest, RecordsWrittenBeforeACrashStand) {
+  std::string path = Write(
+      "{\"title\": \"t\", \"runs\": 1, \"warmup_runs\": 0, \"workloads\": "
+      "[{\"name\": \"ws_sweep\", \"args\": [1000, 3, 9]}], \"phases\": "
+      "[{\"env\": {\"PROBE_CRASH\": 2000}, \"allocator\": \"" +
+      Probe() + "\"}]}");
+  EXPECT_EQ(Shell(Hakrun(path)).exit_code, 1);
+  std::vector<Json> records = Records();
+  ASSERT_GT(records.size(), 2u);
+  ASSERT_LT(records.size(), 7u);
+  for (const Json& record : records) {
+    bool is_last = &record == &records.back();
+    EXPECT_EQ(Text(record, "status"), is_last ? "crashed: signal 11" : "ok");
+    EXPECT_EQ(json_object_get(record.get(), "perf_user_s"), nullptr);
+  }
+}
+
 // perf stat does not always pass an exit code on: seen is what the workload itself did.
 TEST_F(HakrunTest, ExitCodesAreTheWorkloads) {
   std::string path = WriteOne("\"--nonsense\"", "system");

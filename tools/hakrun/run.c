@@ -434,35 +434,41 @@ static void write_series(const run_bench* bench, const run_job* job, const json_
   }
 }
 
+static bool says_ok(const json_t* record) { return strcmp(text_of(record, "status"), "ok") == 0; }
+
+static const json_t* last_record(const json_t* lines) {
+  for (size_t i = json_array_size(lines); i > 0; i--) {
+    if (is_record(json_array_get(lines, i - 1))) return json_array_get(lines, i - 1);
+  }
+  return NULL;
+}
+
+// A workload may have written several records, each about a part of the run that had come to its
+// end: a crash later on does not make them wrong, and gets a record of its own. Another allocator
+// than expected does make them wrong.
 static void write_records(const run_bench* bench, const run_job* job, const run_command* command,
                           const process_result* result, const json_t* lines, const char* status,
                           FILE* results) {
   json_t* telemetry = read_lines(command->files.telemetry);
+  json_t* nothing = json_object();
+  bool is_wrong = strncmp(status, "wrong allocator", strlen("wrong allocator")) == 0;
+  bool is_open_end = strcmp(status, "ok") != 0 && !is_wrong && says_ok(last_record(lines));
   size_t records = count_records(lines);
-  bool is_ok = strcmp(status, "ok") == 0;
+  size_t total = records == 0 || is_open_end ? records + 1 : records;
   write_series(bench, job, lines, results);
   write_series(bench, job, telemetry, results);
-  size_t seen = 0;
-  bool last_said_ok = false;
-  for (size_t i = 0; i < json_array_size(lines); i++) {
-    json_t* said = json_array_get(lines, i);
-    if (!is_record(said)) continue;
-    last_said_ok = strcmp(text_of(said, "status"), "ok") == 0;
-    // A crash after a record does not make that record wrong; a wrong allocator does.
-    bool stands = last_said_ok && !is_ok && strncmp(status, "wrong", 5) != 0;
-    json_t* line = make_record(bench, job, command, said, stands ? "ok" : status);
-    if (records == 1 && !stands) add_process_figures(line, bench, command, result);
-    if (++seen == records && !stands) add_telemetry(line, telemetry);
+  size_t at = 0;
+  for (size_t written = 1; written <= total; written++) {
+    while (at < json_array_size(lines) && !is_record(json_array_get(lines, at))) at++;
+    json_t* said = at < json_array_size(lines) ? json_array_get(lines, at++) : nothing;
+    const char* own_status = says_ok(said) && !is_wrong ? "ok" : status;
+    json_t* line = make_record(bench, job, command, said, own_status);
+    if (total == 1) add_process_figures(line, bench, command, result);
+    if (written == total) add_telemetry(line, telemetry);
     write_line(line, results);
-  }
-  if (records == 0 || (!is_ok && last_said_ok && strncmp(status, "wrong", 5) != 0)) {
-    json_t* nothing = json_object();
-    json_t* line = make_record(bench, job, command, nothing, status);
-    if (records == 0) add_process_figures(line, bench, command, result);
-    write_line(line, results);
-    json_decref(nothing);
   }
   fflush(results);
+  json_decref(nothing);
   json_decref(telemetry);
 }
 
@@ -476,13 +482,6 @@ static double mops_of(const json_t* lines) {
     if (is_record(line)) mops = json_object_get(line, "mops");
   }
   return json_is_number(mops) ? json_number_value(mops) : NAN;
-}
-
-static const json_t* last_record(const json_t* lines) {
-  for (size_t i = json_array_size(lines); i > 0; i--) {
-    if (is_record(json_array_get(lines, i - 1))) return json_array_get(lines, i - 1);
-  }
-  return NULL;
 }
 
 run_outcome run_job_now(const run_bench* bench, const run_job* job, FILE* results) {
