@@ -71,6 +71,19 @@ MIXED_INLINE void mixed_check(wl_worker* worker, const void* block, size_t size,
   }
 }
 
+// What is done with a fresh block.
+MIXED_INLINE void mixed_use(wl_worker* worker, void* block, size_t size, uint64_t tag,
+                            unsigned touch, bool verify) {
+  if (!verify) {
+    wl_touch_block(block, size, touch);
+    return;
+  }
+  if (size >= 16 && (uintptr_t)block % 16 != 0) {
+    wl_fail(worker->run, "malloc(%zu) returned %p: not aligned to 16", size, block);
+  }
+  wl_pattern_write(block, size, tag);
+}
+
 MIXED_INLINE void mixed_loop(wl_worker* worker, uint64_t ops, bool legacy, unsigned touch,
                              bool verify, bool latency, mixed_allocate allocate,
                              mixed_release release) {
@@ -84,35 +97,29 @@ MIXED_INLINE void mixed_loop(wl_worker* worker, uint64_t ops, bool legacy, unsig
     uint64_t draw = mixed_draw(&state, legacy);
     size_t slot = mixed_slot(draw, working_set, legacy);
     void* block = state.slots[slot];
-    uint64_t before = latency ? wl_tick() : 0;
     if (block != NULL) {
       if (verify) {
         uint64_t tag = state.tags[slot];
         mixed_check(worker, block, mixed_size(tag, min, range, legacy), tag);
       }
+      uint64_t before = latency ? wl_tick() : 0;
       release(block);
       if (latency) wl_count_latency(worker, before, wl_tick());
       state.slots[slot] = NULL;
-    } else {
-      size_t size = mixed_size(draw, min, range, legacy);
-      block = allocate(size);
-      if (latency) wl_count_latency(worker, before, wl_tick());
-      if (__builtin_expect(block == NULL, 0)) {
-        mixed_fail_out_of_memory(worker, size, i);
-        break;
-      }
-      if (verify) {
-        if (size >= 16 && (uintptr_t)block % 16 != 0) {
-          wl_fail(worker->run, "malloc(%zu) returned %p: not aligned to 16", size, block);
-        }
-        wl_pattern_write(block, size, draw);
-        state.tags[slot] = draw;
-      } else {
-        wl_touch_block(block, size, touch);
-      }
-      state.slots[slot] = block;
-      state.checksum += draw;
+      continue;
     }
+    size_t size = mixed_size(draw, min, range, legacy);
+    uint64_t before = latency ? wl_tick() : 0;
+    block = allocate(size);
+    if (latency) wl_count_latency(worker, before, wl_tick());
+    if (__builtin_expect(block == NULL, 0)) {
+      mixed_fail_out_of_memory(worker, size, i);
+      break;
+    }
+    mixed_use(worker, block, size, draw, touch, verify);
+    if (verify) state.tags[slot] = draw;
+    state.slots[slot] = block;
+    state.checksum += draw;
   }
   *home = state;
 }

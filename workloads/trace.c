@@ -53,7 +53,7 @@ static bool read_unsigned(const char** text, uint64_t* value) {
     if (*at >= '0' && *at <= '9') {
       digit = (uint64_t)(*at - '0');
     } else if (base == 16 && *at >= 'a' && *at <= 'f') {
-      digit = (uint64_t)(*at - 'a' + 10);
+      digit = 10 + (uint64_t)(*at - 'a');
     } else {
       break;
     }

@@ -108,7 +108,7 @@ static void convert_free(converter* self, const raw_event* event) {
 static void convert_allocation(converter* self, const raw_event* event) {
   uint64_t number = self->next_number++;
   put(self, event->pointer, number, event->size);
-  switch (event->kind) {
+  switch ((raw_kind)event->kind) {
     case RAW_CALLOC:
       fprintf(self->trace, "%" PRIu32 ": calloc 0x%" PRIx64 " 1 %" PRIu64 "\n", event->tid,
               name_of(number), event->size);
@@ -125,7 +125,7 @@ static void convert_allocation(converter* self, const raw_event* event) {
 }
 
 static void convert_event(converter* self, const raw_event* event) {
-  switch (event->kind) {
+  switch ((raw_kind)event->kind) {
     case RAW_FREE:
       convert_free(self, event);
       break;
@@ -174,7 +174,7 @@ static bool map_tables(converter* self) {
   uint64_t places = 1;
   while (places < 2 * self->event_count) places *= 2;
   self->mask = places - 1;
-  self->ordered = map_table((self->event_count + 1) * sizeof(*self->ordered));
+  self->ordered = map_table((self->event_count + 1) * sizeof(void*));
   self->moving = map_table((self->event_count + 1) * sizeof(*self->moving));
   self->table = map_table(places * sizeof(*self->table));
   self->tids = map_table(MAX_TIDS * sizeof(*self->tids));
@@ -182,7 +182,7 @@ static bool map_tables(converter* self) {
 }
 
 static void unmap_tables(const converter* self) {
-  munmap(self->ordered, (self->event_count + 1) * sizeof(*self->ordered));
+  munmap(self->ordered, (self->event_count + 1) * sizeof(void*));
   munmap(self->moving, (self->event_count + 1) * sizeof(*self->moving));
   munmap(self->table, (self->mask + 1) * sizeof(*self->table));
   munmap(self->tids, MAX_TIDS * sizeof(*self->tids));

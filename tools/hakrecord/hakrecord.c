@@ -120,9 +120,10 @@ static bool write_trace(const char* raw, const char* trace_path) {
     fprintf(stderr, "hakrecord: no room for %" PRIu64 " calls: the trace is incomplete\n",
             summary.dropped);
   } else if (summary.calls == 0) {
-    fprintf(stderr, "hakrecord: nothing was recorded: is the program statically linked?\n");
+    fprintf(stderr,
+            "hakrecord: no call was seen; a statically linked program cannot be recorded\n");
   }
-  return summary.dropped == 0 && summary.calls > 0;
+  return summary.dropped == 0;
 }
 
 int main(int argc, char** argv) {

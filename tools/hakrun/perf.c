@@ -1,10 +1,9 @@
 // See perf.h.
 
-#define _GNU_SOURCE  // strsignal, NSIG
+#define _GNU_SOURCE  // strsep
 
 #include "tools/hakrun/perf.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,26 +103,4 @@ bool perf_read(const char* file, json_t* record) {
   free(line);
   fclose(stream);
   return true;
-}
-
-int perf_signal_of(const char* output_path) {
-  FILE* stream = fopen(output_path, "re");
-  char* line = NULL;
-  size_t capacity = 0;
-  int found = 0;
-  if (stream == NULL) return 0;
-  // perf prints "PROGRAM: Segmentation fault", in words of the C library, as its last line.
-  while (getline(&line, &capacity, stream) >= 0) {
-    line[strcspn(line, "\n")] = '\0';
-    const char* words = strstr(line, ": ");
-    for (const char* next = words; next != NULL; next = strstr(next + 2, ": ")) words = next;
-    found = 0;
-    for (int number = 1; number < NSIG && words != NULL; number++) {
-      const char* name = strsignal(number);
-      if (name != NULL && strcmp(words + 2, name) == 0) found = number;
-    }
-  }
-  free(line);
-  fclose(stream);
-  return found;
 }

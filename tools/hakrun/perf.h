@@ -26,8 +26,4 @@ size_t perf_command(const perf_source* source, const char* file, const char** ar
 // file cannot be read.
 bool perf_read(const char* file, json_t* record);
 
-// The signal that ended the program, from what perf printed about it (perf itself then exits with
-// 0); 0 when none did.
-int perf_signal_of(const char* output_path);
-
 #endif  // HAKMEM_TOOLS_HAKRUN_PERF_H_

@@ -5,10 +5,10 @@
 
 #include "tools/hakrun/run.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +23,7 @@ enum { CHECK_TIMEOUT_S = 60, WRITE_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(10
 typedef struct scratch_files {
   char* record;
   char* perf;
+  char* end;  // how the workload ended
   char* output;
   char* telemetry;
 } scratch_files;
@@ -31,6 +32,7 @@ typedef struct scratch_files {
 typedef struct run_command {
   const char* argv[RUN_MAX_ARGV];
   size_t count;
+  char* launcher;
   char* program;
   char* preload;
   char* telemetry;
@@ -49,6 +51,7 @@ static scratch_files files_of(const run_bench* bench) {
   return (scratch_files){
       .record = text_format("%s/record.jsonl", bench->scratch),
       .perf = text_format("%s/perf.csv", bench->scratch),
+      .end = text_format("%s/end.txt", bench->scratch),
       .output = text_format("%s/output.txt", bench->scratch),
       .telemetry = text_format("%s/telemetry.jsonl", bench->scratch),
   };
@@ -57,6 +60,7 @@ static scratch_files files_of(const run_bench* bench) {
 static void clear_files(const scratch_files* files) {
   unlink(files->record);
   unlink(files->perf);
+  unlink(files->end);
   unlink(files->output);
   unlink(files->telemetry);
 }
@@ -64,6 +68,7 @@ static void clear_files(const scratch_files* files) {
 static void free_files(const scratch_files* files) {
   free(files->record);
   free(files->perf);
+  free(files->end);
   free(files->output);
   free(files->telemetry);
 }
@@ -94,15 +99,28 @@ static char* find_program(const experiment_workload* workload, const experiment_
 
 static void push(run_command* self, const char* word) { self->argv[self->count++] = word; }
 
-// perf watches the allocator's process alone: the environment is set behind it.
+// How a command is to be used.
+typedef enum command_use {
+  COMMAND_MEASURE,  // under perf where there is one
+  COMMAND_CHECK,    // without
+  COMMAND_PRINT,    // by a person, who has no use for the launcher's notes
+} command_use;
+
+// perf watches the workload alone: variables are set behind it, by the launcher.
 static void build_command(run_command* self, const run_bench* bench,
                           const experiment_workload* workload, const experiment_phase* phase,
-                          bool with_perf) {
+                          command_use use) {
   *self = (run_command){.program = find_program(workload, phase), .files = files_of(bench)};
-  if (with_perf && bench->perf.is_available) {
+  if (use != COMMAND_CHECK && bench->perf.is_available) {
     self->count = perf_command(&bench->perf, self->files.perf, self->argv, self->count);
   }
-  push(self, "env");
+  if (use == COMMAND_PRINT) {
+    push(self, "env");
+  } else {
+    self->launcher = resources_find("tools/hakrun/launch");
+    push(self, self->launcher != NULL ? self->launcher : "launch");
+    push(self, self->files.end);
+  }
   for (size_t i = 0; i < phase->env_count; i++) push(self, phase->env[i]);
   if (phase->wants_telemetry) {
     self->telemetry = text_format("HAKMEM_TELEMETRY=%s", self->files.telemetry);
@@ -127,6 +145,7 @@ static void build_command(run_command* self, const run_bench* bench,
 }
 
 static void free_command(run_command* self) {
+  free(self->launcher);
   free(self->program);
   free(self->preload);
   free(self->telemetry);
@@ -141,7 +160,7 @@ static bool needs_quotes(const char* word) {
 
 void run_print_command(const run_bench* bench, const run_job* job, FILE* out) {
   run_command command;
-  build_command(&command, bench, job->workload, job->phase, true);
+  build_command(&command, bench, job->workload, job->phase, COMMAND_PRINT);
   for (size_t i = 0; i < command.count; i++) {
     const char* word = command.argv[i];
     fputs(i > 0 ? " " : "", out);
@@ -179,13 +198,16 @@ static json_t* read_lines(const char* path) {
   return list;
 }
 
-static void read_end(const char* path, char* text, size_t bytes) {
+// The beginning of a file, or its end, from the start of a line on.
+static void read_part(const char* path, bool is_end, char* text, size_t bytes) {
   FILE* file = fopen(path, "re");
   text[0] = '\0';
   if (file == NULL) return;
-  if (fseek(file, -(long)(bytes - 1), SEEK_END) != 0) rewind(file);
+  bool is_cut = is_end && fseek(file, -(long)(bytes - 1), SEEK_END) == 0;
   text[fread(text, 1, bytes - 1, file)] = '\0';
   fclose(file);
+  const char* line = is_cut ? strchr(text, '\n') : NULL;
+  if (line != NULL) memmove(text, line + 1, strlen(line));
 }
 
 static const char* text_of(const json_t* object, const char* key) {
@@ -203,19 +225,30 @@ static bool is_served_by(const experiment_phase* phase, const char* program, con
   return phase->kind != ALLOCATOR_HAKMEM_STATIC || strcmp(path, program) == 0;
 }
 
+// What the launcher noted: the exit code, or 0 and the signal. False when it came to no end.
+static bool read_end(const char* path, int* exit_code, int* signal_number) {
+  char kind[16];
+  int number;
+  FILE* file = fopen(path, "re");
+  if (file == NULL) return false;
+  bool is_read = fscanf(file, "%15s %d", kind, &number) == 2;
+  fclose(file);
+  bool is_signal = is_read && strcmp(kind, "signal") == 0;
+  *exit_code = is_signal ? 0 : number;
+  *signal_number = is_signal ? number : 0;
+  return is_read;
+}
+
 // How the run ended, from the process and then from what the workload says: see docs/RECORDS.md.
 static char* decide_status(const run_command* command, const experiment_phase* phase,
-                           const process_result* result, const json_t* record, bool had_perf) {
+                           const process_result* result, const json_t* record) {
   static const char kFailed[] = "failed: ";
   static const char kWrong[] = "failed: wrong allocator: ";
   const char* said = text_of(record, "status");
-  int signal_number = WIFSIGNALED(result->status) ? WTERMSIG(result->status) : 0;
-  int exit_code = WIFEXITED(result->status) ? WEXITSTATUS(result->status) : 0;
-  if (had_perf && signal_number == 0 && strcmp(said, "ok") != 0) {
-    signal_number = perf_signal_of(command->files.output);
-  }
-  if (result->end == PROCESS_NOT_STARTED) return text_format("not started");
+  int exit_code = 0;
+  int signal_number = 0;
   if (result->end == PROCESS_TIMED_OUT) return text_format("timed out");
+  if (!read_end(command->files.end, &exit_code, &signal_number)) return text_format("not started");
   if (signal_number != 0) return text_format("crashed: signal %d", signal_number);
   if (strncmp(said, kWrong, strlen(kWrong)) == 0) {
     return text_format("%s", said + strlen(kFailed));
@@ -234,15 +267,15 @@ char* run_check_phase(const run_bench* bench, const experiment_phase* phase) {
   const experiment_workload smallest = {
       .name = "random_mixed", .label = "check", .args = {"1", "1", "1"}, .arg_count = 3};
   run_command command;
-  char output[600];
+  char output[2 * PATH_MAX];
   char* message = NULL;
-  build_command(&command, bench, &smallest, phase, false);
+  build_command(&command, bench, &smallest, phase, COMMAND_CHECK);
   clear_files(&command.files);
   process_result result = process_run(&(process_spec){
       .argv = command.argv, .output_path = command.files.output, .timeout_s = CHECK_TIMEOUT_S});
   json_t* lines = read_lines(command.files.record);
-  char* status = decide_status(&command, phase, &result, json_array_get(lines, 0), false);
-  read_end(command.files.output, output, sizeof(output));
+  char* status = decide_status(&command, phase, &result, json_array_get(lines, 0));
+  read_part(command.files.output, false, output, sizeof(output));
   output[strcspn(output, "\n")] = '\0';
   if (strcmp(status, "ok") != 0) message = text_format("%s: %s", status, output);
   clear_files(&command.files);
@@ -401,35 +434,41 @@ static void write_series(const run_bench* bench, const run_job* job, const json_
   }
 }
 
+static bool says_ok(const json_t* record) { return strcmp(text_of(record, "status"), "ok") == 0; }
+
+static const json_t* last_record(const json_t* lines) {
+  for (size_t i = json_array_size(lines); i > 0; i--) {
+    if (is_record(json_array_get(lines, i - 1))) return json_array_get(lines, i - 1);
+  }
+  return NULL;
+}
+
+// A workload may have written several records, each about a part of the run that had come to its
+// end: a crash later on does not make them wrong, and gets a record of its own. Another allocator
+// than expected does make them wrong.
 static void write_records(const run_bench* bench, const run_job* job, const run_command* command,
                           const process_result* result, const json_t* lines, const char* status,
                           FILE* results) {
   json_t* telemetry = read_lines(command->files.telemetry);
+  json_t* nothing = json_object();
+  bool is_wrong = strncmp(status, "wrong allocator", strlen("wrong allocator")) == 0;
+  bool is_open_end = strcmp(status, "ok") != 0 && !is_wrong && says_ok(last_record(lines));
   size_t records = count_records(lines);
-  bool is_ok = strcmp(status, "ok") == 0;
+  size_t total = records == 0 || is_open_end ? records + 1 : records;
   write_series(bench, job, lines, results);
   write_series(bench, job, telemetry, results);
-  size_t seen = 0;
-  bool last_said_ok = false;
-  for (size_t i = 0; i < json_array_size(lines); i++) {
-    json_t* said = json_array_get(lines, i);
-    if (!is_record(said)) continue;
-    last_said_ok = strcmp(text_of(said, "status"), "ok") == 0;
-    // A crash after a record does not make that record wrong; a wrong allocator does.
-    bool stands = last_said_ok && !is_ok && strncmp(status, "wrong", 5) != 0;
-    json_t* line = make_record(bench, job, command, said, stands ? "ok" : status);
-    if (records == 1 && !stands) add_process_figures(line, bench, command, result);
-    if (++seen == records && !stands) add_telemetry(line, telemetry);
+  size_t at = 0;
+  for (size_t written = 1; written <= total; written++) {
+    while (at < json_array_size(lines) && !is_record(json_array_get(lines, at))) at++;
+    json_t* said = at < json_array_size(lines) ? json_array_get(lines, at++) : nothing;
+    const char* own_status = says_ok(said) && !is_wrong ? "ok" : status;
+    json_t* line = make_record(bench, job, command, said, own_status);
+    if (total == 1) add_process_figures(line, bench, command, result);
+    if (written == total) add_telemetry(line, telemetry);
     write_line(line, results);
-  }
-  if (records == 0 || (!is_ok && last_said_ok && strncmp(status, "wrong", 5) != 0)) {
-    json_t* nothing = json_object();
-    json_t* line = make_record(bench, job, command, nothing, status);
-    if (records == 0) add_process_figures(line, bench, command, result);
-    write_line(line, results);
-    json_decref(nothing);
   }
   fflush(results);
+  json_decref(nothing);
   json_decref(telemetry);
 }
 
@@ -445,17 +484,10 @@ static double mops_of(const json_t* lines) {
   return json_is_number(mops) ? json_number_value(mops) : NAN;
 }
 
-static const json_t* last_record(const json_t* lines) {
-  for (size_t i = json_array_size(lines); i > 0; i--) {
-    if (is_record(json_array_get(lines, i - 1))) return json_array_get(lines, i - 1);
-  }
-  return NULL;
-}
-
 run_outcome run_job_now(const run_bench* bench, const run_job* job, FILE* results) {
   run_command command;
   run_outcome outcome = {.mops = NAN};
-  build_command(&command, bench, job->workload, job->phase, true);
+  build_command(&command, bench, job->workload, job->phase, COMMAND_MEASURE);
   clear_files(&command.files);
   process_result result = process_run(&(process_spec){
       .argv = command.argv,
@@ -464,13 +496,12 @@ run_outcome run_job_now(const run_bench* bench, const run_job* job, FILE* result
       .processors = bench->experiment->pin != NULL ? &bench->experiment->processors : NULL,
   });
   json_t* lines = read_lines(command.files.record);
-  outcome.status =
-      decide_status(&command, job->phase, &result, last_record(lines), bench->perf.is_available);
+  outcome.status = decide_status(&command, job->phase, &result, last_record(lines));
   outcome.is_interrupted = result.end == PROCESS_INTERRUPTED;
   outcome.is_ok = strcmp(outcome.status, "ok") == 0;
   outcome.rejects_arguments = strcmp(outcome.status, "exit 2") == 0;
   if (outcome.is_ok) outcome.mops = mops_of(lines);
-  if (!outcome.is_ok) read_end(command.files.output, outcome.output, sizeof(outcome.output));
+  if (!outcome.is_ok) read_part(command.files.output, true, outcome.output, sizeof(outcome.output));
   if (job->run >= 0 && !outcome.is_interrupted) {
     write_records(bench, job, &command, &result, lines, outcome.status, results);
   }

@@ -6,7 +6,6 @@
 #include <jansson.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <fstream>
 #include <string>
 
@@ -122,15 +121,6 @@ TEST(PerfTest, WhatWasNotCountedIsUnknown) {
   }
   EXPECT_DOUBLE_EQ(json_real_value(json_object_get(record, "perf_user_s")), 153e-9);
   json_decref(record);
-}
-
-TEST(PerfTest, TellsTheSignalThatPerfSaw) {
-  std::string path = WriteFile("output", "some: output\n/a/b/workload: Segmentation fault\n");
-  EXPECT_EQ(perf_signal_of(path.c_str()), SIGSEGV);
-  path = WriteFile("output", "env: Aborted\n");
-  EXPECT_EQ(perf_signal_of(path.c_str()), SIGABRT);
-  path = WriteFile("output", "status: ok\n");
-  EXPECT_EQ(perf_signal_of(path.c_str()), 0);
 }
 
 }  // namespace

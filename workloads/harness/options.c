@@ -8,8 +8,7 @@
 
 #include "workloads/harness/number.h"
 
-// The index of `word` among the '|'-separated words of `choices`, or -1.
-static int choice_index(const char* choices, const char* word) {
+int wl_choice_index(const char* choices, const char* word) {
   size_t length = strlen(word);
   for (int index = 0;; index++) {
     size_t candidate = strcspn(choices, "|");
@@ -38,7 +37,7 @@ static bool store(const wl_option* option, const char* shown_name, const char* t
       return true;
     }
     case WL_CHOICE: {
-      int index = choice_index(option->operand, text);
+      int index = wl_choice_index(option->operand, text);
       if (index < 0) {
         snprintf(message, WL_MESSAGE_BYTES, "%s: '%s' is not one of %s", shown_name, text,
                  option->operand);

@@ -48,6 +48,9 @@ enum { WL_MESSAGE_BYTES = 512 };
 wl_parse_result wl_parse_options(const wl_syntax* syntax, int argc, char** argv,
                                  char message[WL_MESSAGE_BYTES]);
 
+// The index of `word` among the '|'-separated words of `choices`, or -1.
+int wl_choice_index(const char* choices, const char* word);
+
 // Write to a file descriptor: one line of usage; the whole help.
 void wl_print_usage(const wl_syntax* syntax, int fd);
 void wl_print_help(const wl_syntax* syntax, int fd);

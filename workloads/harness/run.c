@@ -157,14 +157,6 @@ static uint64_t measure_empty_pair(wl_histogram* scratch) {
   return median;
 }
 
-static bool is_allocator_name(const char* name) {
-  const char* found = strstr(WL_ALLOCATORS, name);
-  size_t length = strlen(name);
-  return strchr(name, '|') == NULL && found != NULL &&
-         (found == (const char*)WL_ALLOCATORS || found[-1] == '|') &&
-         (found[length] == '|' || found[length] == '\0');
-}
-
 static void prove_allocator(wl_run* run) {
   wl_identity_read(&run->allocator);
   if (run->expected_allocator == NULL ||
@@ -186,7 +178,8 @@ void wl_begin(wl_run* run, const wl_program* program, int argc, char** argv) {
     wl_reject(run, "cannot enter %s: %s", user_directory, strerror(errno));
   }
   parse(run, argc, argv);
-  if (run->expected_allocator != NULL && !is_allocator_name(run->expected_allocator)) {
+  if (run->expected_allocator != NULL &&
+      wl_choice_index(WL_ALLOCATORS, run->expected_allocator) < 0) {
     wl_reject(run, "--expect-allocator: '%s' is not one of %s", run->expected_allocator,
               WL_ALLOCATORS);
   }

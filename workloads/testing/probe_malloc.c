@@ -63,7 +63,7 @@ static size_t* size_of(void* block) { return (size_t*)(void*)((char*)block - HEA
 
 static void* take(size_t alignment, size_t size) {
   char* start = heap_start();
-  size_t bytes = size + alignment + 2 * HEADER_BYTES;
+  size_t bytes = size + alignment + (size_t)2 * HEADER_BYTES;
   size_t at = atomic_fetch_add(&used, (bytes + 15) & ~(size_t)15);
   if (at + bytes > kHeapBytes) return NULL;
   uintptr_t block = ((uintptr_t)start + at + HEADER_BYTES + alignment - 1) & ~(alignment - 1);
