@@ -89,6 +89,10 @@ const char* hp_count_note(hp_arena* arena, const hp_group* group, const hp_summa
   return hp_format(arena, "n=%zu%s", summary->count, failed);
 }
 
+bool hp_is_limit(const hp_group* group) {
+  return group->run_count > 0 && hp_string(group->runs[0], HP_limit) != NULL;
+}
+
 static bool is_same_number(const hp_row* a, const hp_row* b, hp_field field) {
   double x = hp_number(a, field);
   double y = hp_number(b, field);
@@ -100,13 +104,13 @@ static double larger(double a, double b) { return isnan(a) || b > a ? b : a; }
 
 hp_dry hp_dry_limit(const hp_figures* figures, const hp_row* like, const char* limit) {
   static const hp_field kSame[] = {HP_working_set, HP_min_bytes, HP_max_bytes, HP_threads};
+  if (isnan(hp_number(like, HP_working_set))) return (hp_dry){NAN, NAN};
   hp_dry dry = {NAN, NAN};
   for (size_t i = 0; i < figures->data->row_count; i++) {
     const hp_row* row = &figures->data->rows[i];
-    const char* workload = hp_string(row, HP_workload);
     const char* kind = hp_string(row, HP_limit);
-    if (row->kind != HP_RUN || workload == NULL || strcmp(workload, "dry") != 0) continue;
-    if (hp_has_failed(row) || kind == NULL || strcmp(kind, limit) != 0) continue;
+    if (row->kind != HP_RUN || hp_has_failed(row)) continue;
+    if (kind == NULL || strcmp(kind, limit) != 0) continue;
     bool is_same = hp_string(row, HP_host_id) == hp_string(like, HP_host_id) &&
                    hp_string(row, HP_touch) == hp_string(like, HP_touch);
     for (size_t k = 0; k < sizeof(kSame) / sizeof(kSame[0]); k++) {

@@ -42,14 +42,17 @@ const char* hp_count_note(hp_arena* arena, const hp_group* group, const hp_summa
 // Whether a case is a point of a sweep that has a chart of its own, too many for bars.
 bool hp_is_sweep_point(const hp_figures* figures, const hp_case* one);
 
-// The best throughput (million operations a second) and the CPU nanoseconds an operation of the
-// `dry` workload with the case's parameters on that machine: with no allocator ("void") or with an
-// ideal one ("list"). NaN: not measured.
+// The best throughput (million operations a second) and the CPU nanoseconds an operation of runs
+// with the same parameters on that machine, but with no allocator (limit "void") or an ideal one
+// ("list"): the workload `dry`, or phases of hakrun that stand for it. NaN: not measured.
 typedef struct hp_dry {
   double best_mops;
   double user_ns;
 } hp_dry;
 hp_dry hp_dry_limit(const hp_figures* figures, const hp_row* like, const char* limit);
+
+// Whether the group is such a limit itself.
+bool hp_is_limit(const hp_group* group);
 
 void hp_chart_throughput(hp_figures* figures);
 void hp_chart_elapsed(hp_figures* figures);

@@ -291,6 +291,7 @@ void hp_chart_limit(hp_figures* figures) {
     hp_series_add(figure, "best run", HP_PLAIN);
     for (size_t g = 0; g < one->group_count; g++) {
       const hp_group* group = &one->groups[g];
+      if (hp_is_limit(group)) continue;
       hp_summary summary = hp_summarise(arena, group, &kMetrics[HP_THROUGHPUT]);
       double best = summary.count > 0 ? summary.values[summary.count - 1] : NAN;
       const char* note = hp_format(arena, "%s %%, best of %zu",

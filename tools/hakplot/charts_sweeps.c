@@ -16,7 +16,6 @@ enum { PARAMETERS = sizeof(kParameters) / sizeof(kParameters[0]), BARS_AT_MOST =
 static bool is_same_family(const hp_row* a, const hp_row* b, hp_field swept) {
   if (hp_string(a, HP_workload) != hp_string(b, HP_workload) ||
       hp_string(a, HP_mode) != hp_string(b, HP_mode) ||
-      hp_string(a, HP_limit) != hp_string(b, HP_limit) ||
       hp_string(a, HP_touch) != hp_string(b, HP_touch)) {
     return false;
   }
@@ -89,6 +88,7 @@ static void add_lines(hp_figure* figure, const family* sweep, x_of x) {
     for (size_t g = 0; g < one->group_count; g++) {
       const hp_group* group = &one->groups[g];
       bool is_new;
+      if (hp_is_limit(group)) continue;  // add_limits draws those
       size_t at = hp_map_put(&labels, figure->arena, group->label, &is_new);
       if (is_new) hp_series_add(figure, group->label, HP_PLAIN);
       hp_summary summary = hp_summarise(figure->arena, group, &kMetrics[HP_THROUGHPUT]);

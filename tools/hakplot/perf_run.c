@@ -87,23 +87,28 @@ static double scale_of(hp_slice unit) {
 
 void hp_perf_init(hp_perf_run* run, hp_dataset* data, const char* file) {
   *run = (hp_perf_run){.data = data, .file = file, .interval_s = NAN};
+  run->source = hp_intern(data, "perf stat", 9);
 }
 
-static void forget_seen(hp_perf_run* run) {
+void hp_perf_free(hp_perf_run* run) {
   hp_map_free(&run->seen);
   hp_arena_free(&run->scratch);
 }
 
-void hp_perf_free(hp_perf_run* run) { forget_seen(run); }
+static void forget_seen(hp_perf_run* run) {
+  hp_map_clear(&run->seen);
+  hp_arena_reset(&run->scratch);
+}
 
 static hp_row* write_row(hp_perf_run* run, hp_kind kind, const hp_perf_cell* cells) {
   hp_dataset* data = run->data;
   hp_row* row = hp_add_row(data, kind, run->file, (uint32_t)run->run_line);
-  hp_set_text(data, row, HP_source, hp_intern(data, "perf stat", 9));
+  hp_set_text(data, row, HP_source, run->source);
   for (size_t i = 0; i < HP_PERF_FIELDS; i++) {
     if (!cells[i].is_seen || cells[i].is_unknown) continue;
-    hp_set_number(data, row, (hp_field)i, cells[i].sum);
-    hp_find(row, (hp_field)i)->error = (float)cells[i].error;
+    hp_field field = (hp_field)(HP_PERF_FIRST + i);
+    hp_set_number(data, row, field, cells[i].sum);
+    hp_find(row, field)->error = (float)cells[i].error;
   }
   return row;
 }
@@ -125,15 +130,17 @@ static void end_interval(hp_perf_run* run) {
 // Faults known by mode give the total; user and system time that are both 0 were not taken at all
 // (perf prints them so with `-I`).
 static void complete(hp_perf_cell* cells) {
-  hp_perf_cell* all = &cells[HP_perf_page_faults];
-  const hp_perf_cell* user = &cells[HP_perf_page_faults_user];
-  const hp_perf_cell* kernel = &cells[HP_perf_page_faults_kernel];
+  hp_perf_cell* all = hp_perf_cell_of(cells, HP_perf_page_faults);
+  const hp_perf_cell* user = hp_perf_cell_of(cells, HP_perf_page_faults_user);
+  const hp_perf_cell* kernel = hp_perf_cell_of(cells, HP_perf_page_faults_kernel);
   if (!all->is_seen && user->is_seen && kernel->is_seen) {
     *all = (hp_perf_cell){user->sum + kernel->sum, 0, true, user->is_unknown || kernel->is_unknown};
   }
-  if (cells[HP_perf_user_s].sum == 0 && cells[HP_perf_system_s].sum == 0) {
-    cells[HP_perf_user_s].is_unknown = true;
-    cells[HP_perf_system_s].is_unknown = true;
+  hp_perf_cell* user_s = hp_perf_cell_of(cells, HP_perf_user_s);
+  hp_perf_cell* system_s = hp_perf_cell_of(cells, HP_perf_system_s);
+  if (user_s->sum == 0 && system_s->sum == 0) {
+    user_s->is_unknown = true;
+    system_s->is_unknown = true;
   }
 }
 
@@ -143,15 +150,19 @@ void hp_perf_end_run(hp_perf_run* run) {
   double end_s = run->interval_s;
   end_interval(run);
   hp_perf_cell* cells = run->has_summary ? run->summary : has_intervals ? run->total : run->now;
-  if (has_intervals && !cells[HP_perf_duration_s].is_seen) {
-    cells[HP_perf_duration_s] = (hp_perf_cell){.sum = end_s, .is_seen = true};
-  }
+  hp_perf_cell* duration = hp_perf_cell_of(cells, HP_perf_duration_s);
+  if (has_intervals && !duration->is_seen)
+    *duration = (hp_perf_cell){.sum = end_s, .is_seen = true};
   complete(cells);
   write_row(run, run->is_mean ? HP_MEAN : HP_RUN, cells);
   forget_seen(run);
-  size_t known_events = run->known_events;
-  hp_perf_init(run, run->data, run->file);
-  run->known_events = known_events;
+  memset(run->now, 0, sizeof(run->now));
+  memset(run->total, 0, sizeof(run->total));
+  memset(run->summary, 0, sizeof(run->summary));
+  run->run_line = 0;
+  run->interval_s = NAN;
+  run->is_mean = false;
+  run->has_summary = false;
 }
 
 static bool is_repeated(hp_perf_run* run, const hp_perf_count* count) {
@@ -186,7 +197,7 @@ void hp_perf_add(hp_perf_run* run, const hp_perf_count* count, size_t line) {
   run->has_summary |= count->is_summary;
   if (field == NONE) return;
   run->known_events++;
-  hp_perf_cell* cell = count->is_summary ? &run->summary[field] : &run->now[field];
+  hp_perf_cell* cell = hp_perf_cell_of(count->is_summary ? run->summary : run->now, field);
   cell->is_seen = true;
   if (isnan(count->value)) {
     cell->is_unknown = true;
@@ -205,9 +216,10 @@ void hp_perf_add(hp_perf_run* run, const hp_perf_count* count, size_t line) {
 
 void hp_perf_set(hp_perf_run* run, hp_field field, double value, double error, size_t line) {
   if (run->run_line == 0) run->run_line = line;
-  hp_perf_cell* cell = run->has_summary         ? &run->summary[field]
-                       : isnan(run->interval_s) ? &run->now[field]
-                                                : &run->total[field];
+  hp_perf_cell* cells = run->has_summary         ? run->summary
+                        : isnan(run->interval_s) ? run->now
+                                                 : run->total;
+  hp_perf_cell* cell = hp_perf_cell_of(cells, field);
   run->known_events++;
   if (!cell->is_seen) *cell = (hp_perf_cell){value, error, true, false};
 }

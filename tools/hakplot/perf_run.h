@@ -34,21 +34,24 @@ typedef struct hp_perf_cell {
   bool is_unknown;
 } hp_perf_cell;
 
-enum { HP_PERF_FIELDS = HP_workload };
+// The fields that perf stat fills stand together.
+enum { HP_PERF_FIRST = HP_perf_duration_s, HP_PERF_FIELDS = HP_perf_runs - HP_PERF_FIRST + 1 };
 
 typedef struct hp_perf_run {
   hp_dataset* data;
   const char* file;
-  hp_map seen;       // part and event of the present interval: a repetition starts a new run
-  hp_arena scratch;  // of `seen`
-  size_t run_line;   // where the run began; 0 = none is open
+  const char* source;  // "perf stat", interned
+  hp_map seen;         // part and event of the present interval: a repetition starts a new run
+  hp_arena scratch;    // of `seen`
+  size_t run_line;     // where the run began; 0 = none is open
   double interval_s;
   bool is_mean;
   bool has_summary;
-  hp_perf_cell now[HP_PERF_FIELDS];      // the present interval, or the run outside `-I`
+  size_t known_events;                   // in the whole file
+  hp_perf_cell now[HP_PERF_FIELDS];      // the present interval, or the run outside `-I`; by
+                                         // field - HP_PERF_FIRST, as the next two
   hp_perf_cell total[HP_PERF_FIELDS];    // of all finished intervals
   hp_perf_cell summary[HP_PERF_FIELDS];  // of the summary lines
-  size_t known_events;                   // in the whole file
 } hp_perf_run;
 
 void hp_perf_init(hp_perf_run* run, hp_dataset* data, const char* file);
@@ -58,6 +61,12 @@ void hp_perf_add(hp_perf_run* run, const hp_perf_count* count, size_t line);
 void hp_perf_set(hp_perf_run* run, hp_field field, double value, double error, size_t line);
 
 void hp_perf_end_run(hp_perf_run* run);
+
+// The cell of a field among `cells`.
+static inline hp_perf_cell* hp_perf_cell_of(hp_perf_cell* cells, hp_field field) {
+  return &cells[field - HP_PERF_FIRST];
+}
+
 void hp_perf_free(hp_perf_run* run);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_PERF_RUN_H_

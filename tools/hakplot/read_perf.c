@@ -200,7 +200,8 @@ static bool find_separator(hp_slice line, hp_slice* separator) {
 
 // A line that holds further metrics of the event above: its first columns are empty.
 static bool is_metric_only(hp_slice line, hp_slice separator) {
-  return separator.size > 0 && starts_with(line, separator.data) && line.size > separator.size;
+  return separator.size > 0 && line.size > separator.size &&
+         memcmp(line.data, separator.data, separator.size) == 0;
 }
 
 bool hp_read_perf_csv(hp_dataset* data, const char* name, const char* content, size_t size) {
@@ -271,6 +272,15 @@ static double parenthesised(hp_slice line, const char* open) {
   return hp_parse_number(number.data, number.size, &value) ? value : NAN;
 }
 
+// perf ends the line of an event that shared its counter with "(66.58%)".
+static double running_percent(hp_slice line) {
+  line = trim(line);
+  const char* open = line.size == 0 ? NULL : memrchr(line.data, '(', line.size);
+  if (open == NULL) return 100;
+  double percent = parenthesised((hp_slice){open, (size_t)(line.data + line.size - open)}, "(");
+  return isnan(percent) ? 100 : percent;
+}
+
 // A count is whole unless it has a unit: "21.246 page-faults" is a German 21246.
 static bool is_whole_or_measured(hp_slice value, hp_slice unit) {
   return unit.size > 0 || memchr(value.data, '.', value.size) == NULL;
@@ -286,9 +296,7 @@ static bool parse_text(hp_slice line, bool has_interval, hp_perf_count* result) 
   if (running != NULL && running < stop) stop = running;
   columns row = words((hp_slice){line.data, (size_t)(stop - line.data)});
   result->error_percent = parenthesised(line, "( +-");
-  hp_slice rest = {stop, (size_t)(line.data + line.size - stop)};
-  result->running_percent = parenthesised(rest, " (");
-  if (isnan(result->running_percent)) result->running_percent = 100;
+  result->running_percent = running_percent(line);
   for (size_t value = has_interval; value + 1 < row.count; value++) {
     size_t after = row.count - value - 1;
     if (after > 2) continue;
@@ -346,11 +354,13 @@ typedef struct text_reader {
 static void end_text_run(text_reader* reader) {
   hp_dataset* data = reader->run.data;
   size_t line = reader->run.run_line;
-  if (reader->elapsed_count > 0) reader->run.now[HP_perf_duration_s].is_unknown = true;
+  if (reader->elapsed_count > 0) {
+    hp_perf_cell_of(reader->run.now, HP_perf_duration_s)->is_unknown = true;
+  }
   hp_perf_end_run(&reader->run);
   for (size_t i = 0; i < reader->elapsed_count; i++) {
     hp_row* row = hp_add_row(data, HP_RUN, reader->run.file, (uint32_t)line);
-    hp_set_text(data, row, HP_source, hp_intern(data, "perf stat", 9));
+    hp_set_text(data, row, HP_source, reader->run.source);
     hp_set_number(data, row, HP_perf_duration_s, reader->elapsed_s[i]);
   }
   reader->elapsed_count = 0;
@@ -375,7 +385,7 @@ static void open_block(text_reader* reader, hp_slice line, size_t number) {
   while (from > line.data && isdigit((unsigned char)from[-1])) from--;
   if (hp_parse_number(from, (size_t)(at - from), &runs)) {
     reader->run.run_line = number;
-    reader->run.now[HP_perf_runs] = (hp_perf_cell){.sum = runs, .is_seen = true};
+    *hp_perf_cell_of(reader->run.now, HP_perf_runs) = (hp_perf_cell){.sum = runs, .is_seen = true};
     reader->run.is_mean = runs > 1;
   }
 }

@@ -49,6 +49,16 @@ void hp_arena_free(hp_arena* arena) {
   arena->chunks = NULL;
 }
 
+void hp_arena_reset(hp_arena* arena) {
+  hp_chunk* kept = arena->chunks;
+  if (kept == NULL) return;
+  hp_arena older = {kept->next};
+  hp_arena_free(&older);
+  kept->next = NULL;
+  memset(kept->data, 0, kept->used);
+  kept->used = 0;
+}
+
 char* hp_copy(hp_arena* arena, const char* data, size_t size) {
   char* copy = hp_alloc(arena, size + 1);
   if (size > 0) memcpy(copy, data, size);
@@ -157,6 +167,11 @@ size_t hp_map_get(const hp_map* map, const char* key, size_t missing) {
   if (map->count == 0) return missing;
   uint32_t slot = *slot_of(map, key);
   return slot != 0 ? slot - 1 : missing;
+}
+
+void hp_map_clear(hp_map* map) {
+  if (map->count > 0) memset(map->slots, 0, map->slot_count * sizeof(*map->slots));
+  map->count = 0;
 }
 
 void hp_map_free(hp_map* map) {

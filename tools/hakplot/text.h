@@ -20,6 +20,7 @@ typedef struct hp_arena {
 
 void* hp_alloc(hp_arena* arena, size_t bytes);  // zeroed, 16-byte aligned
 void hp_arena_free(hp_arena* arena);
+void hp_arena_reset(hp_arena* arena);  // frees what is in it and keeps some room
 char* hp_copy(hp_arena* arena, const char* data, size_t size);
 char* hp_format(hp_arena* arena, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -55,6 +56,7 @@ typedef struct hp_map {
 // The key's number. `*is_new` says whether it was not there before. The key is copied to the arena.
 size_t hp_map_put(hp_map* map, hp_arena* arena, const char* key, bool* is_new);
 size_t hp_map_get(const hp_map* map, const char* key, size_t missing);  // its number, or `missing`
+void hp_map_clear(hp_map* map);
 void hp_map_free(hp_map* map);
 
 // ---- what comes from files ----

@@ -1,0 +1,208 @@
+extern "C" {
+#include "tools/hakplot/group.h"
+
+#include "tools/hakplot/read.h"
+#include "tools/hakplot/verdict.h"
+}
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+namespace {
+
+class GroupTest : public ::testing::Test {
+ protected:
+  GroupTest() { hp_dataset_init(&data_); }
+  ~GroupTest() override { hp_dataset_free(&data_); }
+
+  // One record of random_mixed: its keys beside those that all have.
+  void record(const std::string& phase, const std::string& keys) {
+    text_ += R"({"schema":"hakmem.record.1","workload":"random_mixed","args":"1e7","phase":")" +
+             phase + "\"" + (keys.empty() ? "" : ",") + keys + "}\n";
+  }
+  void runs(const std::string& phase, int count, double mops) {
+    for (int i = 0; i < count; i++) record(phase, "\"mops\":" + std::to_string(mops + 0.01 * i));
+  }
+
+  const hp_cases& group() {
+    EXPECT_TRUE(hp_read_buffer(&data_, "x", nullptr, text_.data(), text_.size())) << data_.error;
+    cases_ = hp_group_runs(&data_);
+    return cases_;
+  }
+  hp_summary summary(const hp_group& group, hp_metric_id id = HP_THROUGHPUT) {
+    return hp_summarise(&data_.arena, &group, &kMetrics[id]);
+  }
+  bool has_note(const std::string& part) {
+    for (size_t i = 0; i < data_.note_count; i++) {
+      if (std::string(data_.notes[i]).find(part) != std::string::npos) return true;
+    }
+    return false;
+  }
+
+  hp_dataset data_;
+  hp_cases cases_ = {};
+  std::string text_;
+};
+
+TEST_F(GroupTest, PhasesOfOneWorkloadMakeOneCase) {
+  runs("a", 3, 10);
+  runs("b", 2, 20);
+  const hp_cases& cases = group();
+  ASSERT_EQ(cases.count, 1u);
+  ASSERT_EQ(cases.at[0].group_count, 2u);
+  EXPECT_EQ(cases.at[0].groups[0].run_count, 3u);
+  EXPECT_TRUE(cases.at[0].groups[0].is_baseline);
+  EXPECT_DOUBLE_EQ(summary(cases.at[0].groups[0]).centre, 10.01);
+}
+
+TEST_F(GroupTest, MachinesNeverShareABar) {
+  record("a", "\"mops\":1,\"host_id\":\"aaaaaaaaaaaa\"");
+  record("a", "\"mops\":2,\"host_id\":\"bbbbbbbbbbbb\"");
+  const hp_cases& cases = group();
+  ASSERT_EQ(cases.at[0].group_count, 2u);
+  EXPECT_STREQ(cases.at[0].groups[0].label, "a @ aaaaaaaa");
+  EXPECT_STREQ(cases.at[0].groups[1].label, "a @ bbbbbbbb");
+}
+
+TEST_F(GroupTest, FailedRunsAreCountedAndLeftOut) {
+  runs("a", 2, 10);
+  record("a", "\"status\":\"crashed: signal 11\",\"mops\":null");
+  const hp_cases& cases = group();
+  ASSERT_EQ(cases.count, 1u);
+  EXPECT_EQ(cases.at[0].groups[0].failed, 1u);
+  EXPECT_EQ(cases.at[0].groups[0].run_count, 2u);
+  EXPECT_TRUE(has_note("1 of 3 runs failed"));
+}
+
+TEST_F(GroupTest, AFailedRunWithoutParametersCountsInItsWorkloadsCases) {
+  record("a", "\"mops\":1,\"working_set\":16");
+  record("a", "\"mops\":1,\"working_set\":32");
+  record("a", "\"status\":\"timed out\"");
+  const hp_cases& cases = group();
+  ASSERT_EQ(cases.count, 2u);
+  EXPECT_EQ(cases.at[0].groups[0].failed, 1u);
+  EXPECT_EQ(cases.at[1].groups[0].failed, 1u);
+}
+
+TEST_F(GroupTest, MixedCommitsAndBuildsAreNoted) {
+  record("a", "\"mops\":1,\"commit\":\"x\",\"build_mode\":\"dbg\"");
+  record("a", "\"mops\":1,\"commit\":\"y\",\"build_mode\":\"opt\"");
+  group();
+  EXPECT_TRUE(has_note("mix commits"));
+  EXPECT_TRUE(has_note("mix build modes"));
+  EXPECT_TRUE(has_note("built as dbg"));
+}
+
+TEST_F(GroupTest, KernelShareOfTooLittleTimeIsUnknown) {
+  record("short", "\"user_s\":0.1,\"system_s\":0.05");
+  record("long", "\"user_s\":3,\"system_s\":1");
+  const hp_cases& cases = group();
+  EXPECT_TRUE(std::isnan(hp_kernel_share(&cases.at[0].groups[0]).share));
+  hp_share share = hp_kernel_share(&cases.at[0].groups[1]);
+  EXPECT_DOUBLE_EQ(share.share, 0.25);
+  EXPECT_EQ(share.source, HP_CPU_REGION);
+  // 1000 ticks: 0.25 +- 0.027.
+  EXPECT_NEAR(share.high - share.low, 0.0536, 0.001);
+}
+
+TEST_F(GroupTest, ShortRunsTogetherKnowTheirShare) {
+  for (int i = 0; i < 10; i++) record("a", "\"user_s\":0.09,\"system_s\":0.01");
+  EXPECT_NEAR(hp_kernel_share(&group().at[0].groups[0]).share, 0.1, 1e-12);
+}
+
+TEST_F(GroupTest, KernelShareSources) {
+  record("cycles", "\"perf_cycles_user\":300,\"perf_cycles_kernel\":100");
+  record("process", "\"perf_user_s\":1,\"perf_system_s\":1");
+  record("stated", "\"kernel_share\":0.55");
+  record("unknown", "\"perf_user_s\":1");
+  const hp_cases& cases = group();
+  const hp_group* groups = cases.at[0].groups;
+  EXPECT_DOUBLE_EQ(hp_kernel_share(&groups[0]).share, 0.25);
+  EXPECT_EQ(hp_kernel_share(&groups[1]).source, HP_CPU_PROCESS);
+  EXPECT_DOUBLE_EQ(hp_kernel_share(&groups[2]).share, 0.55);
+  EXPECT_TRUE(std::isnan(hp_kernel_share(&groups[3]).share));
+}
+
+TEST_F(GroupTest, UnknownIsNeverZero) {
+  record("a", "");
+  const hp_cases& cases = group();
+  for (int id = 0; id < HP_METRIC_COUNT; id++) {
+    hp_summary unknown = summary(cases.at[0].groups[0], static_cast<hp_metric_id>(id));
+    EXPECT_TRUE(std::isnan(unknown.centre)) << kMetrics[id].name;
+    EXPECT_STREQ(hp_summary_text(&data_.arena, &unknown), "unknown");
+  }
+}
+
+TEST_F(GroupTest, MetricsAreDerivedWhereTheyCan) {
+  record("a",
+         "\"ops\":2000000,\"ns_total\":1e9,\"minor_faults\":10,\"major_faults\":0,"
+         "\"kernel_mmap_calls\":3,\"kernel_munmap_calls\":1,\"peak_rss_bytes\":2097152");
+  const hp_group& only = group().at[0].groups[0];
+  EXPECT_DOUBLE_EQ(summary(only, HP_THROUGHPUT).centre, 2);
+  EXPECT_DOUBLE_EQ(summary(only, HP_TIME_PER_OP).centre, 500);
+  EXPECT_DOUBLE_EQ(summary(only, HP_ELAPSED).centre, 1);
+  EXPECT_DOUBLE_EQ(summary(only, HP_FAULTS).centre, 5);
+  EXPECT_DOUBLE_EQ(summary(only, HP_SYSCALLS).centre, 2);
+  EXPECT_DOUBLE_EQ(summary(only, HP_PEAK_RSS).centre, 2);
+}
+
+TEST_F(GroupTest, LatencyRunsSayNothingOfThroughput) {
+  record("a", "\"mops\":5,\"mode\":\"latency\"");
+  EXPECT_TRUE(std::isnan(summary(group().at[0].groups[0]).centre));
+}
+
+TEST_F(GroupTest, StatedRangesAreNoRuns) {
+  record("a", "\"mops_low\":45,\"mops_high\":50");
+  hp_summary range = summary(group().at[0].groups[0]);
+  EXPECT_TRUE(range.is_range);
+  EXPECT_EQ(range.count, 0u);
+  EXPECT_STREQ(hp_summary_text(&data_.arena, &range), "45.0 to 50.0");
+}
+
+// ---- judgement ----
+
+TEST_F(GroupTest, JudgementNeedsRunsAndADifference) {
+  runs("base", 10, 10);
+  runs("faster", 10, 20);
+  runs("alike", 10, 10.001);
+  runs("few", 3, 20);
+  const hp_group* groups = group().at[0].groups;
+  hp_summary base = summary(groups[0]);
+  auto judge = [&](size_t i) {
+    hp_summary now = summary(groups[i]);
+    return hp_compare_summaries(&base, &now);
+  };
+  EXPECT_EQ(judge(1).judgement, HP_DIFFERENT);
+  EXPECT_NEAR(judge(1).ratio, 20.045 / 10.045, 1e-9);
+  EXPECT_EQ(judge(2).judgement, HP_ALIKE);
+  hp_comparison alike = judge(2);
+  EXPECT_STREQ(hp_change_text(&data_.arena, &alike), "~");
+  // 3 + 10 could tell; 3 + 3 never can.
+  hp_summary few = summary(groups[3]);
+  hp_comparison too_few = hp_compare_summaries(&few, &few);
+  EXPECT_EQ(too_few.judgement, HP_TOO_FEW);
+  EXPECT_STREQ(hp_change_text(&data_.arena, &too_few), "+0.0 % ?");
+}
+
+TEST_F(GroupTest, VerdictTableOfTheReport) {
+  text_ = R"({"schema":"hakmem.record.1","workload":"w","phase":"a","mops":16.5,"kernel_share":0.55}
+{"schema":"hakmem.record.1","workload":"w","phase":"b","mops":96.5}
+)";
+  const hp_cases& cases = group();
+  hp_text text = {};
+  hp_table_text(hp_verdict_table(&data_, &cases.at[0]), &text);
+  EXPECT_STREQ(
+      text.data,
+      "w\n"
+      "phase  M ops/s   vs base      p  runs  in kernel\n"
+      "────────────────────────────────────────────────\n"
+      "a         16.5  baseline          n=1       55 %\n"
+      "b         96.5  +485 % ?  1.000   n=1    unknown\n"
+      "?  too few runs: no test can tell this from noise (4 on each side are the least, 10 are "
+      "good)\n");
+  hp_text_free(&text);
+}
+
+}  // namespace

@@ -1,0 +1,98 @@
+extern "C" {
+#include "tools/hakplot/text.h"
+}
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <string>
+
+namespace {
+
+class TextTest : public ::testing::Test {
+ protected:
+  ~TextTest() override { hp_arena_free(&arena_); }
+
+  std::string clean(const std::string& text) { return hp_clean(&arena_, text.data(), text.size()); }
+  std::string number(double value, int digits) { return hp_number_text(&arena_, value, digits); }
+
+  hp_arena arena_ = {};
+};
+
+TEST_F(TextTest, CleanKeepsWhatCanBeShown) {
+  EXPECT_EQ(clean("a_b^c `id` 'q' \"d\" $x <b>&"), "a_b^c `id` 'q' \"d\" $x <b>&");
+  EXPECT_EQ(clean("日本 µ ± é"), "日本 µ ± é");
+}
+
+TEST_F(TextTest, CleanShowsControlCharacters) {
+  EXPECT_EQ(clean("a\nb\tc\x1b[31m\x7f"), "a␊b␉c␛[31m␡");
+  EXPECT_EQ(clean(std::string("\0", 1)), "␀");
+}
+
+TEST_F(TextTest, CleanReplacesWhatIsNotUtf8OrHidden) {
+  EXPECT_EQ(clean("\xff"), "\uFFFD");
+  EXPECT_EQ(clean("\xc0\xaf"), "\uFFFD\uFFFD");            // an overlong slash
+  EXPECT_EQ(clean("\xed\xa0\x80"), "\uFFFD\uFFFD\uFFFD");  // a surrogate
+  EXPECT_EQ(clean("\xe2\x82"), "\uFFFD\uFFFD");            // cut off
+  EXPECT_EQ(clean("a\u202Eb"), "a\uFFFDb");                // text that runs backwards
+}
+
+TEST_F(TextTest, ColumnsAndPrefixCountWideCharactersTwice) {
+  EXPECT_EQ(hp_columns("abc"), 3u);
+  EXPECT_EQ(hp_columns("日本"), 4u);
+  EXPECT_EQ(hp_prefix("日本", 3), 3u);
+  EXPECT_EQ(hp_prefix("abc", 2), 2u);
+}
+
+TEST_F(TextTest, NumbersAreDecimalAndWhole) {
+  double value;
+  EXPECT_TRUE(hp_parse_number("-1.5e3", 6, &value));
+  EXPECT_EQ(value, -1500);
+  for (const char* text :
+       {"", "1,5", "0x10", "inf", "nan", "1 ", " 1", "1e", "1e999", "1.2.3", "e"}) {
+    EXPECT_FALSE(hp_parse_number(text, strlen(text), &value)) << text;
+  }
+}
+
+TEST_F(TextTest, NumberTextHasThatManyDigits) {
+  EXPECT_EQ(number(16.4567, 3), "16.5");
+  EXPECT_EQ(number(0.012345, 3), "0.0123");
+  EXPECT_EQ(number(1234567, 3), "1234567");
+  EXPECT_EQ(number(0, 3), "0.00");
+  EXPECT_EQ(number(NAN, 3), "unknown");
+}
+
+TEST_F(TextTest, MapNumbersKeysInTheirOrder) {
+  hp_map map = {};
+  bool is_new;
+  for (size_t i = 0; i < 1000; i++) {
+    EXPECT_EQ(hp_map_put(&map, &arena_, std::to_string(i).c_str(), &is_new), i);
+    EXPECT_TRUE(is_new);
+  }
+  EXPECT_EQ(hp_map_put(&map, &arena_, "500", &is_new), 500u);
+  EXPECT_FALSE(is_new);
+  EXPECT_EQ(hp_map_get(&map, "999", 7777), 999u);
+  EXPECT_EQ(hp_map_get(&map, "none", 7777), 7777u);
+  hp_map_clear(&map);
+  EXPECT_EQ(hp_map_get(&map, "999", 7777), 7777u);
+  hp_map_free(&map);
+}
+
+TEST_F(TextTest, GrowKeepsWhatIsThere) {
+  int* array = nullptr;
+  for (int i = 0; i < 1000; i++) {
+    array = static_cast<int*>(hp_grow(&arena_, array, static_cast<size_t>(i), sizeof(int)));
+    array[i] = i;
+  }
+  for (int i = 0; i < 1000; i++) ASSERT_EQ(array[i], i);
+}
+
+TEST_F(TextTest, ResetArenaGivesZeroedMemoryAgain) {
+  memset(hp_alloc(&arena_, 100), 0xff, 100);
+  hp_arena_reset(&arena_);
+  const char* again = static_cast<const char*>(hp_alloc(&arena_, 100));
+  for (int i = 0; i < 100; i++) ASSERT_EQ(again[i], 0);
+}
+
+}  // namespace
