@@ -17,6 +17,7 @@ extern "C" {
 namespace {
 
 hak_superslab_t* Take(uint32_t n, uint32_t align_supers) {
+  hak_reserve_ready();
   hak_lock_acquire(&hak_backend_lock);
   hak_superslab_t* super = hak_reserve_take(n, align_supers, false);
   hak_lock_release(&hak_backend_lock);
