@@ -165,11 +165,13 @@ static void retire(hak_heap_t* heap) {
 static void on_thread_exit(void* arg) {
   hak_heap_t* heap = arg;
   hak_cache_drain(heap);
-  has_ended = true;  // what destructors still to come allocate and free goes without a heap
-  hak_this_heap = (hak_heap_t*)&hak_no_heap;
+  // The heap stays this thread's until its lists are empty: a signal handler that forks meanwhile
+  // must see whose they are and that they are in motion.
   hak_thread_enter(heap);
   abandon_all(heap);
   hak_flush_close(heap);
+  has_ended = true;  // what destructors still to come allocate and free goes without a heap
+  hak_this_heap = (hak_heap_t*)&hak_no_heap;
   hak_thread_leave(heap);
   retire(heap);
 }
