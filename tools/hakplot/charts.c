@@ -118,7 +118,8 @@ hp_dry hp_dry_limit(const hp_figures* figures, const hp_row* like, const char* l
     }
     if (!is_same) continue;
     double mops = kMetrics[HP_THROUGHPUT].of(row);
-    double user_ns = hp_number(row, HP_user_s) / hp_number(row, HP_ops) * 1e9;
+    double cpu_s = hp_number(row, HP_user_s) + hp_number(row, HP_system_s);
+    double user_ns = cpu_s / hp_number(row, HP_ops) * 1e9;
     if (isfinite(mops)) dry.best_mops = larger(dry.best_mops, mops);
     if (isfinite(user_ns)) dry.user_ns = smaller(dry.user_ns, user_ns);
   }

@@ -136,24 +136,23 @@ void hp_chart_kernel_share(hp_figures* figures) {
 
 // ---- nanoseconds of an operation ----
 
-// The medians over a group's runs of user and system CPU time an operation, in ns.
+// CPU time an operation, in ns. The total of a run is exact, so its median is taken; how it splits
+// is sampled, so the split is that of all runs together. NaN where that is unknown.
 static void cpu_ns_per_op(hp_arena* arena, const hp_group* group, double* user_ns,
                           double* kernel_ns, size_t* count) {
-  double* users = hp_alloc(arena, (group->run_count + 1) * sizeof(*users));
-  double* kernels = hp_alloc(arena, (group->run_count + 1) * sizeof(*kernels));
+  double* totals = hp_alloc(arena, (group->run_count + 1) * sizeof(*totals));
   *count = 0;
   for (size_t i = 0; i < group->run_count; i++) {
-    const hp_row* row = group->runs[i];
     double user_s;
     double system_s;
-    double ops = hp_number(row, HP_ops);
-    hp_cpu_times(row, &user_s, &system_s);
-    if (hp_string(row, HP_mode) != NULL || !isfinite((user_s + system_s) / ops)) continue;
-    users[*count] = user_s / ops * 1e9;
-    kernels[(*count)++] = system_s / ops * 1e9;
+    hp_cpu_times(group->runs[i], &user_s, &system_s);
+    double total = (user_s + system_s) / hp_number(group->runs[i], HP_ops) * 1e9;
+    if (hp_string(group->runs[i], HP_mode) == NULL && isfinite(total)) totals[(*count)++] = total;
   }
-  *user_ns = hp_median(users, *count);
-  *kernel_ns = hp_median(kernels, *count);
+  double total = hp_median(totals, *count);
+  double share = hp_kernel_share(group).share;
+  *kernel_ns = total * share;
+  *user_ns = total - *kernel_ns;
 }
 
 void hp_chart_time_split(hp_figures* figures) {
@@ -175,8 +174,8 @@ void hp_chart_time_split(hp_figures* figures) {
       double kernel_ns;
       size_t count;
       cpu_ns_per_op(arena, &one->groups[g], &user_ns, &kernel_ns, &count);
-      double loop = has_dry ? fmin(dry_ns, user_ns) : 0;
-      const char* note = count == 0
+      double loop = has_dry && !isnan(user_ns) ? fmin(dry_ns, user_ns) : 0;
+      const char* note = isnan(user_ns)
                              ? "unknown"
                              : hp_format(arena, "%s ns, n=%zu",
                                          hp_number_text(arena, user_ns + kernel_ns, 3), count);

@@ -122,27 +122,3 @@ void hp_figure_csv(const hp_figure* figure, hp_text* csv) {
     }
   }
 }
-
-// Where to break the first `size` bytes: after the last blank or sign of their second half.
-static size_t break_at(const char* text, size_t size) {
-  for (size_t at = size; at > size / 2; at--) {
-    if (strchr(" _-/,;:.=", text[at - 1]) != NULL) return at;
-  }
-  return size;
-}
-
-size_t hp_wrap(hp_arena* arena, const char* text, size_t columns, size_t max_lines,
-               const char** lines) {
-  size_t count = 0;
-  do {
-    size_t size = hp_prefix(text, columns);
-    if (text[size] != '\0' && count + 1 == max_lines) {
-      lines[count++] = hp_format(arena, "%.*s…", (int)hp_prefix(text, columns - 1), text);
-      break;
-    }
-    if (text[size] != '\0') size = break_at(text, size);
-    lines[count++] = hp_copy(arena, text, size);
-    text += size;
-  } while (*text != '\0');
-  return count;
-}

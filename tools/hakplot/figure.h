@@ -104,9 +104,4 @@ void hp_figure_csv(const hp_figure* figure, hp_text* csv);
 // A text as a CSV field: in quotes, quotes doubled.
 void hp_put_csv(hp_text* csv, const char* text);
 
-// Breaks text into lines of at most `columns` columns, at blanks and signs where it can; at most
-// `max_lines`, the last ending in "…" where more is left. Returns the lines.
-size_t hp_wrap(hp_arena* arena, const char* text, size_t columns, size_t max_lines,
-               const char** lines);
-
 #endif  // HAKMEM_TOOLS_HAKPLOT_FIGURE_H_

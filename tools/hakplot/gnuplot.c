@@ -244,19 +244,23 @@ static void put_row_labels(hp_layout* at) {
   hp_printf(at->script, "set yrange [%.1f:0]\nunset ytics\nset grid noy\n", at->plot);
 }
 
-// Vertical lines with their texts above the plot, at two heights in turn.
+// Vertical lines with their texts above the plot: at two heights in turn, to the right of the line
+// at the lower and to the left at the upper, so that no line runs through the text of a neighbour.
 static void put_marks(hp_layout* at) {
   const hp_figure* figure = at->figure;
   for (size_t i = 0; i < figure->mark_count; i++) {
-    double height = 1 + (8.0 + (i % 2 == 0 ? 0 : TEXT_LINE)) / at->plot;
+    bool is_low = i % 2 == 0;
+    double height = 1 + (8.0 + (is_low ? 0 : TEXT_LINE)) / at->plot;
     hp_printf(at->script,
               "set arrow from first %.10g, graph 0 to first %.10g, graph %.4f nohead dashtype 3 "
               "linecolor rgb '%s' back\n",
-              figure->marks[i].at, figure->marks[i].at, height - 4.0 / at->plot, HP_SOFT_INK);
+              figure->marks[i].at, figure->marks[i].at, height + 4.0 / at->plot, HP_SOFT_INK);
     hp_printf(at->script, "set label %zu ", ++at->labels);
     hp_put_quoted(at->script, figure->marks[i].text);
-    hp_printf(at->script, " at first %.10g, graph %.4f center textcolor rgb '%s' noenhanced\n",
-              figure->marks[i].at, height, HP_SOFT_INK);
+    hp_printf(
+        at->script,
+        " at first %.10g, graph %.4f %s offset character %g,0 textcolor rgb '%s' noenhanced\n",
+        figure->marks[i].at, height, is_low ? "left" : "right", is_low ? 0.4 : -0.4, HP_SOFT_INK);
   }
 }
 

@@ -220,7 +220,6 @@ static bool read_input(hp_session* session) {
 
 static bool make_figures(hp_session* session) {
   hp_figures* figures = &session->figures;
-  *figures = (hp_figures){.data = &session->data, .cases = &session->cases};
   bool has_all = true;
   for (size_t i = 0; i < kChartCount; i++) {
     size_t before = figures->count;
@@ -236,15 +235,32 @@ static bool make_figures(hp_session* session) {
   return has_all;
 }
 
+// Points of sweeps, limits and latency runs: their charts say it better.
+static bool is_detail(hp_session* session, const hp_case* one) {
+  const char* workload = hp_string(one->sample, HP_workload);
+  return hp_is_sweep_point(&session->figures, one) || hp_string(one->sample, HP_mode) != NULL ||
+         (workload != NULL && strcmp(workload, "dry") == 0);
+}
+
 static void print_tables(hp_session* session) {
   hp_text text = {0};
+  size_t details = 0;
   session->tables = hp_alloc(&session->data.arena, (session->cases.count + 1) * sizeof(hp_table*));
   for (size_t i = 0; i < session->cases.count; i++) {
-    session->tables[i] = hp_verdict_table(&session->data, &session->cases.at[i]);
+    const hp_case* one = &session->cases.at[i];
+    session->tables[i] = hp_verdict_table(&session->data, one);
+    session->tables[i]->is_detail = is_detail(session, one);
+    if (session->tables[i]->is_detail) {
+      details++;
+      continue;
+    }
     text.size = 0;
     hp_table_text(session->tables[i], &text);
     printf("%s\n", text.data);
   }
+  if (details > 0)
+    printf("%zu more (points of sweeps, limits, latency runs): in the charts and on the page\n\n",
+           details);
   for (size_t i = 0; i < session->data.note_count; i++)
     printf("note: %s\n", session->data.notes[i]);
   if (session->data.note_count > 0) putchar('\n');
@@ -345,6 +361,7 @@ static bool write_files(hp_session* session, const char* command) {
 static int draw(hp_session* session, const char* command) {
   hp_assume_ops(&session->data, session->options->ops);
   session->cases = hp_group_runs(&session->data);
+  session->figures = (hp_figures){.data = &session->data, .cases = &session->cases};
   print_tables(session);
   fflush(stdout);
   bool has_all = make_figures(session);

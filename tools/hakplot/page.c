@@ -257,6 +257,21 @@ static void put_repeat(hp_text* html, const hp_page* page) {
   hp_puts(html, "</p>\n");
 }
 
+static void put_tables(hp_text* html, const hp_page* page) {
+  size_t details = 0;
+  for (size_t i = 0; i < page->table_count; i++) {
+    if (page->tables[i]->is_detail) details++;
+    if (!page->tables[i]->is_detail) hp_table_html(page->tables[i], html);
+  }
+  if (details == 0) return;
+  hp_printf(html, "<details><summary>%zu more: points of sweeps, limits, latency runs</summary>\n",
+            details);
+  for (size_t i = 0; i < page->table_count; i++) {
+    if (page->tables[i]->is_detail) hp_table_html(page->tables[i], html);
+  }
+  hp_puts(html, "</details>\n");
+}
+
 void hp_page_html(const hp_page* page, hp_text* html) {
   const char* title = texts_of(page, HP_title, NULL, false, NULL);
   hp_puts(html,
@@ -272,7 +287,7 @@ void hp_page_html(const hp_page* page, hp_text* html) {
     hp_puts(html, "</ul></div>\n");
   }
   hp_puts(html, "<h2>Verdict</h2>\n");
-  for (size_t i = 0; i < page->table_count; i++) hp_table_html(page->tables[i], html);
+  put_tables(html, page);
   put_pictures(html, page);
   put_environment(html, page);
   put_repeat(html, page);

@@ -26,6 +26,15 @@ static const char* cell(const hp_table_row* row, size_t column) {
   return row->cells[column] != NULL ? row->cells[column] : "";
 }
 
+// A terminal has no room for the longest names; the page shows them whole.
+static const char* narrow_cell(const hp_table* table, size_t row, size_t column) {
+  enum { FIRST_COLUMN_MAX = 44 };
+  const char* line[1];
+  if (column > 0) return cell(&table->rows[row], column);
+  hp_wrap(table->arena, cell(&table->rows[row], 0), FIRST_COLUMN_MAX, 1, line);
+  return line[0];
+}
+
 static bool is_shown(const hp_table* table, size_t column) {
   if (column == 0) return true;
   for (size_t i = 0; i < table->row_count; i++) {
@@ -52,7 +61,7 @@ void hp_table_text(const hp_table* table, hp_text* text) {
     if (!is_shown(table, c)) continue;
     widths[c] = hp_columns(table->headers[c]);
     for (size_t i = 0; i < table->row_count; i++) {
-      size_t columns = hp_columns(cell(&table->rows[i], c));
+      size_t columns = hp_columns(narrow_cell(table, i, c));
       if (columns > widths[c]) widths[c] = columns;
     }
     total += widths[c] + (c > 0 ? 2 : 0);
@@ -66,7 +75,7 @@ void hp_table_text(const hp_table* table, hp_text* text) {
   hp_puts(text, "\n");
   for (size_t i = 0; i < table->row_count; i++) {
     for (size_t c = 0; c < table->column_count; c++) {
-      if (is_shown(table, c)) put_cell(text, cell(&table->rows[i], c), widths[c], c == 0);
+      if (is_shown(table, c)) put_cell(text, narrow_cell(table, i, c), widths[c], c == 0);
     }
     hp_puts(text, "\n");
   }

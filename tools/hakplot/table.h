@@ -23,6 +23,7 @@ typedef struct hp_table {
   size_t row_count;
   const char** footers;  // remarks below
   size_t footer_count;
+  bool is_detail;  // for those who look for it: not on the terminal, folded on the page
 } hp_table;
 
 void hp_table_column(hp_table* table, const char* header);

@@ -72,6 +72,11 @@ size_t hp_columns(const char* utf8);
 // The largest prefix of at most `columns` columns, in bytes; at least one character unless empty.
 size_t hp_prefix(const char* utf8, size_t columns);
 
+// Breaks text into lines of at most `columns` columns, at blanks and signs where it can; at most
+// `max_lines`, the last ending in "…" where more is left. Returns the lines.
+size_t hp_wrap(hp_arena* arena, const char* text, size_t columns, size_t max_lines,
+               const char** lines);
+
 // A decimal number, the whole of data. False for anything else: hexadecimal, inf, nan, blanks.
 bool hp_parse_number(const char* data, size_t size, double* value);
 

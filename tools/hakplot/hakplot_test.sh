@@ -1,0 +1,226 @@
+#!/usr/bin/env bash
+# hakplot as its users run it: exit statuses and messages, golden tables and scripts, pictures that
+# parse and hold their titles, names that try to reach a shell, and a missing gnuplot.
+# To write the golden files anew: bazel run //tools/hakplot:hakplot_test -- --golden
+set -uo pipefail
+
+hakplot=$PWD/tools/hakplot/hakplot
+data=$PWD/tools/hakplot/testing
+perf=$PWD/testdata/perf
+phases=$PWD/testdata/phases
+source_golden=${BUILD_WORKSPACE_DIRECTORY:-}/tools/hakplot/testing/golden
+unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() {
+  printf 'FAILED: %s\n' "$*"
+  failures=$((failures + 1))
+}
+
+# expect STATUS ARGS...: runs hakplot; leaves out and err.
+expect() {
+  local wanted=$1 status
+  shift
+  "$hakplot" "$@" >out 2>err
+  status=$?
+  [[ $status -eq $wanted ]] || { fail "status $status, not $wanted: hakplot $*"; cat out err; }
+}
+
+says() { grep -qF -- "$2" "$1" || { fail "no \"$2\" in $1:"; cat "$1"; }; }
+
+golden() {
+  if [[ ${update:-} ]]; then
+    cp "$2" "$source_golden/$1"
+  elif ! diff -u "$data/golden/$1" "$2"; then
+    fail "$1 differs; if that is right: bazel run //tools/hakplot:hakplot_test -- --golden"
+  fi
+}
+[[ ${1:-} == --golden ]] && update=yes
+
+# Well-formed, and holding the texts given.
+holds() {
+  python3 - "$@" <<'PYTHON' || fail "picture $1"
+import sys, xml.etree.ElementTree as tree
+root = tree.parse(sys.argv[1]).getroot()
+texts = "\n".join("".join(element.itertext()) for element in root.iter() if element.tag.endswith("text"))
+for wanted in sys.argv[2:]:
+    if wanted not in texts:
+        sys.exit(f"no {wanted!r} in {sys.argv[1]}:\n{texts}")
+PYTHON
+}
+
+# ---- the first picture after cloning ----
+expect 0 --out plots "$phases"
+says out "mimalloc"
+says out "plots/index.html"
+holds plots/throughput.svg "Throughput: random_mixed 1e7 8192 42" "Phase 8 baseline" "mimalloc" "96.5, n=1"
+holds plots/kernel-share.svg "Kernel and user time" "unknown" "55 % kernel, as stated"
+holds plots/profile.svg "munmap and VMA splitting" "30 %, ~64 cycles/op"
+grep -v "index.html" out >table.txt
+golden phases.txt table.txt
+
+# ---- hostile names: drawn as they are, reaching nothing ----
+expect 0 --out hostile --format svg,png,pdf "$data/records.jsonl"
+golden records.txt <(grep -v index.html out)
+for name in throughput kernel-share time-split kernel-events; do
+  golden "$name.gp" "hostile/$name.gp"
+  # Texts are wrapped, so that a long name stands in several pieces.
+  holds "hostile/$name.svg" "w_x^2" "'\$HOME'" "\`touch PWNED\` \$(touch PWNED) 'q'" '"d" a_b^c %s @m {/S x}' \
+    "two␊lines␛[31m" "< touch PWNED"
+  for file in hostile/$name.{csv,png,pdf}; do [[ -s $file ]] || fail "$file is missing"; done
+done
+golden rss.gp hostile/rss.gp
+holds hostile/rss.svg "'; touch PWNED #" "| touch PWNED"
+if compgen -G '*PWNED*' >/dev/null || compgen -G 'hostile/*PWNED*' >/dev/null; then
+  fail "a name reached a shell"
+fi
+[[ -z $(find hostile -name '.hakplot-*') ]] || fail "a temporary folder is left"
+grep -q "touch PWNED#\|<script\|<img" hostile/index.html && fail "the page holds raw names"
+python3 - hostile/index.html <<'PYTHON' || fail "the page"
+import sys, html.parser
+class Page(html.parser.HTMLParser):
+    void = {"meta"}
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.svgs = [], [], 0
+    def handle_starttag(self, tag, attributes):
+        if tag not in self.void: self.open.append(tag)
+        self.svgs += tag == "svg"
+        self.ids += [value for name, value in attributes if name == "id"]
+        for name, value in attributes:
+            if name in ("src", "srcset") or (name.endswith("href") and "//" in value):
+                sys.exit(f"the page loads {value}")
+    def handle_startendtag(self, tag, attributes):
+        self.ids += [value for name, value in attributes if name == "id"]
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag: sys.exit(f"</{tag}> closes nothing")
+page = Page()
+page.feed(open(sys.argv[1], encoding="utf-8").read())
+if page.open: sys.exit(f"left open: {page.open}")
+if page.svgs != 5: sys.exit(f"{page.svgs} pictures")
+if len(set(page.ids)) != len(page.ids): sys.exit("an id stands twice")
+PYTHON
+
+# A script draws the same picture again.
+cp hostile/throughput.svg before.svg
+(cd hostile && gnuplot -d throughput.gp) || fail "throughput.gp does not run by itself"
+cmp before.svg hostile/throughput.svg || fail "throughput.gp draws another picture"
+
+# ---- perf stat files, labelled ----
+expect 0 --out perf_plots --ops 1.5e6 "one label=$perf/appended.csv" "other=$perf/plain.json"
+says out "one label"
+holds perf_plots/throughput.svg "one label" "other" "n=3"
+expect 0 --out perf_elapsed "a=$perf/text_table.txt" "b=$perf/text_repeat.txt"
+holds perf_elapsed/elapsed.svg "Elapsed time" "mean of 3"
+expect 0 --out perf_interval --chart intervals "$perf/interval.csv"
+holds perf_interval/intervals.svg "Page faults over time"
+
+# ---- the terminal ----
+expect 0 --format term "$phases"
+says out "█"
+[[ ! -e plots_term ]] || fail "files written for the terminal"
+expect 0 --format term --chart rss "$data/records.jsonl"
+says out "Memory over time"
+
+# ---- bad input ----
+expect 2 "$perf/synthetic/german.txt"
+says err "german.txt:4: expected a line of perf stat"
+says err "record again with LC_ALL=C"
+expect 2 --keep-going --out kept "$perf/synthetic/german.txt" "good=$perf/plain.json"
+says err "german.txt:4"
+[[ -s kept/elapsed.svg ]] || fail "the good file is not drawn"
+expect 2 none.jsonl
+says err "none.jsonl: cannot read"
+: >empty.jsonl
+expect 2 empty.jsonl
+says err "empty.jsonl: the file is empty"
+mkdir hollow
+expect 2 hollow
+says err "hollow: no file in it"
+expect 2 --chart nonsense "$phases"
+says err 'no chart "nonsense"'
+expect 2 --chart latency --out latency "$phases"
+says err "it is made of records of workloads run with --latency"
+expect 2 --format gif "$phases"
+expect 2 --ops many "$phases"
+expect 2 --nonsense
+expect 0 --help
+says out "usage: hakplot"
+expect 0 --chart help
+says out "kernel-share"
+expect 1 --out /proc/none "$phases"
+says err "/proc/none"
+
+# ---- nothing named ----
+mkdir -p clone/testdata/phases clone/results/e
+(cd clone && "$hakplot" >../out 2>../err)
+says out "report that this project answers"
+cp "$data/records.jsonl" clone/results/e/new.jsonl
+(cd clone && "$hakplot" >../out 2>../err) || fail "newest results"
+says out "results/e/new.jsonl"
+[[ -s clone/plots/index.html ]] || fail "no plots/ beside results/"
+
+# ---- gnuplot missing or failing ----
+mkdir bin
+PATH=$work/bin "$hakplot" --out missing "$phases" >out 2>err
+[[ $? -eq 1 ]] || fail "status without gnuplot"
+says err "gnuplot is not installed"
+says out "mimalloc"
+[[ -s missing/throughput.gp && -s missing/throughput.csv && -s missing/index.html ]] || fail "no script"
+[[ ! -e missing/throughput.svg ]] || fail "a picture from nowhere"
+printf '#!/bin/sh\necho "line 0: no terminal" >&2\nexit 3\n' >bin/gnuplot
+chmod +x bin/gnuplot
+PATH=$work/bin:$PATH "$hakplot" --out broken "$phases" >out 2>err
+[[ $? -eq 1 ]] || fail "status of a failing gnuplot"
+says err "line 0: no terminal"
+says out "mimalloc"
+
+# ---- compare ----
+python3 - <<'PYTHON'
+import json
+def write(name, phase, mops, runs, **more):
+    with open(name, "a") as file:
+        for run in range(runs):
+            for workload in ("a", "b"):
+                file.write(json.dumps({"schema": "hakmem.record.1", "workload": workload, "phase": phase,
+                                       "status": "ok", "ops": 1000000, "mops": mops + run * 0.01,
+                                       "host_id": "m1", "build_mode": "opt", **more}) + "\n")
+write("base.jsonl", "p", 10, 10)
+write("same.jsonl", "p", 10.001, 10)
+write("slow.jsonl", "p", 9, 10)
+write("few.jsonl", "p", 9, 3)
+write("other.jsonl", "p", 9, 10, host_id="m2", build_mode="dbg")
+write("both.jsonl", "old", 10, 10)
+write("both.jsonl", "new", 12, 10)
+write("failed.jsonl", "p", 10, 10)
+write("failed.jsonl", "p", 10, 1, status="crashed: signal 11")
+PYTHON
+expect 0 compare base.jsonl slow.jsonl
+golden compare.txt out
+expect 1 compare --fail-above 5 base.jsonl slow.jsonl
+says out "gate: FAILED: 2 lose more than 5 %"
+expect 0 compare --fail-above 15 base.jsonl slow.jsonl
+says out "gate: passed"
+expect 0 compare --fail-above 0 base.jsonl same.jsonl
+says out "~"
+expect 1 compare --fail-above 5 few.jsonl few.jsonl
+says out "too few runs to tell"
+expect 1 compare --fail-above 5 base.jsonl failed.jsonl
+says out "more failed runs"
+says err "failed and are left out"
+expect 0 compare base.jsonl other.jsonl
+says err "differ in the machine"
+says err "differ in the build mode"
+expect 0 compare old new both.jsonl
+says out "+19.9 %"
+expect 0 compare "old side=base.jsonl" "new side=slow.jsonl"
+expect 2 compare old nothing both.jsonl
+expect 2 compare base.jsonl
+expect 2 compare --metric nonsense base.jsonl slow.jsonl
+expect 2 --fail-above 5 "$phases"
+
+[[ $failures -eq 0 ]] || { echo "$failures failed"; exit 1; }
