@@ -74,8 +74,8 @@ static void print(hak_event_kind_t kind, unsigned size_class, uintptr_t address,
   hak_line_end(&line);
 }
 
-void hak_event(hak_event_kind_t kind, unsigned size_class, uintptr_t address, size_t bytes,
-               int detail) {
+void hak_event_record(hak_event_kind_t kind, unsigned size_class, uintptr_t address, size_t bytes,
+                      int detail) {
   if (kind == HAK_EVENT_EXHAUSTED) hak_fetch_add_relaxed(&exhausted[size_class], 1);
   uint64_t sequence = hak_fetch_add_relaxed(&n_events, 1) + 1;
   slot_t* slot = &ring[sequence % HAK_EVENT_RING];

@@ -36,8 +36,8 @@ typedef struct hak_event {
 
 #define HAK_EVENT_RING 256
 
-void hak_event(hak_event_kind_t kind, unsigned size_class, uintptr_t address, size_t bytes,
-               int detail);
+void hak_event_record(hak_event_kind_t kind, unsigned size_class, uintptr_t address, size_t bytes,
+                      int detail);
 
 // Copies up to `max` of the last events, oldest first, without those that are being written over.
 // Returns how many.
@@ -50,7 +50,7 @@ uint64_t hak_events_exhausted(unsigned size_class);
 // Reports a failed call, when `error` is not 0; returns whether it succeeded.
 static inline bool hak_event_kernel_ok(hak_kernel_kind_t kind, int error, const void* address,
                                        size_t bytes) {
-  if (error != 0) hak_event(HAK_EVENT_KERNEL_FAILED, kind, (uintptr_t)address, bytes, error);
+  if (error != 0) hak_event_record(HAK_EVENT_KERNEL_FAILED, kind, (uintptr_t)address, bytes, error);
   return error == 0;
 }
 

@@ -130,7 +130,7 @@ static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
   }
   hak_lock_release(&hak_backend_lock);
   if (head == NULL) {
-    hak_event(HAK_EVENT_OUT_OF_MEMORY, 0, 0, bytes, 0);
+    hak_event_record(HAK_EVENT_OUT_OF_MEMORY, 0, 0, bytes, 0);
     return NULL;
   }
   hak_fetch_add_relaxed(&counters.huge_allocs, 1);

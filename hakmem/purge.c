@@ -160,7 +160,7 @@ static size_t purge_batch(bool all, unsigned* n) {
   if (batch.n != 0) {
     bytes = give_back_all(&batch);
     hak_fetch_add_relaxed(&purged_bytes, bytes);
-    hak_event(HAK_EVENT_PURGED, 0, 0, bytes, 0);
+    hak_event_record(HAK_EVENT_PURGED, 0, 0, bytes, 0);
     finish(&batch);
   }
   hak_compiler_barrier();

@@ -159,7 +159,7 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_page
   reservations[count] = r;
   hak_store_release(&n_reservations, count + 1);
   hak_counter_add(&reserved_bytes, bytes);
-  hak_event(HAK_EVENT_RESERVED, 0, r->base, bytes, 0);
+  hak_event_record(HAK_EVENT_RESERVED, 0, r->base, bytes, 0);
   next_bytes = hak_min_size(hak_max_size(next_bytes, bytes) * 2, HAK_RESERVE_MAX);
   return r;
 }

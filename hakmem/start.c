@@ -46,7 +46,7 @@ unsigned hak_prewarm_class(unsigned size_class, unsigned supers) {
       hak_line_end(&line);
       return got;
     }
-    hak_event(HAK_EVENT_PREWARMED, size_class, 0, hak_super_bytes(), 0);
+    hak_event_record(HAK_EVENT_PREWARMED, size_class, 0, hak_super_bytes(), 0);
   }
   return supers;
 }

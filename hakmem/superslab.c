@@ -161,10 +161,10 @@ static hak_slab_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned 
                                bool* dirty) {
   hak_superslab_t* super = new_super();
   if (super == NULL) {
-    hak_event(HAK_EVENT_OUT_OF_MEMORY, size_class, 0, (size_t)n_pages << HAK_PAGE_SHIFT, 0);
+    hak_event_record(HAK_EVENT_OUT_OF_MEMORY, size_class, 0, (size_t)n_pages << HAK_PAGE_SHIFT, 0);
     return NULL;
   }
-  hak_event(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
+  hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
   return take_in(super, find_run(super, n_pages, align_pages), n_pages, dirty);
 }
 

@@ -47,8 +47,8 @@ static size_t heap_bytes(void) { return hak_round_up(hak_cache_heap_bytes(), HAK
 
 static void on_thread_exit(void* arg);
 
-// Entries are made many at a time: one between two heaps, which begin pages of their own, would take
-// a page too.
+// Entries are made many at a time: one between two heaps, which begin pages of their own, would
+// take a page too.
 #define ENTRY_BATCH 128
 
 // lock:REGISTRY
