@@ -113,8 +113,8 @@ TEST(ConformanceTest, ImpossibleSizesAreEnomem) {
       EXPECT_EQ(errno, 0);
       EXPECT_EQ(untouched, &n);
     }
-    EXPECT_EQ(::operator new(n, std::nothrow), nullptr);
-    EXPECT_THROW((void)::operator new(n), std::bad_alloc);
+    EXPECT_EQ(Opaque(::operator new(n, std::nothrow)), nullptr);
+    EXPECT_THROW((void)Opaque(::operator new(n)), std::bad_alloc);
     EXPECT_THROW((void)::operator new (n, std::align_val_t{4096}), std::bad_alloc);
   }
 }
@@ -314,13 +314,13 @@ TEST(ConformanceTest, NewCallsItsHandlerUntilItGivesUp) {
     size_t n = Opaque(size_t{1} << 60);
     switch (kind) {
       case 0:
-        EXPECT_THROW((void)::operator new(n), std::bad_alloc);
+        EXPECT_THROW((void)Opaque(::operator new(n)), std::bad_alloc);
         break;
       case 1:
-        EXPECT_THROW((void)::operator new[](n, std::align_val_t{512}), std::bad_alloc);
+        EXPECT_THROW((void)Opaque(::operator new[](n, std::align_val_t{512})), std::bad_alloc);
         break;
       case 2:
-        EXPECT_EQ(::operator new[](n, std::nothrow), nullptr);
+        EXPECT_EQ(Opaque(::operator new[](n, std::nothrow)), nullptr);
         break;
       default:
         EXPECT_EQ(::operator new (n, std::align_val_t{64}, std::nothrow), nullptr);

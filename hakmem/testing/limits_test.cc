@@ -1,5 +1,5 @@
-// Little memory, and the little that the allocator itself may take: address space limits, requests
-// that cannot be met, the number of mappings, the size of a small program.
+// Little memory, and the little of it that the allocator may waste: address space limits, requests
+// that cannot be met, the number of mappings.
 
 #include <errno.h>
 #include <gtest/gtest.h>
@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -210,29 +209,6 @@ TEST(LimitsTest, MappingsStayFewUnderChurn) {
     REQUIRE(MappingCount() <= before + 100);
   });
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
-}
-
-TEST(LimitsTest, HelloWorldIsSmall) {
-  std::string program = Runfile("hakmem/testing/hello_program");
-  RunOptions preloaded;
-  preloaded.preload = Library();
-  size_t address_space[2], resident[2];
-  for (bool preload : {false, true}) {
-    resident[preload] = SIZE_MAX;
-    // The smallest of some: what of the libraries' own pages is resident varies.
-    for (int i = 0; i < 20; i++) {
-      Outcome outcome = RunProgram({program}, preload ? preloaded : RunOptions());
-      ASSERT_TRUE(outcome.Succeeded()) << outcome;
-      size_t bytes;
-      std::istringstream(outcome.out) >> address_space[preload] >> bytes;
-      resident[preload] = std::min(resident[preload], bytes);
-    }
-  }
-  EXPECT_LT(address_space[1], address_space[0] + 80 * kMiB);
-  EXPECT_LT(resident[1], resident[0] + 300 * 1024);
-  RecordProperty("ResidentOverLibc", static_cast<int>(resident[1] - resident[0]));
-  printf("over libc: %zu KiB resident, %zu MiB of address space\n",
-         (resident[1] - resident[0]) / 1024, (address_space[1] - address_space[0]) / kMiB);
 }
 
 }  // namespace

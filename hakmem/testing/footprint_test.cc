@@ -1,0 +1,41 @@
+// What the preloaded library adds to the smallest of programs.
+
+#include <gtest/gtest.h>
+#include <stdio.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "hakmem/testing/command.h"
+
+namespace hakmem_testing {
+namespace {
+
+constexpr size_t kKiB = 1024;
+constexpr size_t kMiB = 1024 * kKiB;
+
+TEST(FootprintTest, HelloWorldIsSmall) {
+  std::string program = Runfile("hakmem/testing/hello_program");
+  RunOptions preloaded;
+  preloaded.preload = Library();
+  size_t address_space[2], resident[2];
+  for (bool preload : {false, true}) {
+    resident[preload] = SIZE_MAX;
+    // The smallest of some: what of the libraries' own pages is resident varies.
+    for (int i = 0; i < 20; i++) {
+      Outcome outcome = RunProgram({program}, preload ? preloaded : RunOptions());
+      ASSERT_TRUE(outcome.Succeeded()) << outcome;
+      size_t bytes;
+      std::istringstream(outcome.out) >> address_space[preload] >> bytes;
+      resident[preload] = std::min(resident[preload], bytes);
+    }
+  }
+  EXPECT_LT(address_space[1], address_space[0] + 80 * kMiB);
+  EXPECT_LT(resident[1], resident[0] + 300 * kKiB);
+  RecordProperty("ResidentOverLibc", static_cast<int>(resident[1] - resident[0]));
+  printf("over libc: %zu KiB resident, %zu MiB of address space\n",
+         (resident[1] - resident[0]) / kKiB, (address_space[1] - address_space[0]) / kMiB);
+}
+
+}  // namespace
+}  // namespace hakmem_testing
