@@ -150,14 +150,15 @@ static void put_terminal(const hp_layout* at, unsigned format) {
               WIDTH, at->height, name);
   } else if (format == HP_PNG) {
     hp_printf(script,
-              "set terminal pngcairo size %d,%.0f font 'sans-serif,9' fontscale 2 linewidth 2 "
+              "set terminal pngcairo size %d,%.0f font 'sans-serif,12' fontscale 1.5 linewidth 2 "
               "pointscale 2 noenhanced background '#ffffff'\nset output '%s.png'\n",
               2 * WIDTH, 2 * at->height, name);
   } else {
-    hp_printf(script,
-              "set terminal pdfcairo size %.2fin,%.2fin font 'sans-serif,9' noenhanced "
-              "background '#ffffff'\nset output '%s.pdf'\n",
-              WIDTH / 96.0, at->height / 96, name);
+    hp_printf(
+        script,
+        "set terminal pdfcairo size %.2fin,%.2fin font 'sans-serif,12' fontscale 0.58 noenhanced "
+        "background '#ffffff'\nset output '%s.pdf'\n",
+        WIDTH / 96.0, at->height / 96, name);
   }
 }
 

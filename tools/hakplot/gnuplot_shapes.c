@@ -87,14 +87,14 @@ static const struct {
   hp_row_look look;
   const char* block;
   const char* fill;
-  const char* remark;  // in the key, after the series' name
+  const char* remark;  // in the key: after the series' name, or in its place for what is no run
 } kBarLooks[] = {
     {HP_ROW_BASELINE, "baseline", "linecolor rgb '#8c8c8c' fillstyle solid 1.0 noborder",
      ", baseline"},
     {HP_ROW_PLAIN, "bars", "linecolor rgb '#56b4e9' fillstyle solid 1.0 noborder", ""},
     {HP_ROW_RANGE, "stated",
      "linecolor rgb '#8c8c8c' fillstyle pattern 5 border linecolor rgb '#8c8c8c'",
-     ", stated without runs"},
+     "stated without runs"},
 };
 enum { BAR_LOOKS = sizeof(kBarLooks) / sizeof(kBarLooks[0]) };
 
@@ -163,8 +163,8 @@ static void plot_bars(hp_layout* at) {
   for (size_t look = 0; look < BAR_LOOKS; look++) {
     if (!has_look(figure, look)) continue;
     hp_printf(at->script, "%s$%s0 using 2:3:(0):2:($3-11):($3+11) with boxxyerror %s title '%s%s'",
-              before, kBarLooks[look].block, kBarLooks[look].fill, bars->name,
-              kBarLooks[look].remark);
+              before, kBarLooks[look].block, kBarLooks[look].fill,
+              kBarLooks[look].look == HP_ROW_RANGE ? "" : bars->name, kBarLooks[look].remark);
     before = ", \\\n  ";
   }
   if (has_intervals(bars)) {
@@ -186,27 +186,34 @@ static void plot_bars(hp_layout* at) {
 
 // Colour and pattern of a tone: patterns stay apart in print and to those who see no colours.
 static void put_fill(hp_text* script, unsigned tone) {
+  enum { SOLID = -1 };
   static const struct {
     const char* colour;
     int pattern;
   } kTones[] = {
-      [HP_TONE_KERNEL] = {"#d55e00", 3},
+      [HP_TONE_KERNEL] = {"#d55e00", SOLID},
       [HP_TONE_USER] = {"#0072b2", 4},
       [HP_TONE_LOOP] = {"#8c8c8c", 1},
-      {"#222222", 3},
+      {"#222222", SOLID},
       {"#e69f00", 4},
-      {"#56b4e9", 3},
+      {"#56b4e9", SOLID},
       {"#009e73", 5},
-      {"#cc79a7", 3},
+      {"#cc79a7", SOLID},
       {"#0072b2", 1},
       {"#d55e00", 6},
-      {"#8c8c8c", 3},
+      {"#8c8c8c", SOLID},
       {"#009e73", 7},
   };
   unsigned others = (unsigned)(sizeof(kTones) / sizeof(kTones[0])) - HP_TONE_OTHERS;
   if (tone >= HP_TONE_OTHERS) tone = HP_TONE_OTHERS + (tone - HP_TONE_OTHERS) % others;
-  hp_printf(script, "linecolor rgb '%s' fillstyle pattern %d border linecolor rgb '%s'",
-            kTones[tone].colour, kTones[tone].pattern, kTones[tone].colour);
+  const char* colour = kTones[tone].colour;
+  hp_printf(script, "linecolor rgb '%s' fillstyle ", colour);
+  if (kTones[tone].pattern == SOLID) {
+    hp_puts(script, "solid 1.0");
+  } else {
+    hp_printf(script, "pattern %d", kTones[tone].pattern);
+  }
+  hp_printf(script, " border linecolor rgb '%s'", colour);
 }
 
 // Each series' block holds the edges of its parts: y, from, to. The interval, where there is one,

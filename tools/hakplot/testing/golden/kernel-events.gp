@@ -49,10 +49,10 @@ set arrow from graph 0, first 106.6 to graph 1, first 106.6 nohead linecolor rgb
 plot $dots0 using 2:3 with points pointtype 7 pointsize 0.8 linecolor rgb '#0072b2' title 'page faults', \
   $dots1 using 2:3 with points pointtype 5 pointsize 0.8 linecolor rgb '#e69f00' title 'mmap', \
   $dots2 using 2:3 with points pointtype 9 pointsize 0.8 linecolor rgb '#009e73' title 'munmap'
-set terminal pngcairo size 1720,595 font 'sans-serif,9' fontscale 2 linewidth 2 pointscale 2 noenhanced background '#ffffff'
+set terminal pngcairo size 1720,595 font 'sans-serif,12' fontscale 1.5 linewidth 2 pointscale 2 noenhanced background '#ffffff'
 set output 'kernel-events.png'
 replot
-set terminal pdfcairo size 8.96in,3.10in font 'sans-serif,9' noenhanced background '#ffffff'
+set terminal pdfcairo size 8.96in,3.10in font 'sans-serif,12' fontscale 0.58 noenhanced background '#ffffff'
 set output 'kernel-events.pdf'
 replot
 unset output

@@ -42,13 +42,13 @@ $intervals0 << EOD
 0	10	52.5	5.876960857	16.50827068
 EOD
 set xrange [0:100]
-plot $part0 using 4:2:3:4:($2-11):($2+11) with boxxyerror linecolor rgb '#d55e00' fillstyle pattern 3 border linecolor rgb '#d55e00' title 'kernel', \
+plot $part0 using 4:2:3:4:($2-11):($2+11) with boxxyerror linecolor rgb '#d55e00' fillstyle solid 1.0 border linecolor rgb '#d55e00' title 'kernel', \
   $part1 using 4:2:3:4:($2-11):($2+11) with boxxyerror linecolor rgb '#0072b2' fillstyle pattern 4 border linecolor rgb '#0072b2' title 'user', \
   $intervals0 using 2:3:4:5 with xerrorbars pointtype 0 linewidth 3 linecolor rgb '#222222' notitle
-set terminal pngcairo size 1720,590 font 'sans-serif,9' fontscale 2 linewidth 2 pointscale 2 noenhanced background '#ffffff'
+set terminal pngcairo size 1720,590 font 'sans-serif,12' fontscale 1.5 linewidth 2 pointscale 2 noenhanced background '#ffffff'
 set output 'kernel-share.png'
 replot
-set terminal pdfcairo size 8.96in,3.07in font 'sans-serif,9' noenhanced background '#ffffff'
+set terminal pdfcairo size 8.96in,3.07in font 'sans-serif,12' fontscale 0.58 noenhanced background '#ffffff'
 set output 'kernel-share.pdf'
 replot
 unset output

@@ -38,10 +38,10 @@ plot $line0 using 2:3 with linespoints linewidth 2 dashtype 1 linecolor rgb '#00
   $line1 using 2:3 with lines linewidth 1.5 dashtype 2 linecolor rgb '#0072b2' notitle, \
   $line2 using 2:3 with linespoints linewidth 2 dashtype 1 linecolor rgb '#e69f00' pointtype 5 pointsize 0.7 title '| touch PWNED', \
   $line3 using 2:3 with lines linewidth 1.5 dashtype 2 linecolor rgb '#e69f00' notitle
-set terminal pngcairo size 1720,1038 font 'sans-serif,9' fontscale 2 linewidth 2 pointscale 2 noenhanced background '#ffffff'
+set terminal pngcairo size 1720,1038 font 'sans-serif,12' fontscale 1.5 linewidth 2 pointscale 2 noenhanced background '#ffffff'
 set output 'rss.png'
 replot
-set terminal pdfcairo size 8.96in,5.41in font 'sans-serif,9' noenhanced background '#ffffff'
+set terminal pdfcairo size 8.96in,5.41in font 'sans-serif,12' fontscale 0.58 noenhanced background '#ffffff'
 set output 'rss.pdf'
 replot
 unset output

@@ -41,11 +41,11 @@ $intervals0 << EOD
 EOD
 set xrange [0:104]
 plot $part0 using 4:2:3:4:($2-11):($2+11) with boxxyerror linecolor rgb '#0072b2' fillstyle pattern 4 border linecolor rgb '#0072b2' title 'user space, the loop included', \
-  $part1 using 4:2:3:4:($2-11):($2+11) with boxxyerror linecolor rgb '#d55e00' fillstyle pattern 3 border linecolor rgb '#d55e00' title 'kernel'
-set terminal pngcairo size 1720,590 font 'sans-serif,9' fontscale 2 linewidth 2 pointscale 2 noenhanced background '#ffffff'
+  $part1 using 4:2:3:4:($2-11):($2+11) with boxxyerror linecolor rgb '#d55e00' fillstyle solid 1.0 border linecolor rgb '#d55e00' title 'kernel'
+set terminal pngcairo size 1720,590 font 'sans-serif,12' fontscale 1.5 linewidth 2 pointscale 2 noenhanced background '#ffffff'
 set output 'time-split.png'
 replot
-set terminal pdfcairo size 8.96in,3.07in font 'sans-serif,9' noenhanced background '#ffffff'
+set terminal pdfcairo size 8.96in,3.07in font 'sans-serif,12' fontscale 0.58 noenhanced background '#ffffff'
 set output 'time-split.pdf'
 replot
 unset output
