@@ -1,3 +1,5 @@
+#define _GNU_SOURCE  // nftw
+
 #include "tools/hakplot/locate.h"
 
 #include <ftw.h>

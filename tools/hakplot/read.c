@@ -1,3 +1,5 @@
+#define _GNU_SOURCE
+
 #include "tools/hakplot/read.h"
 
 #include <dirent.h>

@@ -1,3 +1,5 @@
+#define _GNU_SOURCE
+
 // perf stat's text for people and its separated values (`-x`), with every addition of -r, -I, -A,
 // --per-socket and the like. Both are found by shape, since perf has no header that says which
 // columns there are:
