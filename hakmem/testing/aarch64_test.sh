@@ -15,4 +15,4 @@ for file in "$@"; do [[ $file != *.c ]] || sources+=("$file"); done
   -fvisibility=hidden -static -pthread "${sources[@]}" -o "$TEST_TMPDIR/program"
 output=$(timeout 60 qemu-aarch64 "$TEST_TMPDIR/program")
 echo "$output"
-[[ $output == done ]]
+[[ $output == "done" ]]

@@ -115,7 +115,7 @@ TEST(ConformanceTest, ImpossibleSizesAreEnomem) {
     }
     EXPECT_EQ(Opaque(::operator new(n, std::nothrow)), nullptr);
     EXPECT_THROW((void)Opaque(::operator new(n)), std::bad_alloc);
-    EXPECT_THROW((void)::operator new (n, std::align_val_t{4096}), std::bad_alloc);
+    EXPECT_THROW((void)Opaque(::operator new (n, std::align_val_t{4096})), std::bad_alloc);
   }
 }
 
@@ -323,7 +323,7 @@ TEST(ConformanceTest, NewCallsItsHandlerUntilItGivesUp) {
         EXPECT_EQ(Opaque(::operator new[](n, std::nothrow)), nullptr);
         break;
       default:
-        EXPECT_EQ(::operator new (n, std::align_val_t{64}, std::nothrow), nullptr);
+        EXPECT_EQ(Opaque(::operator new (n, std::align_val_t{64}, std::nothrow)), nullptr);
     }
     EXPECT_EQ(handler_calls, 3);
   }
