@@ -26,7 +26,10 @@ static void repair_slab(hak_slab_t* slab, void* context) {
   hak_page_map_set_entries(slab->base, slab->n_pages, slab->size_class);
   if (repair->interrupted) {
     // The thread may be at work on the lists: they stay as they are, without this slab.
-    if (owner != NULL || repair->class_broken[slab->size_class]) slab->is_lost = true;
+    if (owner != NULL || repair->class_broken[slab->size_class]) {
+      slab->is_lost = true;
+      hak_slab_recount(slab);  // blocks of it may still be freed
+    }
     return;
   }
   hak_slab_recount(slab);

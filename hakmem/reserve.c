@@ -113,9 +113,12 @@ static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
 static void prepare(hak_reservation_t* r, uint32_t i) {
   hak_superslab_t* super = hak_reserve_super(r, i);
   if (super->base != 0) return;
-  super->base = r->base + ((uintptr_t)i << super_shift);
+  uintptr_t base = r->base + ((uintptr_t)i << super_shift);
   super->reservation = r;
-  hak_page_map_set_super(super->base, hak_super_bytes(), super);
+  hak_page_map_set_super(base, hak_super_bytes(), super);
+  // Last: a forked child must not take it for prepared when a thread that is gone was at it.
+  hak_compiler_barrier();
+  super->base = base;
 }
 
 // Maps at least `needed` bytes, `wanted` if the kernel gives them; *got says how many.
