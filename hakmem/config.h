@@ -66,8 +66,10 @@
 #define HAK_HUGE_PAGE_BYTES (2 * HAK_MIB)
 #define HAK_THP_AUTO_BYTES (64 * HAK_MIB)
 
-// Metadata has its own mappings, so that an overflow in the program cannot reach it.
+// Metadata has its own mappings, so that an overflow in the program cannot reach it. Each is twice
+// as large as the one before, so that thousands of heaps do not make thousands of mappings.
 #define HAK_META_CHUNK (4 * HAK_MIB)
+#define HAK_META_CHUNK_MAX (128 * HAK_MIB)
 
 // ---- thread caches ----
 

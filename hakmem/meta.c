@@ -5,8 +5,9 @@
 #include "hakmem/platform.h"
 
 static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_META);
-static uintptr_t next_free;  // lock:META
-static uintptr_t chunk_end;  // lock:META
+static uintptr_t next_free;                       // lock:META
+static uintptr_t chunk_end;                       // lock:META
+static size_t next_chunk_bytes = HAK_META_CHUNK;  // lock:META
 static hak_counter_t mapped_bytes;
 static hak_counter_t used_bytes;
 
@@ -14,7 +15,7 @@ static hak_counter_t used_bytes;
 // (at most one request's worth, and never touched, so it costs address space only).
 static bool add_chunk(size_t bytes) {
   size_t guard = HAK_PAGE_BYTES;
-  size_t wanted = hak_max_size(HAK_META_CHUNK, hak_round_up(bytes, HAK_PAGE_BYTES) + 2 * guard);
+  size_t wanted = hak_max_size(next_chunk_bytes, hak_round_up(bytes, HAK_PAGE_BYTES) + 2 * guard);
   void* base = NULL;
   if (hak_platform_map(wanted, HAK_PAGE_BYTES, &base) != 0) {
     wanted = hak_round_up(bytes, HAK_PAGE_BYTES) + 2 * guard;
@@ -28,6 +29,7 @@ static bool add_chunk(size_t bytes) {
   next_free = (uintptr_t)base + guard;
   chunk_end = (uintptr_t)base + wanted - guard;
   hak_counter_add(&mapped_bytes, wanted);
+  next_chunk_bytes = hak_min_size(2 * next_chunk_bytes, HAK_META_CHUNK_MAX);
   return true;
 }
 
