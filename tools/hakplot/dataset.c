@@ -5,9 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HP_NAME(name) #name,
-static const char* const kNames[] = {HP_NUMBER_FIELDS(HP_NAME) HP_TEXT_FIELDS(HP_NAME)};
-#undef HP_NAME
+static const char* const kNames[] = {
+#define NUMBER(name) #name,
+#define TEXT(name) #name,
+#include "tools/hakplot/fields.def"
+#undef NUMBER
+#undef TEXT
+};
 
 void hp_dataset_init(hp_dataset* data) {
   bool is_new;

@@ -14,83 +14,15 @@
 
 #include "tools/hakplot/text.h"
 
-// Every field, by the name that records use; docs/RECORDS.md says what each means. Those of perf
-// stat that no record has: perf_cycles, perf_<call>_calls (from tracepoints), perf_syscalls.
-#define HP_NUMBER_FIELDS(X)                                                                        \
-  X(seed)                                                                                          \
-  X(threads)                                                                                       \
-  X(ops)                                                                                           \
-  X(ns_total)                                                                                      \
-  X(mops)                                                                                          \
-  X(ns_per_op)                                                                                     \
-  X(user_s)                                                                                        \
-  X(system_s)                                                                                      \
-  X(kernel_share)                                                                                  \
-  X(minor_faults)                                                                                  \
-  X(major_faults)                                                                                  \
-  X(peak_rss_bytes)                                                                                \
-  X(rss_bytes)                                                                                     \
-  X(live_bytes)                                                                                    \
-  X(mops_low)                                                                                      \
-  X(mops_high)                                                                                     \
-  X(working_set)                                                                                   \
-  X(min_bytes)                                                                                     \
-  X(max_bytes)                                                                                     \
-  X(remote_percent)                                                                                \
-  X(pairs)                                                                                         \
-  X(latency_p50_ns)                                                                                \
-  X(latency_p90_ns)                                                                                \
-  X(latency_p99_ns)                                                                                \
-  X(latency_p999_ns)                                                                               \
-  X(latency_p9999_ns)                                                                              \
-  X(latency_max_ns)                                                                                \
-  X(run) X(order) X(baseline) X(dirty) X(perf_duration_s) X(perf_user_s) X(perf_system_s) X(       \
-      perf_task_clock_s) X(perf_page_faults) X(perf_page_faults_user) X(perf_page_faults_kernel)   \
-      X(perf_minor_faults) X(perf_major_faults) X(perf_context_switches) X(perf_cpu_migrations) X( \
-          perf_cycles) X(perf_cycles_user) X(perf_cycles_kernel) X(perf_instructions_user)         \
-          X(perf_mmap_calls) X(perf_munmap_calls) X(perf_madvise_calls) X(perf_mremap_calls) X(    \
-              perf_mprotect_calls) X(perf_brk_calls) X(perf_syscalls) X(perf_runs) X(host_cores)   \
-              X(host_l1d_bytes) X(host_l2_bytes) X(host_l3_bytes) X(t_ns) X(time_ns) X(pid)        \
-                  X(sequence) X(kernel_mmap_calls) X(kernel_munmap_calls) X(kernel_madvise_calls)  \
-                      X(kernel_mremap_calls) X(kernel_mprotect_calls) X(page_faults_minor)         \
-                          X(page_faults_major) X(vmas) X(vmas_max) X(committed_bytes)              \
-                              X(allocated_bytes) X(purged_bytes) X(exhaustions)                    \
-                                  X(retained_rounding_bytes) X(retained_partial_slabs_bytes) X(    \
-                                      retained_empty_pages_bytes) X(retained_thread_caches_bytes)  \
-                                      X(retained_outgoing_bytes) X(retained_abandoned_bytes)       \
-                                          X(retained_huge_cache_bytes) X(retained_prewarmed_bytes) \
-                                              X(retained_metadata_bytes) X(percent) X(cycles)
-
-#define HP_TEXT_FIELDS(X) \
-  X(workload)             \
-  X(args)                 \
-  X(touch)                \
-  X(rng)                  \
-  X(mode)                 \
-  X(limit)                \
-  X(allocator)            \
-  X(allocator_version)    \
-  X(allocator_path)       \
-  X(allocator_build_id)   \
-  X(build_mode)           \
-  X(status)               \
-  X(experiment)           \
-  X(title)                \
-  X(phase)                \
-  X(time_utc)             \
-  X(source)               \
-  X(host_cpu)             \
-  X(host_kernel)          \
-  X(host_thp)             \
-  X(host_governor)        \
-  X(host_id) X(commit) X(workload_sha256) X(allocator_sha256) X(env) X(component) X(group)
-
-// Numbers first, so that hp_is_number is one comparison.
-#define HP_ENUMERATOR(name) HP_##name,
+// By the names of fields.def: HP_mops, HP_phase. Numbers come first.
 typedef enum hp_field {
-  HP_NUMBER_FIELDS(HP_ENUMERATOR) HP_TEXT_FIELDS(HP_ENUMERATOR) HP_FIELD_COUNT
+#define NUMBER(name) HP_##name,
+#define TEXT(name) HP_##name,
+#include "tools/hakplot/fields.def"
+#undef NUMBER
+#undef TEXT
+  HP_FIELD_COUNT
 } hp_field;
-#undef HP_ENUMERATOR
 
 typedef enum hp_kind {
   HP_RUN,        // one run of a program, its totals

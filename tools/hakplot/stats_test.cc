@@ -96,7 +96,7 @@ double p_of(const std::vector<double>& a, const std::vector<double>& b) {
 
 TEST(StatsTest, ExactMannWhitneyEqualsEnumeration) {
   unsigned state = 12345;
-  for (int round = 0; round < 60; round++) {
+  for (unsigned round = 0; round < 60; round++) {
     auto draw = [&](unsigned values) {
       state = state * 1103515245 + 12345;
       return static_cast<double>(state >> 16 & 0x7fff) / 32768 * values;
