@@ -174,7 +174,7 @@ void hp_chart_time_split(hp_figures* figures) {
       double kernel_ns;
       size_t count;
       cpu_ns_per_op(arena, &one->groups[g], &user_ns, &kernel_ns, &count);
-      double loop = has_dry && !isnan(user_ns) ? fmin(dry_ns, user_ns) : 0;
+      double loop = isnan(user_ns) ? NAN : has_dry ? fmin(dry_ns, user_ns) : 0;
       const char* note = isnan(user_ns)
                              ? "unknown"
                              : hp_format(arena, "%s ns, n=%zu",
