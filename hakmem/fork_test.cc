@@ -258,11 +258,15 @@ void ForkInHandler(int) {
   errno = saved_errno;
 }
 
-void ForkWhileWorking(int n_forks) {
+void CatchForkSignal() {
   struct sigaction action = {};
   action.sa_handler = ForkInHandler;
   action.sa_flags = SA_RESTART;
   ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
+}
+
+void ForkWhileWorking(int n_forks) {
+  CatchForkSignal();
   std::atomic<bool> is_over{false};
   pthread_t self = pthread_self();
   std::thread pest([&] {
@@ -271,16 +275,14 @@ void ForkWhileWorking(int n_forks) {
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     }
   });
-  for (uint64_t i = 0; n_children < n_forks; ++i) {
-    Work(i, 500);
-    if (is_child) {
-      Work(i, 5000);
-      hak::EndChild();
-    }
+  for (uint64_t i = 0; n_children < n_forks && !is_child; ++i) Work(i, 500);
+  signal(SIGUSR1, SIG_IGN);
+  if (is_child) {
+    Work(1, 5000);
+    hak::EndChild();
   }
   is_over = true;
   pest.join();
-  signal(SIGUSR1, SIG_IGN);
   for (int i = 0; i < n_children; ++i) EXPECT_TRUE(hak::ChildPassed(children[i])) << i;
 }
 
@@ -293,37 +295,49 @@ TEST_IN_CHILD(ForkTest, ASignalHandlerMayForkInTheMiddleOfMallocAmongOthers) {
   ForkWhileWorking(60 / kScale);
 }
 
+void MaskForkSignal(int how) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  pthread_sigmask(how, &set, nullptr);
+}
+
+pthread_key_t key_before, key_after;
+std::atomic<bool> has_ended{false};
+
 // Children that go on from the middle of a thread's end: what is left of it must still end, and
-// destructors that come after the heap has gone still allocate.
+// destructors that come after the heap has gone still allocate. Signals come while the allocator's
+// own destructor runs, between those of the two keys, and not while libc frees the thread's state.
 TEST_IN_CHILD(ForkTest, ASignalHandlerMayForkInTheMiddleOfAThreadsEnd) {
-  FreeBlock(AllocBlock(1));  // the allocator's own key is made first, and so is destroyed first
-  static pthread_key_t key;
-  ASSERT_EQ(pthread_key_create(&key,
+  ASSERT_EQ(pthread_key_create(&key_before, [](void*) { MaskForkSignal(SIG_UNBLOCK); }), 0);
+  FreeBlock(AllocBlock(1));  // makes the allocator's key
+  ASSERT_EQ(pthread_key_create(&key_after,
                                [](void*) {
+                                 MaskForkSignal(SIG_BLOCK);
+                                 has_ended = true;
                                  if (!is_child) return;
                                  Work(1, 2000);
                                  hak::EndChild();
                                }),
             0);
-  struct sigaction action = {};
-  action.sa_handler = ForkInHandler;
-  action.sa_flags = SA_RESTART;
-  ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
+  CatchForkSignal();
+  MaskForkSignal(SIG_BLOCK);
   const int n_forks = 100 / kScale;
   while (n_children < n_forks) {
-    std::atomic<int> stage{0};
-    std::thread thread([&] {
-      pthread_setspecific(key, &key);
+    has_ended = false;
+    std::thread thread([] {
+      pthread_setspecific(key_before, &key_before);
+      pthread_setspecific(key_after, &key_after);
       for (unsigned c = 1; c < 60; ++c) {
         for (int k = 0; k < 20; ++k) FreeBlock(AllocBlock(c));
       }
-      stage = 1;
     });
-    while (stage == 0) std::this_thread::yield();
-    for (int i = 0; i < 3; ++i) pthread_kill(thread.native_handle(), SIGUSR1);
+    while (!has_ended) {
+      pthread_kill(thread.native_handle(), SIGUSR1);
+      std::this_thread::yield();
+    }
     thread.join();
   }
-  signal(SIGUSR1, SIG_IGN);
   for (int i = 0; i < n_children; ++i) EXPECT_TRUE(hak::ChildPassed(children[i])) << i;
 }
 
