@@ -59,7 +59,7 @@ static void repair_classes(repair_t* repair) {
 }
 
 static void repair_child(void) {
-  repair_t repair = {.self = hak_this_heap == &hak_no_heap ? NULL : hak_this_heap};
+  repair_t repair = {.self = hak_this_heap == HAK_NO_HEAP ? NULL : hak_this_heap};
   repair.interrupted = hak_lock_holds_any() || hak_purge_is_running_here() ||
                        (repair.self != NULL && repair.self->busy != 0);
   hak_meta_repair();

@@ -77,7 +77,18 @@ typedef struct hak_heap_entry {
 
 // The heap of a thread that has none: every magazine is empty and full at once, so that malloc and
 // free of such a thread take the slow path by themselves. Never written.
-extern const hak_heap_t hak_no_heap;
+// It is only what the fast paths read of a heap, so that it does not cost a program 24 KiB.
+typedef struct hak_no_heap {
+  size_t tag;
+  _Atomic(void**) top[HAK_N_CLASSES];
+  void** limit[HAK_N_CLASSES];
+} hak_no_heap_t;
+
+extern const hak_no_heap_t hak_no_heap;
+#define HAK_NO_HEAP ((hak_heap_t*)&hak_no_heap)
+
+static_assert(offsetof(hak_no_heap_t, top) == offsetof(hak_heap_t, top), "the same beginning");
+static_assert(offsetof(hak_no_heap_t, limit) == offsetof(hak_heap_t, limit), "the same beginning");
 
 extern hak_thread_local hak_heap_t* hak_this_heap;
 

@@ -13,7 +13,7 @@
 
 bool hak_introspect_trim(void) {
   hak_heap_t* heap = hak_this_heap;
-  if (heap != &hak_no_heap) hak_cache_drain(heap);
+  if (heap != HAK_NO_HEAP) hak_cache_drain(heap);
   return hak_purge_all() != 0;
 }
 

@@ -35,7 +35,7 @@ inline void FreeBlock(void* block) {
 }
 
 inline void DrainThread() {
-  if (hak_this_heap != &hak_no_heap) hak_cache_drain(hak_this_heap);
+  if (hak_this_heap != HAK_NO_HEAP) hak_cache_drain(hak_this_heap);
 }
 
 inline hak_slab_t* SlabOf(const void* block) {

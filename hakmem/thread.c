@@ -16,13 +16,13 @@
 static void* const no_slots[1] = {NULL};
 #define NO_TOP ((void**)&no_slots[1])
 
-const hak_heap_t hak_no_heap = {
+const hak_no_heap_t hak_no_heap = {
     .tag = HAK_TAG_NONE,
     .top = {[0 ... HAK_N_CLASSES - 1] = NO_TOP},
     .limit = {[0 ... HAK_N_CLASSES - 1] = NO_TOP},
 };
 
-hak_thread_local hak_heap_t* hak_this_heap = (hak_heap_t*)&hak_no_heap;
+hak_thread_local hak_heap_t* hak_this_heap = HAK_NO_HEAP;
 
 // ---- the registry ----
 
@@ -171,7 +171,7 @@ static void on_thread_exit(void* arg) {
   abandon_all(heap);
   hak_flush_close(heap);
   has_ended = true;  // what destructors still to come allocate and free goes without a heap
-  hak_this_heap = (hak_heap_t*)&hak_no_heap;
+  hak_this_heap = HAK_NO_HEAP;
   hak_thread_leave(heap);
   retire(heap);
 }

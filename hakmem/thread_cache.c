@@ -209,7 +209,7 @@ static void* refill_without_heap(unsigned size_class) {
 
 void* hak_cache_refill(hak_heap_t* heap, size_t class_index) {
   unsigned size_class = (unsigned)class_index;
-  if (heap == &hak_no_heap) {
+  if (heap == HAK_NO_HEAP) {
     heap = hak_thread_begin();
     if (heap == NULL) return refill_without_heap(size_class);
   }
@@ -273,7 +273,7 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, size_t class_index) {
 }
 
 void hak_cache_free_remote(void* block, hak_heap_t* heap) {
-  if (heap == &hak_no_heap) {
+  if (heap == HAK_NO_HEAP) {
     heap = hak_thread_begin();
     if (heap == NULL) {
       hak_flush_block(NULL, block);

@@ -51,10 +51,10 @@ uint64_t Exchanged(unsigned size_class) {
 }
 
 TEST_IN_CHILD(ThreadCacheTest, AThreadBeginsWithItsFirstBlock) {
-  EXPECT_EQ(hak_this_heap, &hak_no_heap);
+  EXPECT_EQ(hak_this_heap, HAK_NO_HEAP);
   void* block = AllocBlock(5);
   ASSERT_NE(block, nullptr);
-  EXPECT_NE(hak_this_heap, &hak_no_heap);
+  EXPECT_NE(hak_this_heap, HAK_NO_HEAP);
   FreeBlock(block);
 }
 
