@@ -14,7 +14,7 @@ typedef struct hak_reservation {
   uint32_t n_supers;       // const
   uint32_t n_free;         // SuperSlabs with their bit set
   bool has_huge_pages;     // the kernel was asked for them
-  char* descriptors;       // const: n_supers descriptors, hak_super_stride() apart
+  char* descriptors;       // const: n_supers descriptors, at equal distances
   uint64_t free_supers[];  // bit set: FREE
 } hak_reservation_t;
 
