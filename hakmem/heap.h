@@ -79,7 +79,7 @@ typedef struct hak_heap_entry {
 // free of such a thread take the slow path by themselves. Never written.
 // It is only what the fast paths read of a heap, so that it does not cost a program 24 KiB.
 typedef struct hak_no_heap {
-  size_t tag;
+  alignas(HAK_CACHE_LINE) size_t tag;  // as a heap is aligned
   _Atomic(void**) top[HAK_N_CLASSES];
   void** limit[HAK_N_CLASSES];
 } hak_no_heap_t;
