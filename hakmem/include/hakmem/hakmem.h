@@ -134,6 +134,119 @@ HAK_API bool hak_super_lookup(const void* ptr, hak_super_info* info);
 // stderr says why. 0 for a class that does not exist.
 HAK_API unsigned hak_ss_prewarm_class(unsigned size_class, unsigned superslabs);
 
+// ---- figures: where the time and the memory go ----
+//
+// All figures come from counters that the allocator's slow paths keep, so that they cost the fast
+// paths nothing. Nothing is stopped to read them: in a busy program figures may be out of step by
+// what moved meanwhile; in a quiescent one they are exact. Reading them costs a walk over all
+// slabs, allocates nothing, and counts as a slow path, not as a fast one.
+//
+// The structures grow by fields at their end in later versions. A caller passes the size it was
+// compiled with and gets the fields it knows; a field the running library does not know is left
+// unchanged. HAK_UNKNOWN stands in a field whose value could not be had.
+
+#define HAK_UNKNOWN UINT64_MAX
+
+// One kind of call into the kernel, since the start of the process.
+typedef struct hak_kernel_stats {
+  uint64_t calls;
+  uint64_t bytes;     // asked for by calls that succeeded
+  uint64_t failures;  // calls that returned an error
+  uint64_t ns;        // wall time spent in them
+} hak_kernel_stats;
+
+typedef struct hak_stats {
+  uint64_t time_ns;  // CLOCK_MONOTONIC
+
+  // What the allocator asked of the kernel.
+  hak_kernel_stats mmap, munmap, madvise, mremap, mprotect, futex;
+
+  // The process, as the kernel accounts for it.
+  uint64_t minor_faults, major_faults;  // page faults
+  uint64_t user_ns, system_ns;          // CPU time
+  uint64_t rss_bytes;                   // resident set
+  uint64_t vmas, vmas_max;              // mappings, and how many there may be
+
+  // Memory.
+  uint64_t reserved_bytes;   // address space taken for blocks
+  uint64_t committed_bytes;  // of it, and of the metadata, what may be resident
+  uint64_t allocated_bytes;  // blocks in the program's hands, as usable sizes
+  uint64_t metadata_bytes;
+  uint64_t purged_bytes;  // given back to the kernel since the start
+
+  // Blocks above the size classes.
+  uint64_t spans, span_bytes;
+  uint64_t huge_blocks, huge_bytes;
+
+  // Threads.
+  uint64_t heaps;  // threads that have a cache
+  uint64_t cached_bytes, outgoing_bytes;
+
+  // Events since the start, of all classes.
+  uint64_t refills, flushes;    // exchanges between thread caches and slabs
+  uint64_t remote_frees;        // blocks returned to slabs of other threads
+  uint64_t remote_atomics;      // read-modify-writes that took
+  uint64_t adoptions;           // slabs of ended threads taken over
+  uint64_t exhaustions;         // times a class ran out of room and one more SuperSlab was taken
+  uint64_t lock_acquisitions;   // of all the allocator's locks
+  uint64_t lock_contentions;    // of those, how many had to wait
+  uint64_t events;              // slow events recorded (HAKMEM_SS_DEBUG)
+  uint64_t telemetry_failures;  // telemetry lines that could not be written
+} hak_stats;
+
+// One size class.
+typedef struct hak_class_stats {
+  uint64_t block_bytes;
+  uint64_t slabs;     // in use
+  uint64_t capacity;  // their blocks; each is live, free, cached or outgoing
+  uint64_t live;      // in the program's hands
+  uint64_t free;      // in slabs
+  uint64_t cached;    // in thread caches
+  uint64_t outgoing;  // freed by threads that do not own them, on their way back
+  // Since the start:
+  uint64_t taken, returned;   // blocks that went from slabs to thread caches, and back
+  uint64_t refills, flushes;  // in how many exchanges
+  uint64_t remote_frees;
+  uint64_t adoptions;
+  uint64_t exhaustions;
+} hak_class_stats;
+
+// Why memory is held that the program does not use. Every committed byte that is not live has
+// exactly one reason: in a quiescent program the reasons add up to committed_bytes - live_bytes.
+typedef struct hak_retention {
+  uint64_t committed_bytes;      // as in hak_stats
+  uint64_t live_bytes;           // hak_stats.allocated_bytes
+  uint64_t rounding_bytes;       // ends of slabs and of huge blocks that no block can use
+  uint64_t partial_slabs_bytes;  // free blocks in slabs that have live ones or an owner
+  uint64_t abandoned_bytes;      // the same, in slabs whose thread has ended
+  uint64_t prewarmed_bytes;      // slabs that were made ready and not used yet
+  uint64_t thread_caches_bytes;  // blocks in magazines
+  uint64_t outgoing_bytes;       // blocks on their way back to their slabs
+  uint64_t empty_pages_bytes;    // free pages of SuperSlabs in use, inside the purge delay
+  uint64_t huge_cache_bytes;     // SuperSlabs free as a whole, inside the purge delay
+  uint64_t lost_bytes;           // given up in a forked child: caught half changed
+  uint64_t metadata_bytes;       // the allocator's own
+} hak_retention;
+
+// Each fills `*out`, of `bytes` bytes, and returns true; hak_stats_class_get returns false and
+// leaves it unchanged when there is no such class.
+HAK_API bool hak_stats_get(hak_stats* out, size_t bytes);
+HAK_API bool hak_stats_class_get(unsigned size_class, hak_class_stats* out, size_t bytes);
+HAK_API bool hak_retention_get(hak_retention* out, size_t bytes);
+
+// Receives text, in pieces; returns false to stop.
+typedef bool (*hak_write_fn)(const char* text, size_t length, void* context);
+
+// Writes all figures as one line of JSON, a flat object and a newline (docs/TELEMETRY.md), or in
+// the OpenMetrics text format. False when `write` stopped it. `write` may allocate.
+HAK_API bool hak_stats_json(hak_write_fn write, void* context);
+HAK_API bool hak_stats_openmetrics(hak_write_fn write, void* context);
+
+// Writes a line to the file of HAKMEM_TELEMETRY now. `phase`, when not NULL, is its phase label and
+// that of all later lines (at most 63 bytes count). False when there is no such file or the write
+// failed.
+HAK_API bool hak_telemetry_write(const char* phase);
+
 // ---- the library ----
 
 // "MAJOR.MINOR.PATCH" of the library that is running. Also the proof that hakmem serves a process:
