@@ -7,6 +7,13 @@
 
 // ---- the owner's side ----
 
+void hak_flush_disown(hak_heap_t* heap, hak_slab_t* slab) {
+  hak_bin_t* bin = &heap->bins[slab->size_class];
+  hak_slab_list_remove(&bin->partial, slab);
+  bin->n_slabs--;
+  heap->owned_bytes -= (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+}
+
 // A slab of one's own has gained free blocks; `had` is how many it had. An idle slab goes back,
 // unless it is the last one with free blocks: that would only be fetched again.
 static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
@@ -17,9 +24,7 @@ static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
   }
   bool is_last = bin->partial.first == slab && bin->partial.last == slab;
   if (hak_slab_is_idle(slab) && !is_last) {
-    hak_slab_list_remove(&bin->partial, slab);
-    bin->n_slabs--;
-    heap->owned_bytes -= (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+    hak_flush_disown(heap, slab);
     hak_slab_destroy(slab);
   }
 }

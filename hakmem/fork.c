@@ -4,6 +4,7 @@
 
 #include "hakmem/central.h"
 #include "hakmem/flush.h"
+#include "hakmem/idle.h"
 #include "hakmem/meta.h"
 #include "hakmem/page_map.h"
 #include "hakmem/purge.h"
@@ -12,6 +13,7 @@
 
 typedef struct repair {
   hak_heap_t* self;  // the heap of the one thread; NULL: it has none
+  bool self_broken;  // a thread that is gone was emptying that heap
   bool interrupted;  // the thread was inside the allocator when a signal handler forked
   bool class_broken[HAK_N_CLASSES];  // a thread that is gone held the class's lock
 } repair_t;
@@ -20,7 +22,7 @@ typedef struct repair {
 static void repair_slab(hak_slab_t* slab, void* context) {
   const repair_t* repair = context;
   hak_heap_t* owner = hak_load_relaxed(&slab->owner);
-  if (owner != NULL && owner == repair->self) return;
+  if (owner != NULL && owner == repair->self && !repair->self_broken) return;
   hak_store_relaxed(&slab->owner, NULL);
   // Also when it had none: the thread that made it may not have come to that.
   hak_page_map_set_entries(slab->base, slab->n_pages, slab->size_class);
@@ -61,7 +63,8 @@ static void repair_classes(repair_t* repair) {
 static void repair_child(void) {
   repair_t repair = {.self = hak_this_heap == HAK_NO_HEAP ? NULL : hak_this_heap};
   repair.interrupted = hak_lock_holds_any() || hak_purge_is_running_here() ||
-                       (repair.self != NULL && repair.self->busy != 0);
+                       (repair.self != NULL && hak_load_relaxed(&repair.self->busy) != 0);
+  repair.self_broken = hak_idle_repair(repair.self);
   hak_meta_repair();
   repair_backend(repair.interrupted);
   repair_classes(&repair);

@@ -18,6 +18,7 @@
 // The rest of what a heap has for a class; slow paths only.
 typedef struct hak_bin {
   void** loaded;      // first slot of the loaded magazine; loaded[-1] == NULL
+  void** bottom;      // its first slot that holds a block: above loaded only after idle.c was there
   void** spare;       // first slot of the other one; NULL while magazines are at first size
   uint32_t capacity;  // blocks in a full magazine
   _Atomic(uint32_t) spare_count;  // blocks in the spare one
@@ -33,6 +34,13 @@ typedef struct hak_bin {
   hak_counter_t remote_frees;  // blocks returned to slabs of other threads
   hak_counter_t adoptions;
 } hak_bin_t;
+
+// What idle.c is doing with a heap. The owner's slow paths wait until it is nothing.
+typedef enum hak_reclaim {
+  HAK_RECLAIM_NONE,
+  HAK_RECLAIM_ASKED,   // it wants to, if the owner is not in a slow path
+  HAK_RECLAIM_ACTING,  // the heap is its own, but for the tops of the loaded magazines
+} hak_reclaim_t;
 
 #define HAK_PENDING_NONE ((hak_slab_t*)1)  // open, and nothing pending
 #define HAK_PENDING_CLOSED ((hak_slab_t*)0)
@@ -50,7 +58,8 @@ typedef struct hak_heap {
   alignas(HAK_CACHE_LINE) _Atomic(hak_slab_t*) pending;
 
   // The owner's.
-  alignas(HAK_CACHE_LINE) uint32_t busy;  // > 0 while slabs or magazines are in motion: see fork.c
+  alignas(HAK_CACHE_LINE) _Atomic(uint32_t) busy;  // see hak_thread_enter
+  _Atomic(uint8_t) reclaim;       // hak_reclaim_t; by whoever holds lock IDLE
   _Atomic(uint32_t) n_outgoing;
   size_t cache_bytes;            // what the magazines may hold when full
   size_t owned_bytes;            // of the slabs owned
@@ -73,6 +82,8 @@ typedef struct hak_heap_entry {
   struct hak_heap_entry* next;       // const
   struct hak_heap_entry* next_idle;  // lock:REGISTRY: those without a thread
   uint32_t index;                    // const: 0 for the first
+  uint64_t seen;                     // lock:IDLE: signature of its cache at the last visit
+  uint64_t reclaimed;                // lock:IDLE: its signature when there was nothing left to take
 } hak_heap_entry_t;
 
 // The heap of a thread that has none: every magazine is empty and full at once, so that malloc and

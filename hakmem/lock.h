@@ -15,7 +15,8 @@
 #include "hakmem/base.h"
 
 typedef enum hak_lock_rank {
-  HAK_RANK_REGISTRY = 1,  // threads' heaps: list and free list
+  HAK_RANK_IDLE = 1,      // heaps whose threads are idle, while their caches are emptied
+  HAK_RANK_REGISTRY,      // threads' heaps: list and free list
   HAK_RANK_CLASS,         // one a size class: its unowned slabs
   HAK_RANK_BACKEND,       // SuperSlabs, page runs, huge blocks, reservations
   HAK_RANK_META,          // memory for the allocator's own structures

@@ -17,6 +17,7 @@ typedef enum hak_kernel_kind {
   HAK_KERNEL_MREMAP,
   HAK_KERNEL_MPROTECT,
   HAK_KERNEL_FUTEX,
+  HAK_KERNEL_MEMBARRIER,
   HAK_KERNEL_N_KINDS,
 } hak_kernel_kind_t;
 
@@ -68,6 +69,10 @@ hak_nodiscard int hak_platform_populate(void* address, size_t bytes);
 hak_nodiscard int hak_platform_move(void* from, void* to, size_t bytes);
 
 // ---- time, waiting, text ----
+
+// A full memory barrier in every running thread of the process (membarrier(2)); false where the
+// kernel has none.
+hak_nodiscard bool hak_platform_barrier_everywhere(void);
 
 // Monotonic time: exact, and as of the kernel's last tick (cheaper, 1 to 10 ms late).
 uint64_t hak_platform_now_ns(void);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -30,7 +31,8 @@ const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
 
 const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
   static const char* const names[HAK_KERNEL_N_KINDS] = {"mmap",   "munmap",   "madvise",
-                                                        "mremap", "mprotect", "futex"};
+                                                        "mremap", "mprotect", "futex",
+                                                        "membarrier"};
   return names[kind];
 }
 
@@ -184,6 +186,20 @@ void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected) {
 void hak_platform_wake(_Atomic(uint32_t)* word) {
   kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
               (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
+}
+
+static int membarrier(int command) {
+  return kernel_call(HAK_KERNEL_MEMBARRIER, 0, NULL, SYS_membarrier,
+                     (const long[6]){command, 0, 0, 0, 0, 0});
+}
+
+// The kernel wants a process to say once that it means to use the fast kind (EPERM until then).
+bool hak_platform_barrier_everywhere(void) {
+  int error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  if (error == EPERM && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0) {
+    error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  }
+  return error == 0;
 }
 
 void hak_platform_write_stderr(const char* text, size_t length) {

@@ -29,6 +29,11 @@ static uint64_t delay_ms(void) { return (uint64_t)hak_option_number(HAK_OPTION_p
 
 uint64_t hak_purge_bytes(void) { return hak_load_relaxed(&purged_bytes); }
 
+void hak_purge_report(size_t bytes) {
+  hak_fetch_add_relaxed(&purged_bytes, bytes);
+  hak_event_record(HAK_EVENT_PURGED, 0, 0, bytes, 0);
+}
+
 bool hak_purge_is_running_here(void) { return is_running_here; }
 
 static uint64_t free_dirty_pages(const hak_superslab_t* super) {
@@ -159,8 +164,7 @@ static size_t purge_batch(bool all, unsigned* n) {
   collect(&batch, all);
   if (batch.n != 0) {
     bytes = give_back_all(&batch);
-    hak_fetch_add_relaxed(&purged_bytes, bytes);
-    hak_event_record(HAK_EVENT_PURGED, 0, 0, bytes, 0);
+    hak_purge_report(bytes);
     finish(&batch);
   }
   hak_compiler_barrier();

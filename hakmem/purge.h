@@ -20,6 +20,9 @@ void hak_purge_tick(void);
 // Gives back all that is free, whatever its age. Returns the bytes. No lock held.
 size_t hak_purge_all(void);
 
+// Counts and reports memory that another layer has given back.
+void hak_purge_report(size_t bytes);
+
 uint64_t hak_purge_bytes(void);  // given back since the start
 
 // Whether the calling thread is between taking pages out of circulation and putting them back.

@@ -4,6 +4,8 @@
 
 #include "hakmem/bits.h"
 #include "hakmem/check.h"
+#include "hakmem/events.h"
+#include "hakmem/platform.h"
 
 static unsigned words_of(const hak_slab_t* slab) {
   return hak_class_info(slab->size_class)->slab_words;
@@ -103,6 +105,33 @@ void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask) {
   slab->free_count = (uint16_t)(slab->free_count + hak_bit_count(mask));
   if (word < slab->scan_word) slab->scan_word = (uint16_t)word;
   hak_assert_slow(slab_is_valid(slab));
+}
+
+// The first block at or after `block` that is free (or is not, as asked); the capacity if none is.
+static unsigned next_block(const hak_slab_t* slab, unsigned block, bool is_free) {
+  while (block < slab->capacity) {
+    uint64_t bits = slab->free[block / 64];
+    bits = (is_free ? bits : ~bits) >> (block % 64);
+    if (bits != 0) return (unsigned)hak_min_size(block + hak_lowest_bit(bits), slab->capacity);
+    block = (block / 64 + 1) * 64;
+  }
+  return slab->capacity;
+}
+
+size_t hak_slab_purge(hak_slab_t* slab) {
+  size_t block_bytes = hak_class_info(slab->size_class)->block_bytes;
+  size_t os_page = hak_platform_os_page_bytes();
+  size_t bytes = 0;
+  unsigned end = 0;
+  for (unsigned at; (at = next_block(slab, end, true)) < slab->capacity;) {
+    end = next_block(slab, at, false);
+    uintptr_t from = hak_round_up(slab->base + at * block_bytes, os_page);
+    uintptr_t to = hak_round_down(slab->base + end * block_bytes, os_page);
+    if (from >= to) continue;
+    int error = hak_platform_purge((void*)from, to - from);
+    if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)from, to - from)) bytes += to - from;
+  }
+  return bytes;
 }
 
 // A word of which every bit is set has no free left to come until its blocks are handed out again,

@@ -38,6 +38,10 @@ unsigned hak_slab_take_lines(hak_slab_t* slab, void** end, unsigned n);
 // Puts blocks (bits `mask` of `word`) back. Aborts on a double free.
 void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask);
 
+// Gives the OS pages that lie in free blocks only back to the kernel. Returns the bytes. No lock
+// held.
+size_t hak_slab_purge(hak_slab_t* slab);
+
 // Takes what other threads have freed into free[]. Returns how many blocks came.
 unsigned hak_slab_collect(hak_slab_t* slab);
 

@@ -7,6 +7,7 @@
 #include "hakmem/events.h"
 #include "hakmem/flush.h"
 #include "hakmem/fork.h"
+#include "hakmem/idle.h"
 #include "hakmem/meta.h"
 #include "hakmem/platform.h"
 #include "hakmem/thread_cache.h"
@@ -106,6 +107,7 @@ hak_heap_t* hak_thread_begin(void) {
   // ends, with what it caches; its slabs are found by nobody.
   if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
   if (entry->index == 0) register_fork_once();
+  if (entry->index == 1) hak_idle_start();
   return heap;
 }
 
@@ -187,8 +189,11 @@ void hak_thread_repair(hak_heap_t* self, bool interrupted) {
     if (heap == self || !hak_thread_heap_is_open(heap)) continue;
     hak_store_relaxed(&heap->pending, HAK_PENDING_CLOSED);
     if (interrupted) continue;
-    if (heap->busy == 0) hak_cache_return_all(heap, self);
-    heap->busy = 0;
+    bool in_motion =
+        hak_load_relaxed(&heap->busy) != 0 || hak_load_relaxed(&heap->reclaim) != HAK_RECLAIM_NONE;
+    if (!in_motion) hak_cache_return_all(heap, self);
+    hak_store_relaxed(&heap->busy, 0);
+    hak_store_relaxed(&heap->reclaim, HAK_RECLAIM_NONE);
     retire(heap);
   }
 }

@@ -16,15 +16,23 @@ static inline bool hak_thread_heap_is_open(hak_heap_t* heap) {
   return hak_load_acquire(&heap->pending) != HAK_PENDING_CLOSED;
 }
 
-// A heap's slabs and magazines are in motion between these two (they nest). Only a forked child
-// looks: of a thread that was between them nothing but its slabs' bitmaps can be trusted.
+// A heap's slabs and magazines are in motion between these two (they nest). A forked child looks:
+// of a thread that was between them nothing but its slabs' bitmaps can be trusted. And whoever
+// takes back what an idle thread caches (idle.h): it stays away from a heap that is busy, and the
+// owner waits here while it is at work. After hak_thread_enter the caller must look at its
+// magazines anew.
+//
+// Each side stores its flag before it reads the other's. The owner, whose side must cost nothing,
+// has only a compiler barrier between the two; the other side's membarrier(2) makes up for it.
+hak_noinline void hak_thread_wait_idle(hak_heap_t* heap);
 static inline void hak_thread_enter(hak_heap_t* heap) {
-  heap->busy++;
+  uint32_t depth = hak_load_relaxed(&heap->busy) + 1;
+  hak_store_relaxed(&heap->busy, depth);
   hak_compiler_barrier();
+  if (hak_unlikely(hak_load_acquire(&heap->reclaim) != HAK_RECLAIM_NONE) && depth == 1) hak_thread_wait_idle(heap);
 }
 static inline void hak_thread_leave(hak_heap_t* heap) {
-  hak_compiler_barrier();
-  heap->busy--;
+  hak_store_release(&heap->busy, hak_load_relaxed(&heap->busy) - 1);
 }
 
 // In a forked child, last: closes the heaps of threads that are gone and returns what they cached.

@@ -65,13 +65,23 @@ void hak_cache_init(hak_heap_t* heap) {
 static unsigned loaded_count(const hak_heap_t* heap, unsigned size_class) {
   const hak_bin_t* bin = &heap->bins[size_class];
   if (bin->loaded == NULL) return 0;
-  return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]) - bin->loaded);
+  return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]) - bin->bottom);
 }
 
 static void set_loaded(hak_heap_t* heap, unsigned size_class, unsigned count) {
   hak_bin_t* bin = &heap->bins[size_class];
+  bin->bottom = bin->loaded;
   hak_store_relaxed(&heap->top[size_class], bin->loaded + count);
   heap->limit[size_class] = bin->loaded + bin->capacity;
+}
+
+// Moves what idle.c has left of the loaded magazine down to its first slot.
+static void settle(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  if (hak_likely(bin->bottom == bin->loaded)) return;
+  unsigned count = loaded_count(heap, size_class);
+  memmove(bin->loaded, bin->bottom, count * sizeof(void*));
+  set_loaded(heap, size_class, count);
 }
 
 // The loaded magazine, empty or full, and the spare, full or empty, change places.
@@ -216,8 +226,11 @@ void* hak_cache_refill(hak_heap_t* heap, size_t class_index) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_thread_enter(heap);
   if (bin->loaded == NULL) add_first_magazine(heap, size_class);
+  settle(heap, size_class);
   bool swapped = hak_load_relaxed(&bin->spare_count) != 0;
-  if (swapped) {
+  if (hak_unlikely(loaded_count(heap, size_class) != 0)) {
+    swapped = true;  // idle.c had put up its fence, and has taken it away again
+  } else if (swapped) {
     swap_magazines(heap, size_class);
   } else {
     (void)fill(heap, size_class);
@@ -241,6 +254,12 @@ static void flush_magazine(hak_heap_t* heap, hak_heap_t* self, unsigned size_cla
   bin->flushed = true;
 }
 
+static void flush_spare(hak_heap_t* heap, hak_heap_t* self, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  flush_magazine(heap, self, size_class, bin->spare, hak_load_relaxed(&bin->spare_count));
+  hak_store_relaxed(&bin->spare_count, 0);
+}
+
 // Makes room in the loaded magazine, which is full: the spare one, whose blocks have lain longest,
 // is emptied and loaded. Whether blocks went back to slabs.
 static bool make_room(hak_heap_t* heap, unsigned size_class) {
@@ -249,20 +268,19 @@ static bool make_room(hak_heap_t* heap, unsigned size_class) {
     make_pair(heap, size_class);
     return false;
   }
-  unsigned n_spare = hak_load_relaxed(&bin->spare_count);
-  flush_magazine(heap, heap, size_class, bin->spare, n_spare);
-  hak_store_relaxed(&bin->spare_count, 0);
+  bool had_spare = hak_load_relaxed(&bin->spare_count) != 0;
+  flush_spare(heap, heap, size_class);
   swap_magazines(heap, size_class);
-  return n_spare != 0;
+  return had_spare;
 }
 
 void hak_cache_overflow(void* block, hak_heap_t* heap, size_t class_index) {
   unsigned size_class = (unsigned)class_index;
   hak_thread_enter(heap);
   bool flushed = false;
-  if (heap->bins[size_class].loaded == NULL) {
-    add_first_magazine(heap, size_class);
-  } else {
+  if (heap->bins[size_class].loaded == NULL) add_first_magazine(heap, size_class);
+  settle(heap, size_class);
+  if (loaded_count(heap, size_class) == heap->bins[size_class].capacity) {
     flushed = make_room(heap, size_class);
   }
   bool pushed = hak_cache_push(heap, size_class, block);
@@ -280,27 +298,60 @@ void hak_cache_free_remote(void* block, hak_heap_t* heap) {
       return;
     }
   }
+  hak_thread_enter(heap);
   unsigned n = hak_load_relaxed(&heap->n_outgoing);
   heap->outgoing[n] = block;
   hak_store_relaxed(&heap->n_outgoing, n + 1);
-  if (hak_likely(n + 1 < HAK_OUTGOING_BLOCKS)) return;
-  hak_thread_enter(heap);
-  hak_flush_outgoing(heap);
+  bool is_full = n + 1 == HAK_OUTGOING_BLOCKS;
+  if (hak_unlikely(is_full)) hak_flush_outgoing(heap);
   hak_thread_leave(heap);
-  hak_purge_tick();
+  if (hak_unlikely(is_full)) hak_purge_tick();
 }
 
 void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
     if (bin->loaded == NULL) continue;
-    flush_magazine(heap, self, c, bin->loaded, loaded_count(heap, c));
+    flush_magazine(heap, self, c, bin->bottom, loaded_count(heap, c));
     set_loaded(heap, c, 0);
-    flush_magazine(heap, self, c, bin->spare, hak_load_relaxed(&bin->spare_count));
-    hak_store_relaxed(&bin->spare_count, 0);
+    flush_spare(heap, self, c);
   }
   hak_flush_blocks(self, heap->outgoing, hak_load_relaxed(&heap->n_outgoing));
   hak_store_relaxed(&heap->n_outgoing, 0);
+}
+
+size_t hak_cache_give_up(hak_heap_t* heap) {
+  hak_flush_outgoing(heap);
+  hak_flush_pending(heap);
+  size_t bytes = 0;
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    hak_bin_t* bin = &heap->bins[c];
+    flush_spare(heap, heap, c);
+    while (bin->partial.first != NULL) {
+      hak_slab_t* slab = bin->partial.first;
+      hak_flush_disown(heap, slab);
+      bytes += hak_slab_purge(slab);
+      hak_central_abandon(slab);
+    }
+    bin->flushed = false;  // that was no sign of too small a magazine
+  }
+  return bytes;
+}
+
+void hak_cache_forget_slabs(hak_heap_t* heap) {
+  heap->owned_bytes = 0;
+  hak_store_relaxed(&heap->n_outgoing, 0);
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    hak_bin_t* bin = &heap->bins[c];
+    bin->partial = bin->full = (hak_slab_list_t){NULL, NULL};
+    bin->n_slabs = 0;
+    hak_store_relaxed(&bin->spare_count, 0);
+    if (bin->loaded == NULL) continue;
+    // A fence may stand, with blocks below it that may have gone back to their slabs.
+    void** slot = hak_load_relaxed(&heap->top[c]);
+    while (slot != bin->bottom && hak_load_relaxed((hak_slot_t*)&slot[-1]) != NULL) slot--;
+    bin->bottom = slot;
+  }
 }
 
 void hak_cache_drain(hak_heap_t* heap) {

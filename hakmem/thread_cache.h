@@ -32,13 +32,25 @@ void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self);
 // Prepares a heap fresh from hak_meta_alloc or from its last thread.
 void hak_cache_init(hak_heap_t* heap);
 
+// Empties the spare magazine and the outgoing buffer, takes in what other threads have freed, and
+// gives up the heap's slabs that have free blocks, with their memory: for the owner, or for idle.c
+// in its place. Returns the bytes given back to the kernel.
+size_t hak_cache_give_up(hak_heap_t* heap);
+
+// In a forked child, of a heap that another thread was changing: forgets its slabs, which others
+// may adopt now, and what of its magazines may be gone.
+void hak_cache_forget_slabs(hak_heap_t* heap);
+
 // Bytes of a heap with all its magazine memory.
 size_t hak_cache_heap_bytes(void);
+
+// A slot of a loaded magazine, which idle.c may read and clear while the owner is at work.
+typedef _Atomic(void*) hak_slot_t;
 
 // Pops a block, or NULL when the loaded magazine is empty.
 static inline void* hak_cache_pop(hak_heap_t* heap, size_t size_class) {
   void** top = hak_load_relaxed(&heap->top[size_class]);
-  void* block = top[-1];
+  void* block = hak_load_relaxed((hak_slot_t*)&top[-1]);
   if (hak_likely(block != NULL)) hak_store_relaxed(&heap->top[size_class], top - 1);
   return block;
 }
@@ -47,7 +59,7 @@ static inline void* hak_cache_pop(hak_heap_t* heap, size_t size_class) {
 static inline bool hak_cache_push(hak_heap_t* heap, size_t size_class, void* block) {
   void** top = hak_load_relaxed(&heap->top[size_class]);
   if (hak_unlikely(top == heap->limit[size_class])) return false;
-  *top = block;
+  hak_store_relaxed((hak_slot_t*)top, block);
   hak_store_relaxed(&heap->top[size_class], top + 1);
   return true;
 }
