@@ -186,6 +186,13 @@ void hak_platform_wake(_Atomic(uint32_t)* word) {
               (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
 }
 
+void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms) {
+  struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+  int saved_errno = errno;
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &t, NULL, 0);
+  errno = saved_errno;
+}
+
 void hak_platform_write_stderr(const char* text, size_t length) {
   int saved_errno = errno;
   while (length != 0) {
