@@ -59,7 +59,7 @@ typedef struct hak_heap {
 
   // The owner's.
   alignas(HAK_CACHE_LINE) _Atomic(uint32_t) busy;  // see hak_thread_enter
-  _Atomic(uint8_t) reclaim;       // hak_reclaim_t; by whoever holds lock IDLE
+  _Atomic(uint8_t) reclaim;                        // hak_reclaim_t; by whoever holds lock IDLE
   _Atomic(uint32_t) n_outgoing;
   size_t cache_bytes;            // what the magazines may hold when full
   size_t owned_bytes;            // of the slabs owned

@@ -27,8 +27,8 @@ typedef struct victim {
 } victim_t;
 
 static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_IDLE);
-static victim_t victims[BATCH];        // lock:IDLE
-static unsigned n_victims;             // lock:IDLE
+static victim_t victims[BATCH];         // lock:IDLE
+static unsigned n_victims;              // lock:IDLE
 static const hak_heap_entry_t* cursor;  // lock:IDLE: the next heap to visit; NULL: the first
 static _Atomic(bool) is_started;
 
@@ -51,8 +51,8 @@ void hak_thread_wait_idle(hak_heap_t* heap) {
 static uint64_t signature_of(hak_heap_t* heap) {
   uint64_t signature = hak_load_relaxed(&heap->n_outgoing);
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    signature = (signature ^ (uintptr_t)hak_load_relaxed(&heap->top[c])) *
-                UINT64_C(0x9e3779b97f4a7c15);
+    signature =
+        (signature ^ (uintptr_t)hak_load_relaxed(&heap->top[c])) * UINT64_C(0x9e3779b97f4a7c15);
   }
   return signature;
 }
@@ -166,7 +166,8 @@ void hak_idle_visit(void) {
   reclaim_victims();
   bool is_round_over = cursor == NULL;
   hak_lock_release(&lock);
-  uint64_t period_ms = hak_max_size((size_t)hak_option_number(HAK_OPTION_purge_delay), MIN_PERIOD_MS);
+  uint64_t period_ms =
+      hak_max_size((size_t)hak_option_number(HAK_OPTION_purge_delay), MIN_PERIOD_MS);
   hak_tick_set_due(HAK_JOB_IDLE, hak_platform_now_ms() + (is_round_over ? period_ms : 0));
 }
 

@@ -11,6 +11,7 @@
 #include "hakmem/platform.h"
 #include "hakmem/purge.h"
 #include "hakmem/reserve.h"
+#include "hakmem/tick.h"
 
 static hak_large_counters_t counters;
 
@@ -228,7 +229,7 @@ static void* huge_resize(hak_superslab_t* head, size_t size) {
 void* hak_large_alloc(size_t size, size_t alignment, bool zero) {
   if (size > HAK_LARGE_MAX || alignment > HAK_LARGE_MAX) return NULL;
   hak_reserve_ready();
-  hak_purge_tick();
+  hak_tick();
   size_t span_max = hak_super_bytes() / 2;
   bool is_span = size <= span_max && alignment <= span_max;
   return is_span ? span_alloc(size, alignment, zero) : huge_alloc(size, alignment, zero);
@@ -254,7 +255,7 @@ void hak_large_free(void* ptr) {
     hak_fatal_block("free of a pointer that is not a live block (freed already, or inside one)",
                     ptr, 0, 0);
   }
-  hak_purge_tick();
+  hak_tick();
 }
 
 size_t hak_large_usable_size(const void* ptr) {

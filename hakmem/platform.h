@@ -84,6 +84,9 @@ void hak_platform_sleep_ms(uint64_t ms);
 void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected);
 void hak_platform_wake(_Atomic(uint32_t)* word);
 
+// Sleeps while *word == expected, for `ms` at most; may wake early. Not counted: it is no work.
+void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms);
+
 void hak_platform_write_stderr(const char* text, size_t length);
 
 // ---- fault injection, for tests ----

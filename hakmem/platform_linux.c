@@ -30,9 +30,8 @@ const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
 }
 
 const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
-  static const char* const names[HAK_KERNEL_N_KINDS] = {"mmap",   "munmap",   "madvise",
-                                                        "mremap", "mprotect", "futex",
-                                                        "membarrier"};
+  static const char* const names[HAK_KERNEL_N_KINDS] = {"mmap",     "munmap", "madvise",   "mremap",
+                                                        "mprotect", "futex",  "membarrier"};
   return names[kind];
 }
 
@@ -186,6 +185,13 @@ void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected) {
 void hak_platform_wake(_Atomic(uint32_t)* word) {
   kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
               (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
+}
+
+void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms) {
+  struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+  int saved_errno = errno;
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &t, NULL, 0);
+  errno = saved_errno;
 }
 
 static int membarrier(int command) {

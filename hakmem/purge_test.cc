@@ -12,6 +12,7 @@ extern "C" {
 #include "hakmem/options.h"
 #include "hakmem/purge.h"
 #include "hakmem/reserve.h"
+#include "hakmem/tick.h"
 }
 
 namespace {
@@ -44,10 +45,10 @@ TEST_IN_CHILD(PurgeTest, WithoutDelayMemoryGoesAtTheNextTick) {
   SetDelay("0");
   hak_slab_t* run = TakeAndFill(3);
   char* memory = Memory(run);
-  hak_purge_tick();
+  hak_tick();
   EXPECT_TRUE(hak::IsResident(memory)) << "it is not free yet";
   hak_super_return_run(run);
-  hak_purge_tick();
+  hak_tick();
   EXPECT_FALSE(hak::IsResident(memory));
   EXPECT_EQ(hak_purge_bytes(), 3 * HAK_PAGE_BYTES);
   bool dirty = true;
@@ -62,7 +63,7 @@ TEST_IN_CHILD(PurgeTest, NeverMeansOnlyOnRequest) {
   char* memory = Memory(run);
   hak_super_return_run(run);
   uint64_t purges = Purges();
-  for (int i = 0; i < 100; ++i) hak_purge_tick();
+  for (int i = 0; i < 100; ++i) hak_tick();
   EXPECT_EQ(Purges(), purges);
   EXPECT_TRUE(hak::IsResident(memory));
   EXPECT_EQ(hak_purge_all(), HAK_PAGE_BYTES);
@@ -78,7 +79,7 @@ TEST_IN_CHILD(PurgeTest, MemoryStaysForTheDelayAndThenGoes) {
   uint64_t freed_ms = hak_platform_now_ms();
   hak_super_return_run(run);
   while (hak::IsResident(memory)) {
-    hak_purge_tick();
+    hak_tick();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_GE(hak_platform_now_ms(), freed_ms + kDelayMs);
@@ -92,7 +93,7 @@ TEST_IN_CHILD(PurgeTest, MemoryInSteadyUseIsNeverGivenBack) {
   uint64_t end_ms = hak_platform_now_ms() + 200;
   while (hak_platform_now_ms() < end_ms) {
     hak_super_return_run(steady);
-    hak_purge_tick();
+    hak_tick();
     ASSERT_EQ(Take(4), steady);
   }
   EXPECT_EQ(Purges(), purges);
@@ -171,10 +172,10 @@ TEST_IN_CHILD(PurgeTest, RefusedMemoryIsTriedAgainAtATick) {
   {
     hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MADVISE, EAGAIN));
     hak_super_return_run(run);
-    hak_purge_tick();
+    hak_tick();
     EXPECT_TRUE(hak::IsResident(memory));
   }
-  hak_purge_tick();
+  hak_tick();
   EXPECT_FALSE(hak::IsResident(memory));
 }
 
@@ -218,11 +219,11 @@ TEST_IN_CHILD(PurgeTest, ThreadsPurgeAndUseAtOnce) {
           ASSERT_TRUE(*first == 0 && *last == 0);
         }
         *first = *last = static_cast<char>(1 + t);
-        if (random.Below(4) == 0) hak_purge_tick();
+        if (random.Below(4) == 0) hak_tick();
         if (random.Below(50) == 0) (void)hak_purge_all();
         ASSERT_TRUE(*first == static_cast<char>(1 + t) && *last == *first);
         hak_super_return_run(run);
-        hak_purge_tick();
+        hak_tick();
       }
     });
   }

@@ -29,7 +29,8 @@ static inline void hak_thread_enter(hak_heap_t* heap) {
   uint32_t depth = hak_load_relaxed(&heap->busy) + 1;
   hak_store_relaxed(&heap->busy, depth);
   hak_compiler_barrier();
-  if (hak_unlikely(hak_load_acquire(&heap->reclaim) != HAK_RECLAIM_NONE) && depth == 1) hak_thread_wait_idle(heap);
+  if (hak_unlikely(hak_load_acquire(&heap->reclaim) != HAK_RECLAIM_NONE) && depth == 1)
+    hak_thread_wait_idle(heap);
 }
 static inline void hak_thread_leave(hak_heap_t* heap) {
   hak_store_release(&heap->busy, hak_load_relaxed(&heap->busy) - 1);

@@ -6,8 +6,8 @@
 #include "hakmem/check.h"
 #include "hakmem/flush.h"
 #include "hakmem/options.h"
-#include "hakmem/purge.h"
 #include "hakmem/thread.h"
+#include "hakmem/tick.h"
 
 // ---- magazine sizes ----
 //
@@ -237,7 +237,7 @@ void* hak_cache_refill(hak_heap_t* heap, size_t class_index) {
   }
   void* block = hak_cache_pop(heap, size_class);
   hak_thread_leave(heap);
-  if (!swapped) hak_purge_tick();
+  if (!swapped) hak_tick();
   return block;
 }
 
@@ -287,7 +287,7 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, size_t class_index) {
   hak_assert(pushed);
   (void)pushed;
   hak_thread_leave(heap);
-  if (flushed) hak_purge_tick();
+  if (flushed) hak_tick();
 }
 
 void hak_cache_free_remote(void* block, hak_heap_t* heap) {
@@ -305,7 +305,7 @@ void hak_cache_free_remote(void* block, hak_heap_t* heap) {
   bool is_full = n + 1 == HAK_OUTGOING_BLOCKS;
   if (hak_unlikely(is_full)) hak_flush_outgoing(heap);
   hak_thread_leave(heap);
-  if (hak_unlikely(is_full)) hak_purge_tick();
+  if (hak_unlikely(is_full)) hak_tick();
 }
 
 void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
