@@ -18,6 +18,7 @@ typedef enum hak_kernel_kind {
   HAK_KERNEL_MPROTECT,
   HAK_KERNEL_FUTEX,
   HAK_KERNEL_MEMBARRIER,
+  HAK_KERNEL_TELEMETRY,  // what the figures themselves cost: files read and written
   HAK_KERNEL_N_KINDS,
 } hak_kernel_kind_t;
 
@@ -67,6 +68,19 @@ hak_nodiscard int hak_platform_populate(void* address, size_t bytes);
 // Moves the memory behind [from, from + bytes) to [to, to + bytes), both mapped, without a copy.
 // `from` stays mapped and reads as zero. ENOSYS or EINVAL where the kernel cannot (before 5.7).
 hak_nodiscard int hak_platform_move(void* from, void* to, size_t bytes);
+
+// ---- the process ----
+
+// What the kernel accounts to the process; UINT64_MAX where that can't be had.
+typedef struct hak_process {
+  uint64_t minor_faults, major_faults;
+  uint64_t user_ns, system_ns;
+  uint64_t rss_bytes;
+  uint64_t vmas, vmas_max;
+} hak_process_t;
+
+// Asks the kernel and /proc. All calls are of kind HAK_KERNEL_TELEMETRY.
+void hak_platform_process(hak_process_t* process);
 
 // ---- time, waiting, text ----
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE  // mremap flags, syscall
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
@@ -30,8 +31,9 @@ const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
 }
 
 const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
-  static const char* const names[HAK_KERNEL_N_KINDS] = {"mmap",     "munmap", "madvise",   "mremap",
-                                                        "mprotect", "futex",  "membarrier"};
+  static const char* const names[HAK_KERNEL_N_KINDS] = {
+      "mmap", "munmap", "madvise", "mremap", "mprotect", "futex", "membarrier", "telemetry",
+  };
   return names[kind];
 }
 
@@ -169,6 +171,77 @@ int hak_platform_move(void* from, void* to, size_t bytes) {
       (const long[6]){(long)from, (long)bytes, (long)bytes,
                       MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0});
 }
+
+// ---- the process ----
+
+// Little enough for the stack of any thread; /proc gives whole lines of its maps in any case.
+#define PIECE_BYTES 2048
+
+static int open_to_read(const char* path, long* fd) {
+  return kernel_call(HAK_KERNEL_TELEMETRY, 0, fd, SYS_openat,
+                     (const long[6]){AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0});
+}
+
+static int read_piece(long fd, char piece[PIECE_BYTES], long* length) {
+  return kernel_call(HAK_KERNEL_TELEMETRY, PIECE_BYTES, length, SYS_read,
+                     (const long[6]){fd, (long)piece, PIECE_BYTES, 0, 0, 0});
+}
+
+static void close_file(long fd) {
+  (void)kernel_call(HAK_KERNEL_TELEMETRY, 0, NULL, SYS_close, (const long[6]){fd, 0, 0, 0, 0, 0});
+}
+
+// The `index`-th decimal number of a small file.
+static uint64_t number_in_file(const char* path, unsigned index) {
+  char piece[PIECE_BYTES];
+  long fd, length = 0;
+  if (open_to_read(path, &fd) != 0) return UINT64_MAX;
+  int error = read_piece(fd, piece, &length);
+  close_file(fd);
+  const char *at = piece, *end = piece + (error == 0 ? length : 0);
+  for (; index != 0; index--) {
+    while (at < end && *at != ' ') at++;
+    while (at < end && *at == ' ') at++;
+  }
+  if (at == end || *at < '0' || *at > '9') return UINT64_MAX;
+  uint64_t number = 0;
+  for (; at < end && *at >= '0' && *at <= '9'; at++) number = number * 10 + (uint64_t)(*at - '0');
+  return number;
+}
+
+static uint64_t lines_in_file(const char* path) {
+  char piece[PIECE_BYTES];
+  long fd, length = 0;
+  if (open_to_read(path, &fd) != 0) return UINT64_MAX;
+  uint64_t lines = 0;
+  int error;
+  while ((error = read_piece(fd, piece, &length)) == 0 && length > 0) {
+    for (long i = 0; i < length; i++) lines += piece[i] == '\n';
+  }
+  close_file(fd);
+  return error == 0 ? lines : UINT64_MAX;
+}
+
+static uint64_t ns_of(struct timeval t) {
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
+}
+
+void hak_platform_process(hak_process_t* process) {
+  struct rusage usage;
+  int error = kernel_call(HAK_KERNEL_TELEMETRY, 0, NULL, SYS_getrusage,
+                          (const long[6]){RUSAGE_SELF, (long)&usage, 0, 0, 0, 0});
+  process->minor_faults = error == 0 ? (uint64_t)usage.ru_minflt : UINT64_MAX;
+  process->major_faults = error == 0 ? (uint64_t)usage.ru_majflt : UINT64_MAX;
+  process->user_ns = error == 0 ? ns_of(usage.ru_utime) : UINT64_MAX;
+  process->system_ns = error == 0 ? ns_of(usage.ru_stime) : UINT64_MAX;
+  uint64_t rss_pages = number_in_file("/proc/self/statm", 1);
+  bool known = rss_pages != UINT64_MAX;
+  process->rss_bytes = known ? rss_pages * hak_platform_os_page_bytes() : UINT64_MAX;
+  process->vmas = lines_in_file("/proc/self/maps");
+  process->vmas_max = number_in_file("/proc/sys/vm/max_map_count", 0);
+}
+
+// ---- time, waiting, text ----
 
 void hak_platform_sleep_ms(uint64_t ms) {
   struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
