@@ -65,6 +65,8 @@
 // only partly touched is a few per cent at most, and the saved faults and TLB misses are many.
 #define HAK_HUGE_PAGE_BYTES (2 * HAK_MIB)
 #define HAK_THP_AUTO_BYTES (64 * HAK_MIB)
+// And this much more for each thread: a partly used slab of 64 KiB for each of some 60 classes.
+#define HAK_THP_AUTO_HEAP_BYTES (4 * HAK_MIB)
 
 // Metadata has its own mappings, so that an overflow in the program cannot reach it. Each is twice
 // as large as the one before, so that thousands of heaps do not make thousands of mappings.

@@ -17,10 +17,10 @@
 
 // The rest of what a heap has for a class; slow paths only.
 typedef struct hak_bin {
-  void** loaded;      // first slot of the loaded magazine; loaded[-1] == NULL
-  void** bottom;      // its first slot that holds a block: above loaded only after idle.c was there
-  void** spare;       // first slot of the other one; NULL while magazines are at first size
-  uint32_t capacity;  // blocks in a full magazine
+  void** loaded;           // first slot of the loaded magazine; loaded[-1] == NULL
+  _Atomic(void**) bottom;  // its first block's slot: above loaded only after idle.c was there
+  void** spare;            // first slot of the other one; NULL while magazines are at first size
+  uint32_t capacity;       // blocks in a full magazine
   _Atomic(uint32_t) spare_count;  // blocks in the spare one
   uint8_t shared_refills;         // refills from unowned slabs so far
   bool flushed;                   // a flush has happened since the magazines last grew

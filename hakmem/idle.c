@@ -80,7 +80,9 @@ static void drop_busy(void) {
   unsigned n = 0;
   for (unsigned i = 0; i < n_victims; i++) {
     hak_heap_t* heap = victims[i].entry->heap;
-    bool is_free = hak_load_acquire(&heap->busy) == 0 && hak_thread_heap_is_open(heap);
+    // (A mark that is gone went with the memory of a heap whose thread has ended meanwhile.)
+    bool is_free = hak_load_acquire(&heap->busy) == 0 && hak_thread_heap_is_open(heap) &&
+                   hak_load_relaxed(&heap->reclaim) == HAK_RECLAIM_ASKED;
     hak_store_release(&heap->reclaim, is_free ? HAK_RECLAIM_ACTING : HAK_RECLAIM_NONE);
     if (is_free) victims[n++].entry = victims[i].entry;
   }
@@ -91,12 +93,12 @@ static void raise_fences(victim_t* victim) {
   hak_heap_t* heap = victim->entry->heap;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     fence_t* fence = &victim->fences[c];
-    void** bottom = heap->bins[c].bottom;
+    void** bottom = hak_load_relaxed(&heap->bins[c].bottom);
     void** top = hak_load_relaxed(&heap->top[c]);
     fence->slot = bottom != NULL && top >= bottom + 2 ? top - 2 : NULL;
     if (fence->slot == NULL) continue;
-    fence->block = hak_load_relaxed((hak_slot_t*)fence->slot);
-    hak_store_relaxed((hak_slot_t*)fence->slot, NULL);
+    // In one step: the owner may have come down there and put another block in the slot.
+    fence->block = hak_exchange_acq_rel((hak_slot_t*)fence->slot, NULL);
   }
 }
 
@@ -110,13 +112,17 @@ static void lower_fence(const fence_t* fence) {
 static void take_below(hak_heap_t* heap, unsigned size_class, const fence_t* fence) {
   hak_bin_t* bin = &heap->bins[size_class];
   if (fence->slot == NULL) return;
-  if (hak_load_relaxed(&heap->top[size_class]) <= fence->slot + 1) {
+  // In this order. An owner that was below the fence when it went up, and has come back, has put
+  // another block in its place, which stays.
+  bool is_above = hak_load_acquire(&heap->top[size_class]) > fence->slot + 1;
+  if (!is_above || hak_load_relaxed((hak_slot_t*)fence->slot) != NULL) {
     lower_fence(fence);
     return;
   }
-  void** first = bin->bottom;
+  void** first = hak_load_relaxed(&bin->bottom);
   unsigned n = (unsigned)(fence->slot - first);
-  bin->bottom = fence->slot + 1;  // first: a forked child must not find them in two places
+  hak_store_relaxed(&bin->bottom,
+                    fence->slot + 1);  // first: a forked child must not find them in two places
   hak_compiler_barrier();
   hak_flush_blocks(heap, first, n);
   hak_flush_block(heap, fence->block);

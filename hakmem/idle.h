@@ -10,9 +10,9 @@
 // 2. In each loaded magazine it puts up a fence, NULL in place of the second block from the top:
 //    to the owner's malloc the magazine ends there. membarrier again: an owner that still sees the
 //    old block in that slot must be at work on it or below it.
-// 3. Where the top still lies above the fence, the owner is not, and cannot pass it: what lies at
-//    the fence and below goes back to the slabs, and so does all that only slow paths use. Else the
-//    fence comes down again.
+// 3. Where the top lies above the fence and the fence stands, the owner is not, and cannot pass it:
+//    what lies at the fence and below goes back to the slabs, and so does all that only slow paths
+//    use. Else the fence comes down again.
 //
 // What stays with an idle thread is one block for each class it used, and the memory of its slabs
 // that is in use. The fast paths pay nothing, and the thread itself does nothing. The fence is the

@@ -36,7 +36,8 @@ static size_t magazine_count(const hak_heap_t* heap, unsigned size_class) {
   const hak_bin_t* bin = &heap->bins[size_class];
   if (bin->loaded == NULL) return 0;
   void** top = hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]);
-  return (size_t)(top - bin->loaded) + hak_load_relaxed(&((hak_bin_t*)bin)->spare_count);
+  return (size_t)(top - hak_load_relaxed(&((hak_bin_t*)bin)->bottom)) +
+         hak_load_relaxed(&((hak_bin_t*)bin)->spare_count);
 }
 
 static void add_totals(gather_t* gather, unsigned size_class, const hak_class_totals_t* totals) {

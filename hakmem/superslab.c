@@ -111,9 +111,18 @@ static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages
 // ---- transparent huge pages ----
 //
 // A huge page saves 511 page faults and most TLB misses, and costs up to 2 MiB where the program
-// touches a few bytes of it. SuperSlabs that are cut into runs are dense, so a heap asks for huge
-// pages there once it has enough of them that a partly used one is a few per cent. Huge blocks are
+// touches a few bytes of it. SuperSlabs that are cut into runs are dense, but for the slabs that
+// each thread has just begun, so a process asks for huge pages there once it has enough of them
+// that what is partly used is a few per cent. Huge blocks are
 // not dense (each ends in the middle of a SuperSlab), so they get none unless told "always".
+
+static _Atomic(int) n_heaps;
+
+void hak_super_count_heaps(int change) { hak_fetch_add_relaxed(&n_heaps, change); }
+
+static size_t dense_bytes(void) {
+  return HAK_THP_AUTO_BYTES + (size_t)hak_load_relaxed(&n_heaps) * HAK_THP_AUTO_HEAP_BYTES;
+}
 
 static bool wants_huge_pages(void) {
   switch (hak_option_number(HAK_OPTION_thp)) {
@@ -122,7 +131,7 @@ static bool wants_huge_pages(void) {
     case HAK_THP_NEVER:
       return false;
     default:
-      return n_cut * hak_super_bytes() >= HAK_THP_AUTO_BYTES &&
+      return n_cut * hak_super_bytes() >= dense_bytes() &&
              hak_platform_os_page_bytes() == 4 * HAK_KIB;
   }
 }

@@ -146,6 +146,10 @@ static inline bool hak_super_has_runs(const hak_superslab_t* super) {
   return state == HAK_SUPER_PAGES || state == HAK_SUPER_DIRECT || state == HAK_SUPER_LOST;
 }
 
+// Threads that have a heap have come (or, negative, gone): each may hold a partly used slab of
+// every class, which huge pages would fill up.
+void hak_super_count_heaps(int change);
+
 // The first page's descriptor of the run that holds `address`, which must lie in `super`.
 static inline hak_slab_t* hak_super_run_of(hak_superslab_t* super, const void* address) {
   size_t page = ((uintptr_t)address - super->base) >> HAK_PAGE_SHIFT;

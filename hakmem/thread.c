@@ -103,6 +103,7 @@ hak_heap_t* hak_thread_begin(void) {
   hak_cache_init(heap);
   hak_store_release(&heap->pending, HAK_PENDING_NONE);
   hak_this_heap = heap;
+  hak_super_count_heaps(1);
   // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
   // ends, with what it caches; its slabs are found by nobody.
   if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
@@ -156,6 +157,7 @@ static void put_entry(hak_heap_entry_t* entry) {
 }
 
 static void retire(hak_heap_t* heap) {
+  hak_super_count_heaps(-1);
   hak_heap_entry_t* entry = heap->entry;
   if (!retire_counters(heap)) {
     int error = hak_platform_purge(heap, heap_bytes());

@@ -66,12 +66,13 @@ void hak_cache_init(hak_heap_t* heap) {
 static unsigned loaded_count(const hak_heap_t* heap, unsigned size_class) {
   const hak_bin_t* bin = &heap->bins[size_class];
   if (bin->loaded == NULL) return 0;
-  return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]) - bin->bottom);
+  return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]) -
+                    hak_load_relaxed(&((hak_bin_t*)bin)->bottom));
 }
 
 static void set_loaded(hak_heap_t* heap, unsigned size_class, unsigned count) {
   hak_bin_t* bin = &heap->bins[size_class];
-  bin->bottom = bin->loaded;
+  hak_store_relaxed(&bin->bottom, bin->loaded);
   hak_store_relaxed(&heap->top[size_class], bin->loaded + count);
   heap->limit[size_class] = bin->loaded + bin->capacity;
 }
@@ -79,9 +80,9 @@ static void set_loaded(hak_heap_t* heap, unsigned size_class, unsigned count) {
 // Moves what idle.c has left of the loaded magazine down to its first slot.
 static void settle(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
-  if (hak_likely(bin->bottom == bin->loaded)) return;
+  if (hak_likely(hak_load_relaxed(&bin->bottom) == bin->loaded)) return;
   unsigned count = loaded_count(heap, size_class);
-  memmove(bin->loaded, bin->bottom, count * sizeof(void*));
+  memmove(bin->loaded, hak_load_relaxed(&bin->bottom), count * sizeof(void*));
   set_loaded(heap, size_class, count);
 }
 
@@ -315,7 +316,7 @@ void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
     if (bin->loaded == NULL) continue;
-    flush_magazine(heap, self, c, bin->bottom, loaded_count(heap, c));
+    flush_magazine(heap, self, c, hak_load_relaxed(&bin->bottom), loaded_count(heap, c));
     set_loaded(heap, c, 0);
     flush_spare(heap, self, c);
   }
@@ -352,8 +353,10 @@ void hak_cache_forget_slabs(hak_heap_t* heap) {
     if (bin->loaded == NULL) continue;
     // A fence may stand, with blocks below it that may have gone back to their slabs.
     void** slot = hak_load_relaxed(&heap->top[c]);
-    while (slot != bin->bottom && hak_load_relaxed((hak_slot_t*)&slot[-1]) != NULL) slot--;
-    bin->bottom = slot;
+    while (slot != hak_load_relaxed(&bin->bottom) &&
+           hak_load_relaxed((hak_slot_t*)&slot[-1]) != NULL)
+      slot--;
+    hak_store_relaxed(&bin->bottom, slot);
   }
 }
 
