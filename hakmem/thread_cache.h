@@ -47,11 +47,13 @@ size_t hak_cache_heap_bytes(void);
 // A slot of a loaded magazine, which idle.c may read and clear while the owner is at work.
 typedef _Atomic(void*) hak_slot_t;
 
+// (The tops are stored with release for idle.c, which reads them with acquire.)
+
 // Pops a block, or NULL when the loaded magazine is empty.
 static inline void* hak_cache_pop(hak_heap_t* heap, size_t size_class) {
   void** top = hak_load_relaxed(&heap->top[size_class]);
   void* block = hak_load_relaxed((hak_slot_t*)&top[-1]);
-  if (hak_likely(block != NULL)) hak_store_relaxed(&heap->top[size_class], top - 1);
+  if (hak_likely(block != NULL)) hak_store_release(&heap->top[size_class], top - 1);
   return block;
 }
 
@@ -60,7 +62,7 @@ static inline bool hak_cache_push(hak_heap_t* heap, size_t size_class, void* blo
   void** top = hak_load_relaxed(&heap->top[size_class]);
   if (hak_unlikely(top == heap->limit[size_class])) return false;
   hak_store_relaxed((hak_slot_t*)top, block);
-  hak_store_relaxed(&heap->top[size_class], top + 1);
+  hak_store_release(&heap->top[size_class], top + 1);
   return true;
 }
 
