@@ -92,9 +92,14 @@
 // proportional.
 #define HAK_THREAD_CACHE_SHARE 24
 
+// A heap keeps empty slabs of a class in reserve: a quarter of those it has, up to this much, but
+// one in any case.
+#define HAK_RESERVE_SLAB_BYTES (512 * HAK_KIB)
+
 // Blocks freed by a thread that does not own them wait here, 4 KiB of pointers, so that one
 // atomic operation returns many.
 #define HAK_OUTGOING_BLOCKS 512
+#define HAK_OUTGOING_BYTES (256 * HAK_KIB)
 
 // A page map entry: the size class in the low 7 bits, above it an owner tag of 9. Tag 0 is
 // "unowned"; 511 is nobody's and so never matches; the rest go round among the threads.

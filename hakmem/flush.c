@@ -7,25 +7,37 @@
 
 // ---- the owner's side ----
 
-void hak_flush_disown(hak_heap_t* heap, hak_slab_t* slab) {
-  hak_bin_t* bin = &heap->bins[slab->size_class];
-  hak_slab_list_remove(&bin->partial, slab);
-  bin->n_slabs--;
+void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab) {
+  hak_slab_list_remove(list, slab);
+  heap->bins[slab->size_class].n_slabs--;
   heap->owned_bytes -= (size_t)slab->n_pages << HAK_PAGE_SHIFT;
 }
 
-// A slab of one's own has gained free blocks; `had` is how many it had. An idle slab goes back,
-// unless it is the last one with free blocks: that would only be fetched again.
+// How many empty slabs of a class a heap keeps: those that came and went would cost two locks each
+// time, and a class of large blocks has few in a slab.
+static unsigned reserve_of(const hak_bin_t* bin, unsigned size_class) {
+  size_t slab_bytes = (size_t)hak_class_info(size_class)->slab_pages << HAK_PAGE_SHIFT;
+  size_t fit = hak_min_size(bin->n_slabs / 4, HAK_RESERVE_SLAB_BYTES / slab_bytes);
+  return (unsigned)hak_max_size(fit, 1);
+}
+
+// A slab of one's own has gained free blocks; `had` is how many it had. An empty one is kept in
+// reserve, or goes back.
 static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
   hak_bin_t* bin = &heap->bins[slab->size_class];
   if (had == 0 && slab->free_count != 0) {
     hak_slab_list_remove(&bin->full, slab);
     hak_slab_list_append(&bin->partial, slab);
   }
-  bool is_last = bin->partial.first == slab && bin->partial.last == slab;
-  if (hak_slab_is_idle(slab) && !is_last) {
-    hak_flush_disown(heap, slab);
-    hak_slab_destroy(slab);
+  if (!hak_slab_is_idle(slab)) return;
+  hak_slab_list_remove(&bin->partial, slab);
+  hak_slab_list_append(&bin->reserve, slab);
+  bin->n_reserve++;
+  while (bin->n_reserve > reserve_of(bin, slab->size_class)) {
+    hak_slab_t* longest = bin->reserve.first;
+    bin->n_reserve--;
+    hak_flush_disown(heap, &bin->reserve, longest);
+    hak_slab_destroy(longest);
   }
 }
 
@@ -198,4 +210,5 @@ void hak_flush_outgoing(hak_heap_t* heap) {
   if (n == 0) return;
   hak_flush_blocks(heap, heap->outgoing, n);
   hak_store_relaxed(&heap->n_outgoing, 0);
+  heap->outgoing_bytes = 0;
 }

@@ -20,8 +20,8 @@ void hak_flush_outgoing(hak_heap_t* heap);
 // Takes in what other threads have freed into the heap's slabs.
 void hak_flush_pending(hak_heap_t* heap);
 
-// Takes a slab that has free blocks off those that the heap owns.
-void hak_flush_disown(hak_heap_t* heap, hak_slab_t* slab);
+// Takes a slab off `list`, one of the heap's, and off those that it owns.
+void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab);
 
 // Closes a heap's pending stack for good and sees to what is on it. pre: it owns no slab any more.
 void hak_flush_close(hak_heap_t* heap);

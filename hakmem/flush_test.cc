@@ -92,7 +92,7 @@ TEST_IN_CHILD(FlushTest, OneBatchIsFewAtomicOperations) {
   EXPECT_EQ(hak_counter_read(&self->bins[1].remote_frees), 74u);
 }
 
-TEST_IN_CHILD(FlushTest, AnEmptySlabGoesBackUnlessItIsTheLastWithRoom) {
+TEST_IN_CHILD(FlushTest, AnEmptySlabStaysInReserveUntilTheNextOne) {
   hak_heap_t* heap = MakeHeap(1);
   hak_slab_t* a = OwnSlab(heap, 10);
   hak_slab_t* b = OwnSlab(heap, 10);
@@ -100,12 +100,32 @@ TEST_IN_CHILD(FlushTest, AnEmptySlabGoesBackUnlessItIsTheLastWithRoom) {
   Flush(heap, of_a);
   EXPECT_TRUE(hak::IsMapped(of_a[0])) << "it would only be fetched again";
   EXPECT_EQ(heap->bins[10].n_slabs, 2u);
+  EXPECT_EQ(heap->bins[10].reserve.first, a);
   Flush(heap, of_b);
-  EXPECT_FALSE(hak::IsMapped(of_b[0]));
+  EXPECT_FALSE(hak::IsMapped(of_a[0]));
   EXPECT_EQ(heap->bins[10].n_slabs, 1u);
-  EXPECT_EQ(heap->owned_bytes, size_t{a->n_pages} << HAK_PAGE_SHIFT);
-  EXPECT_EQ(heap->bins[10].partial.first, a);
+  EXPECT_EQ(heap->owned_bytes, size_t{b->n_pages} << HAK_PAGE_SHIFT);
+  EXPECT_EQ(heap->bins[10].reserve.first, b);
+  EXPECT_EQ(heap->bins[10].partial.first, nullptr);
   EXPECT_EQ(heap->bins[10].full.first, nullptr);
+}
+
+// A quarter of the slabs there are may be empty; when they get fewer, so does the reserve.
+TEST_IN_CHILD(FlushTest, TheReserveShrinksWithTheSlabs) {
+  constexpr unsigned kSlabs = 20;
+  hak_heap_t* heap = MakeHeap(1);
+  hak_bin_t* bin = &heap->bins[10];
+  std::vector<std::vector<void*>> blocks;
+  for (unsigned i = 0; i < kSlabs; ++i) blocks.push_back(TakeAllOwned(heap, OwnSlab(heap, 10)));
+  for (unsigned i = 0; i < kSlabs; ++i) {
+    Flush(heap, blocks[i]);
+    if (i < kSlabs / 4) {
+      EXPECT_EQ(bin->n_slabs, kSlabs);
+    }
+    EXPECT_LE(bin->n_reserve, bin->n_slabs / 4 > 1 ? bin->n_slabs / 4 : 1);
+  }
+  EXPECT_EQ(bin->n_slabs, 1u);
+  EXPECT_EQ(bin->n_reserve, 1u);
 }
 
 TEST_IN_CHILD(FlushTest, OutgoingIsEmptiedAtOnce) {
@@ -245,6 +265,12 @@ TEST_IN_CHILD(FlushTest, BlocksFreedAcrossHeapsThatComeAndGoAllComeBack) {
           hak_bin_t* bin = &heap->bins[c];
           while (bin->partial.first != nullptr) Abandon(heap, bin->partial.first);
           while (bin->full.first != nullptr) Abandon(heap, bin->full.first);
+          while (bin->reserve.first != nullptr) {
+            hak_slab_t* slab = bin->reserve.first;
+            hak_flush_disown(heap, &bin->reserve, slab);
+            hak_central_abandon(slab);
+          }
+          bin->n_reserve = 0;
         }
         hak_flush_close(heap);
       }

@@ -45,7 +45,9 @@ static void repair_slab(hak_slab_t* slab, void* context) {
 // What this thread was told, or is owed to be told by threads that are gone.
 static void repair_own_slab(hak_slab_t* slab, void* context) {
   hak_heap_t* self = context;
-  if (hak_load_relaxed(&slab->owner) == self) hak_flush_own_news(self, slab);
+  if (hak_load_relaxed(&slab->owner) == self && !hak_slab_is_idle(slab)) {
+    hak_flush_own_news(self, slab);
+  }
 }
 
 static void repair_backend(bool interrupted) {

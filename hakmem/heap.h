@@ -25,8 +25,10 @@ typedef struct hak_bin {
   uint8_t shared_refills;         // refills from unowned slabs so far
   bool flushed;                   // a flush has happened since the magazines last grew
   uint32_t n_slabs;               // slabs owned
+  uint32_t n_reserve;             // of those, in reserve
   hak_slab_list_t partial;        // owned slabs that have free blocks; the first is allocated from
   hak_slab_list_t full;           // owned slabs that have none
+  hak_slab_list_t reserve;        // owned slabs that are empty, last used last
   hak_counter_t taken;            // blocks that went from slabs into magazines
   hak_counter_t returned;         // blocks that went back
   hak_counter_t refills;
@@ -61,6 +63,7 @@ typedef struct hak_heap {
   alignas(HAK_CACHE_LINE) _Atomic(uint32_t) busy;  // see hak_thread_enter
   _Atomic(uint8_t) reclaim;                        // hak_reclaim_t; by whoever holds lock IDLE
   _Atomic(uint32_t) n_outgoing;
+  uint32_t outgoing_bytes;
   size_t cache_bytes;            // what the magazines may hold when full
   size_t owned_bytes;            // of the slabs owned
   void** next_first_slot;        // in first_slots: not used yet

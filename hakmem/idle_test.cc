@@ -96,6 +96,7 @@ TEST_IN_CHILD(IdleTest, AnIdleThreadKeepsOneBlockOfEachClass) {
   for (unsigned c : kClasses) {
     EXPECT_LE(CachedBlocks(heap, c), 1u) << c;
     EXPECT_EQ(heap->bins[c].partial.first, nullptr) << c;
+    EXPECT_EQ(heap->bins[c].reserve.first, nullptr) << c;
   }
   EXPECT_LE(hak::CountSlabs().all, static_cast<int>(std::size(kClasses)) + 1);
   // A second look finds nothing more to do.

@@ -39,8 +39,9 @@ void* hak_malloc_refill(hak_heap_t* heap, size_t size_class) {
 }
 
 void hak_free_other(void* ptr, hak_heap_t* heap, size_t entry) {
-  if ((entry & HAK_ENTRY_CLASS_MASK) != 0) {
-    hak_cache_free_remote(ptr, heap);
+  size_t size_class = entry & HAK_ENTRY_CLASS_MASK;
+  if (size_class != 0) {
+    hak_cache_free_remote(ptr, heap, size_class);
   } else if (ptr != NULL) {
     hak_large_free(ptr);
   }

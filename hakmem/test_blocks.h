@@ -26,9 +26,10 @@ inline void* AllocBlock(unsigned size_class) {
 
 inline void FreeBlock(void* block) {
   hak_heap_t* heap = hak_this_heap;
-  size_t size_class = hak_page_map_entry(block) ^ heap->tag;
+  size_t entry = hak_page_map_entry(block);
+  size_t size_class = entry ^ heap->tag;
   if (size_class > HAK_ENTRY_CLASS_MASK) {
-    hak_cache_free_remote(block, heap);
+    hak_cache_free_remote(block, heap, entry & HAK_ENTRY_CLASS_MASK);
   } else if (!hak_cache_push(heap, size_class, block)) {
     hak_cache_overflow(block, heap, size_class);
   }

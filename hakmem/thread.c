@@ -117,8 +117,8 @@ hak_heap_t* hak_thread_begin(void) {
 static void abandon_all(hak_heap_t* heap) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
-    hak_slab_list_t* lists[2] = {&bin->partial, &bin->full};
-    for (unsigned i = 0; i < 2; i++) {
+    hak_slab_list_t* lists[] = {&bin->partial, &bin->full, &bin->reserve};
+    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
       while (lists[i]->first != NULL) {
         hak_slab_t* slab = lists[i]->first;
         hak_slab_list_remove(lists[i], slab);

@@ -59,6 +59,7 @@ void hak_cache_init(hak_heap_t* heap) {
   heap->next_first_slot = heap->first_slots;
   heap->next_slot = heap->slots;
   hak_store_relaxed(&heap->n_outgoing, 0);
+  heap->outgoing_bytes = 0;
 }
 
 // ---- the loaded and the spare magazine ----
@@ -162,6 +163,13 @@ static void own(hak_heap_t* heap, hak_bin_t* bin, hak_slab_t* slab) {
 static bool find_slab(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   if (bin->partial.first != NULL) return true;
+  if (bin->reserve.last != NULL) {
+    hak_slab_t* slab = bin->reserve.last;
+    bin->n_reserve--;
+    hak_slab_list_remove(&bin->reserve, slab);
+    hak_slab_list_append(&bin->partial, slab);
+    return true;
+  }
   hak_slab_t* slab = hak_central_adopt(size_class, heap);
   if (slab != NULL) {
     hak_counter_add(&bin->adoptions, 1);
@@ -294,7 +302,7 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, size_t class_index) {
   if (flushed) hak_tick();
 }
 
-void hak_cache_free_remote(void* block, hak_heap_t* heap) {
+void hak_cache_free_remote(void* block, hak_heap_t* heap, size_t size_class) {
   if (heap == HAK_NO_HEAP) {
     heap = hak_thread_begin();
     if (heap == NULL) {
@@ -306,7 +314,8 @@ void hak_cache_free_remote(void* block, hak_heap_t* heap) {
   unsigned n = hak_load_relaxed(&heap->n_outgoing);
   heap->outgoing[n] = block;
   hak_store_relaxed(&heap->n_outgoing, n + 1);
-  bool is_full = n + 1 == HAK_OUTGOING_BLOCKS;
+  heap->outgoing_bytes += hak_class_info((unsigned)size_class)->block_bytes;
+  bool is_full = n + 1 == HAK_OUTGOING_BLOCKS || heap->outgoing_bytes >= HAK_OUTGOING_BYTES;
   if (hak_unlikely(is_full)) hak_flush_outgoing(heap);
   hak_thread_leave(heap);
   if (hak_unlikely(is_full)) hak_tick();
@@ -322,6 +331,18 @@ void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
   }
   hak_flush_blocks(self, heap->outgoing, hak_load_relaxed(&heap->n_outgoing));
   hak_store_relaxed(&heap->n_outgoing, 0);
+  heap->outgoing_bytes = 0;
+}
+
+static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list) {
+  size_t bytes = 0;
+  while (list->first != NULL) {
+    hak_slab_t* slab = list->first;
+    hak_flush_disown(heap, list, slab);
+    if (!hak_slab_is_idle(slab)) bytes += hak_slab_purge(slab);
+    hak_central_abandon(slab);
+  }
+  return bytes;
 }
 
 size_t hak_cache_give_up(hak_heap_t* heap) {
@@ -331,12 +352,9 @@ size_t hak_cache_give_up(hak_heap_t* heap) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
     flush_spare(heap, heap, c);
-    while (bin->partial.first != NULL) {
-      hak_slab_t* slab = bin->partial.first;
-      hak_flush_disown(heap, slab);
-      bytes += hak_slab_purge(slab);
-      hak_central_abandon(slab);
-    }
+    bytes += give_up_slabs(heap, &bin->partial);
+    bytes += give_up_slabs(heap, &bin->reserve);
+    bin->n_reserve = 0;
     bin->flushed = false;  // that was no sign of too small a magazine
   }
   return bytes;
@@ -345,10 +363,11 @@ size_t hak_cache_give_up(hak_heap_t* heap) {
 void hak_cache_forget_slabs(hak_heap_t* heap) {
   heap->owned_bytes = 0;
   hak_store_relaxed(&heap->n_outgoing, 0);
+  heap->outgoing_bytes = 0;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
-    bin->partial = bin->full = (hak_slab_list_t){NULL, NULL};
-    bin->n_slabs = 0;
+    bin->partial = bin->full = bin->reserve = (hak_slab_list_t){NULL, NULL};
+    bin->n_slabs = bin->n_reserve = 0;
     hak_store_relaxed(&bin->spare_count, 0);
     if (bin->loaded == NULL) continue;
     // A fence may stand, with blocks below it that may have gone back to their slabs.

@@ -21,7 +21,7 @@ hak_nodiscard hak_noinline void* hak_cache_refill(hak_heap_t* heap, size_t size_
 hak_noinline void hak_cache_overflow(void* block, hak_heap_t* heap, size_t size_class);
 
 // Takes a small block back that the thread does not own: into the outgoing buffer.
-hak_noinline void hak_cache_free_remote(void* block, hak_heap_t* heap);
+hak_noinline void hak_cache_free_remote(void* block, hak_heap_t* heap, size_t size_class);
 
 // Returns everything the heap caches to the slabs. The heap stays open.
 void hak_cache_drain(hak_heap_t* heap);

@@ -170,38 +170,58 @@ TEST(ThreadsTest, FourThousandLiveOnesTakeLittleEach) {
 
 // ---- threads that fall idle ----
 
-void* UseAndSleep(void*) {
-  constexpr size_t kBlock = 1000;
-  std::vector<void*> blocks(kMiB / kBlock);
-  for (void*& block : blocks) block = memset(malloc(kBlock), 1, kBlock);
+// A megabyte, of blocks of `*argument` bytes, or of sixteen to a thousand bytes when that is 0.
+void* UseAndSleep(void* argument) {
+  size_t size = *static_cast<size_t*>(argument);
+  std::vector<void*> blocks;
+  for (size_t bytes = 0; bytes < kMiB;) {
+    size_t n = size != 0 ? size : 16 + blocks.size() * 37 % 1008;
+    blocks.push_back(memset(malloc(n), 1, n));
+    bytes += n;
+  }
   for (void* block : blocks) free(block);
   pthread_barrier_wait(&barrier);
   pthread_barrier_wait(&barrier);
   return nullptr;
 }
 
-// An idle thread keeps no more than its cache; what it freed beyond goes back to the kernel.
-TEST(ThreadsTest, IdleThreadsKeepOnlyTheirCaches) {
-  std::vector<size_t> bytes = Measure([] {
-    constexpr unsigned kThreads = 1000;
-    static pthread_t threads[kThreads];
-    pthread_barrier_init(&barrier, nullptr, kThreads + 1);
-    size_t before = ResidentBytes();
-    for (pthread_t& thread : threads) thread = Start(UseAndSleep, nullptr);
-    pthread_barrier_wait(&barrier);
-    printf("%zu a thread, fallen idle\n", (ResidentBytes() - before) / kThreads);
-    usleep(2200000);  // the purge delay is a second
-    // Somebody's activity, on slow paths, is what the purge needs.
-    for (int i = 0; i < 2000; i++) free(malloc(100000));
-    printf("%zu a thread, after the purge delay\n", (ResidentBytes() - before) / kThreads);
-    pthread_barrier_wait(&barrier);
-    for (pthread_t thread : threads) Finish(thread);
-    malloc_trim(0);
-    printf("%zu in all after their end\n", ResidentBytes() - before);
-  });
+// A thousand of them: what they keep once they have slept for some purge delays (of a second) while
+// somebody else went on, on slow paths.
+template <size_t kSize>
+void MeasureIdle() {
+  constexpr unsigned kThreads = 1000;
+  static pthread_t threads[kThreads];
+  static size_t size = kSize;
+  pthread_barrier_init(&barrier, nullptr, kThreads + 1);
+  size_t before = ResidentBytes();
+  for (pthread_t& thread : threads) thread = Start(UseAndSleep, &size);
+  pthread_barrier_wait(&barrier);
+  printf("%zu a thread, fallen idle\n", (ResidentBytes() - before) / kThreads);
+  for (int i = 0; i < 50; i++) {
+    usleep(100000);
+    for (int k = 0; k < 200; k++) free(memset(malloc(100000), 1, 1));
+  }
+  printf("%zu a thread, after five purge delays\n", (ResidentBytes() - before) / kThreads);
+  pthread_barrier_wait(&barrier);
+  for (pthread_t thread : threads) Finish(thread);
+  malloc_trim(0);
+  printf("%zu in all after their end\n", ResidentBytes() - before);
+}
+
+// One block, in one or two OS pages, for each class a thread used (32 here); its heap and
+// magazines; its stack. And after all, the descriptors of the SuperSlabs that the peak took.
+TEST(ThreadsTest, AnIdleThreadKeepsABlockOfEachClass) {
+  std::vector<size_t> bytes = Measure(MeasureIdle<0>);
   ASSERT_EQ(bytes.size(), 3u);
-  EXPECT_LE(bytes[1], 256 * kKiB);
-  EXPECT_LE(bytes[2], 8 * kMiB);
+  EXPECT_LE(bytes[1], 336 * kKiB);
+  EXPECT_LE(bytes[2], 1000 * bytes[0] / 20);
+}
+
+TEST(ThreadsTest, AnIdleThreadThatUsedOneClassKeepsLittle) {
+  std::vector<size_t> bytes = Measure(MeasureIdle<1000>);
+  ASSERT_EQ(bytes.size(), 3u);
+  EXPECT_LE(bytes[1], 64 * kKiB);
+  EXPECT_LE(bytes[2], 1000 * bytes[0] / 20);
 }
 
 }  // namespace
