@@ -56,8 +56,12 @@ static int columns_of(const char* text, bool has_utf8) {
 int ht_put(ht_canvas* canvas, int row, int column, int width, ht_style style, const char* text) {
   wchar_t rune;
   int used = 0;
+  if (width > canvas->columns - column) width = canvas->columns - column;
   for (int wide; (wide = next_rune(&text, canvas->has_utf8, &rune)) > 0; used += wide) {
-    if (used + wide > width || column + used + wide > canvas->columns) break;
+    if (used + wide > width) {
+      ht_put_sign(canvas, row, column + width - 1, style, L'\u2026', '~');
+      return width;
+    }
     set(canvas, row, column + used, style, rune);
     if (wide == 2) set(canvas, row, column + used + 1, style, 0);
   }
@@ -67,8 +71,9 @@ int ht_put(ht_canvas* canvas, int row, int column, int width, ht_style style, co
 int ht_put_right(ht_canvas* canvas, int row, int column, int width, ht_style style,
                  const char* text) {
   int columns = columns_of(text, canvas->has_utf8);
-  int left = columns < width ? width - columns : 0;
-  return ht_put(canvas, row, column + left, width - left, style, text);
+  if (columns <= width) return ht_put(canvas, row, column + width - columns, columns, style, text);
+  for (int i = 0; i < width; i++) set(canvas, row, column + i, style, L'#');
+  return width;
 }
 
 void ht_put_bar(ht_canvas* canvas, int row, int column, int width, double share) {

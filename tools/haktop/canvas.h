@@ -45,8 +45,9 @@ static inline const ht_cell* ht_canvas_row(const ht_canvas* canvas, int row) {
   return canvas->cells + (ptrdiff_t)row * canvas->columns;
 }
 
-// Writes into the `width` columns from `column` on, at their left or right end. What is too long is
-// cut off at its end. Returns the columns used.
+// Writes into the `width` columns from `column` on, at their left or right end. Returns the columns
+// used. Text that is cut off ends in a sign that says so; what goes to the right is a number, which
+// must not be cut: one that does not fit is replaced by #.
 int ht_put(ht_canvas* canvas, int row, int column, int width, ht_style style, const char* text);
 int ht_put_right(ht_canvas* canvas, int row, int column, int width, ht_style style,
                  const char* text);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "hakmem/include/hakmem/hakmem.h"
@@ -32,7 +33,8 @@ static char* scaled(char out[HT_NUMBER_BYTES], double value, double step, const 
 char* ht_format_count(char out[HT_NUMBER_BYTES], double value) {
   static const char* const kUnits[] = {"", "k", "M", "G", "T", "P", "E"};
   if (isnan(value)) return unknown(out);
-  bool is_whole = value == floor(value);
+  // Three digits would not show the difference.
+  bool is_whole = fabs(value - round(value)) < 0.005 && (value >= 0.995 || value == 0);
   // What fits five characters anyway is shown exactly.
   if (value < 99999.5 && (is_whole || value >= 999.5)) {
     snprintf(out, HT_NUMBER_BYTES, "%.0f", value);
@@ -65,9 +67,9 @@ char* ht_format_percent(char out[HT_NUMBER_BYTES], double share) {
   if (isnan(share)) return unknown(out);
   double percent = share * 100;
   if (percent > 0 && percent < 0.05) {
-    snprintf(out, HT_NUMBER_BYTES, "<0.1 %%");
+    snprintf(out, HT_NUMBER_BYTES, "<0.1%%");
   } else {
-    snprintf(out, HT_NUMBER_BYTES, "%.*f %%", percent < 99.95 ? 1 : 0, percent);
+    snprintf(out, HT_NUMBER_BYTES, "%.*f%%", percent < 99.95 ? 1 : 0, percent);
   }
   return out;
 }

@@ -17,7 +17,7 @@ typedef char* ht_format(char out[HT_NUMBER_BYTES], double value);
 char* ht_format_count(char out[HT_NUMBER_BYTES], double value);    // 7, 0.25, 12345, 1.23M
 char* ht_format_bytes(char out[HT_NUMBER_BYTES], double bytes);    // 512 B, 1.50 MiB
 char* ht_format_duration(char out[HT_NUMBER_BYTES], double ns);    // 1.23 us, 45.6 ms, 7.00 s
-char* ht_format_percent(char out[HT_NUMBER_BYTES], double share);  // of 1: 12.3 %
+char* ht_format_percent(char out[HT_NUMBER_BYTES], double share);  // of 1: 12.3%
 char* ht_format_clock(char out[HT_NUMBER_BYTES], double seconds);  // 0:07, 1:02:03
 
 // A counter or gauge of the page: NAN for HAK_UNKNOWN.

@@ -126,11 +126,12 @@ static bool refuse_process(pid_t pid, const char* name, int error, char message[
 }
 
 // Opens descriptor `number` of the process if it is a page. -1: it is none; `*error` is 0 then, or
-// says why the page could not be opened.
+// says why it could not be seen or opened.
 static int open_if_page(int folder, const char* number, int* error) {
   char link[sizeof(kLink) + 1];
   *error = 0;
   ssize_t length = readlinkat(folder, number, link, sizeof(link));
+  if (length < 0 && (errno == EACCES || errno == EPERM)) *error = errno;
   if (length != (ssize_t)sizeof(kLink) - 1 || memcmp(link, kLink, sizeof(kLink) - 1) != 0) {
     return -1;
   }

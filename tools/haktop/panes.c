@@ -6,19 +6,20 @@
 
 // ---- figures ----
 
-void ht_put_figure(ht_canvas* canvas, ht_area area, const char* name, const char* value,
-                   ht_style style) {
-  int used = ht_put(canvas, area.row, area.column, area.columns, HT_LABEL, name) + 1;
-  ht_put_right(canvas, area.row, area.column + used, area.columns - used, style, value);
-}
+enum { MAX_FIGURE_WIDTH = 28 };
 
-void ht_put_figures(ht_canvas* canvas, ht_area area, const ht_figure* figures, int n_figures) {
-  int width = area.columns / 4;
-  for (int i = 0; i < n_figures && i / 4 < area.rows; i++) {
+void ht_put_figures(ht_canvas* canvas, ht_area area, const ht_figure* figures, int n_figures,
+                    int in_row) {
+  int width = area.columns / in_row;
+  if (width > MAX_FIGURE_WIDTH) width = MAX_FIGURE_WIDTH;
+  for (int i = 0; i < n_figures && i / in_row < area.rows; i++) {
+    const ht_figure* figure = &figures[i];
     char value[HT_NUMBER_BYTES];
-    ht_area place = {area.row + i / 4, area.column + i % 4 * width, 1, width - 2};
-    ht_put_figure(canvas, place, figures[i].name, figures[i].format(value, figures[i].value),
-                  HT_PLAIN);
+    int row = area.row + i / in_row;
+    int column = area.column + i % in_row * width;
+    int used = ht_put(canvas, row, column, width - 2, HT_LABEL, figure->name) + 1;
+    ht_put_right(canvas, row, column + used, width - 2 - used, figure->style,
+                 figure->text != NULL ? figure->text : figure->format(value, figure->value));
   }
 }
 
@@ -123,29 +124,29 @@ void ht_draw_kernel(ht_canvas* canvas, ht_area area, const ht_model* model) {
   const hak_stats* now = &model->now.stats;
   const ht_rates* rates = &model->rates;
   const ht_figure figures[] = {
-      {"minor faults/s", ht_format_count, rates->minor_faults},
-      {"major faults/s", ht_format_count, rates->major_faults},
-      {"minor faults", ht_format_count, ht_known(now->minor_faults)},
-      {"major faults", ht_format_count, ht_known(now->major_faults)},
+      {"minor/s", ht_format_count, rates->minor_faults, NULL, HT_PLAIN},
+      {"major/s", ht_format_count, rates->major_faults, NULL, HT_PLAIN},
+      {"minor faults", ht_format_count, ht_known(now->minor_faults), NULL, HT_PLAIN},
+      {"major faults", ht_format_count, ht_known(now->major_faults), NULL, HT_PLAIN},
 
-      {"user time", ht_format_duration, ht_known(now->user_ns)},
-      {"system time", ht_format_duration, ht_known(now->system_ns)},
-      {"locks/s", ht_format_count, rates->lock_acquisitions},
-      {"lock waits/s", ht_format_count, rates->lock_contentions},
+      {"user", ht_format_duration, ht_known(now->user_ns), NULL, HT_PLAIN},
+      {"system", ht_format_duration, ht_known(now->system_ns), NULL, HT_PLAIN},
+      {"locks/s", ht_format_count, rates->lock_acquisitions, NULL, HT_PLAIN},
+      {"lock waits/s", ht_format_count, rates->lock_contentions, NULL, HT_PLAIN},
 
-      {"spans", ht_format_count, ht_known(now->spans)},
-      {"in spans", ht_format_bytes, ht_known(now->span_bytes)},
-      {"huge blocks", ht_format_count, ht_known(now->huge_blocks)},
-      {"in huge", ht_format_bytes, ht_known(now->huge_bytes)},
+      {"spans", ht_format_count, ht_known(now->spans), NULL, HT_PLAIN},
+      {"in spans", ht_format_bytes, ht_known(now->span_bytes), NULL, HT_PLAIN},
+      {"huge blocks", ht_format_count, ht_known(now->huge_blocks), NULL, HT_PLAIN},
+      {"in huge", ht_format_bytes, ht_known(now->huge_bytes), NULL, HT_PLAIN},
 
-      {"adoptions", ht_format_count, ht_known(now->adoptions)},
-      {"atomics/s", ht_format_count, rates->remote_atomics},
-      {"events", ht_format_count, ht_known(now->events)},
-      {"lines lost", ht_format_count, ht_known(now->telemetry_failures)},
+      {"adoptions", ht_format_count, ht_known(now->adoptions), NULL, HT_PLAIN},
+      {"atomics/s", ht_format_count, rates->remote_atomics, NULL, HT_PLAIN},
+      {"events", ht_format_count, ht_known(now->events), NULL, HT_PLAIN},
+      {"lines lost", ht_format_count, ht_known(now->telemetry_failures), NULL, HT_PLAIN},
   };
   int n_figures = (int)(sizeof(figures) / sizeof(figures[0]));
   draw_call_totals(canvas, area, model);
   area.row += HT_CALLS_ROWS + 1;
   area.rows -= HT_CALLS_ROWS + 1;
-  ht_put_figures(canvas, area, figures, n_figures);
+  ht_put_figures(canvas, area, figures, n_figures, 4);
 }

@@ -12,17 +12,18 @@ typedef struct ht_area {
   int rows, columns;
 } ht_area;
 
-// A figure with its name: the name at the left, the value at the right.
-void ht_put_figure(ht_canvas* canvas, ht_area area, const char* name, const char* value,
-                   ht_style style);
-
-// Figures side by side, four to a row.
+// A figure with its name: the name is put at the left, the value at the right.
 typedef struct ht_figure {
   const char* name;
   ht_format* format;
   double value;
+  const char* text;  // in the place of a single value; NULL: none
+  ht_style style;
 } ht_figure;
-void ht_put_figures(ht_canvas* canvas, ht_area area, const ht_figure* figures, int n_figures);
+
+// In rows of as many as `in_row`.
+void ht_put_figures(ht_canvas* canvas, ht_area area, const ht_figure* figures, int n_figures,
+                    int in_row);
 
 // Rows a part takes, with its heading.
 enum { HT_RETENTION_ROWS = 1 + HT_N_REASONS, HT_CALLS_ROWS = 1 + HT_N_KERNEL_CALLS };

@@ -121,7 +121,8 @@ void ht_draw_classes(ht_canvas* canvas, ht_area area, const ht_model* model, con
 // ---- events ----
 
 // What an event is about. The page is a stranger's: kinds and classes need not be ones we know.
-static void describe(const ht_model* model, const hak_event_t* event, char text[128]) {
+static void describe(const ht_model* model, const hak_event_t* event, bool has_address,
+                     char text[128]) {
   char bytes[HT_NUMBER_BYTES];
   char subject[64] = "";
   char amount[40] = "";
@@ -139,12 +140,14 @@ static void describe(const ht_model* model, const hak_event_t* event, char text[
     snprintf(amount, sizeof(amount), "%s%s", subject[0] != '\0' ? ", " : "",
              ht_format_bytes(bytes, (double)event->bytes));
   }
-  if (event->address != 0) snprintf(place, sizeof(place), " at 0x%" PRIx64, event->address);
+  if (has_address && event->address != 0) {
+    snprintf(place, sizeof(place), " at 0x%" PRIx64, event->address);
+  }
   snprintf(text, 128, "%s%s%s", subject, amount, place);
 }
 
 static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
-                      const hak_event_t* event, bool has_thread) {
+                      const hak_event_t* event, bool is_wide) {
   char text[128];
   char age[HT_NUMBER_BYTES];
   uint64_t now_ns = model->now.stats.time_ns;
@@ -153,7 +156,7 @@ static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
   int column = area.column;
   ht_put_right(canvas, area.row, column, 7, HT_PLAIN, age);
   column += 8;
-  if (has_thread) {
+  if (is_wide) {
     snprintf(text, sizeof(text), "thread %" PRIu32, event->thread);
     ht_put(canvas, area.row, column, 14, HT_LABEL, text);
     column += 15;
@@ -163,7 +166,7 @@ static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
   bool is_bad = event->kind == HAK_EVENT_OUT_OF_MEMORY || event->kind == HAK_EVENT_KERNEL_FAILED;
   ht_put(canvas, area.row, column, 13, is_bad ? HT_WARNING : HT_PLAIN, name);
   column += 14;
-  describe(model, event, text);
+  describe(model, event, is_wide, text);
   ht_put(canvas, area.row, column, area.column + area.columns - column, HT_PLAIN, text);
 }
 

@@ -153,7 +153,8 @@ void Publisher::Update(unsigned seconds) {
   hak_store_release(&page_->sequence, sequence + 2);
 }
 
-PublishingProcess::PublishingProcess(const std::function<void(Publisher&)>& prepare) {
+PublishingProcess::PublishingProcess(const std::function<void(Publisher&)>& spoil,
+                                     unsigned pause_us) {
   int ready[2];
   char byte = 0;
   if (pipe2(ready, O_CLOEXEC) != 0) abort();
@@ -162,12 +163,11 @@ PublishingProcess::PublishingProcess(const std::function<void(Publisher&)>& prep
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "publisher");
     Publisher publisher;
-    if (prepare) prepare(publisher);
+    if (spoil) spoil(publisher);
     if (write(ready[1], &byte, 1) != 1) _exit(1);
-    bool is_spoilt = hak_load_relaxed(&publisher.page()->sequence) % 2 != 0;
     for (unsigned seconds = 1;; seconds++) {
-      usleep(20 * 1000);
-      if (!is_spoilt) publisher.Update(seconds);
+      usleep(pause_us);
+      if (!spoil) publisher.Update(seconds);
     }
   }
   close(ready[1]);

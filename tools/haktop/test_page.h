@@ -41,12 +41,13 @@ class Publisher {
   hak_shared_page_t* page_;
 };
 
-// A forked process that publishes a page and updates it every 20 ms, one second of its own time
-// each, until the object goes.
+// A forked process that publishes a page and updates it every `pause_us`, one second of its own
+// time each, until the object goes.
 class PublishingProcess {
  public:
-  // `prepare`, if given, runs in the child once the page is there.
-  explicit PublishingProcess(const std::function<void(Publisher&)>& prepare = nullptr);
+  // `spoil`, if given, changes the page, which is not updated then.
+  explicit PublishingProcess(const std::function<void(Publisher&)>& spoil = nullptr,
+                             unsigned pause_us = 20000);
   ~PublishingProcess() { End(); }
   PublishingProcess(const PublishingProcess&) = delete;
   PublishingProcess& operator=(const PublishingProcess&) = delete;

@@ -15,58 +15,54 @@ ht_view ht_view_new(double interval_s) {
 
 // ---- the header: a title and the figures of process and allocator ----
 
-enum { HEADER_FIGURES = 16, HEADER_ROWS = 5, VMAS = 5 };
+enum { HEADER_FIGURES = 16, HEADER_ROWS = 5, VMAS_BYTES = 64 };
 
-static void header_figures(const ht_model* model, ht_figure figures[HEADER_FIGURES]) {
-  const hak_stats* now = &model->now.stats;
-  const ht_rates* rates = &model->rates;
-  const ht_figure all[HEADER_FIGURES] = {
-      {"user", ht_format_percent, rates->user},
-      {"system", ht_format_percent, rates->system},
-      {"kernel share", ht_format_percent, rates->kernel_share},
-      {"page faults/s", ht_format_count, rates->minor_faults + rates->major_faults},
-
-      {"RSS", ht_format_bytes, ht_known(now->rss_bytes)},
-      [VMAS] = {"VMAs", ht_format_count, ht_known(now->vmas)},
-      {"thread caches", ht_format_count, ht_known(now->heaps)},
-      {"exhaustions", ht_format_count, ht_known(now->exhaustions)},
-
-      {"live", ht_format_bytes, ht_known(now->allocated_bytes)},
-      {"committed", ht_format_bytes, ht_known(now->committed_bytes)},
-      {"reserved", ht_format_bytes, ht_known(now->reserved_bytes)},
-      {"purged", ht_format_bytes, ht_known(now->purged_bytes)},
-
-      {"refills/s", ht_format_count, rates->refills},
-      {"flushes/s", ht_format_count, rates->flushes},
-      {"remote frees/s", ht_format_count, rates->remote_frees},
-      {"lock waits/s", ht_format_count, rates->lock_contentions},
-  };
-  memcpy(figures, all, sizeof(all));
-}
-
-// "57 of 65530", and whether that is many: with a sign, for colour alone says nothing.
-static ht_style vmas_text(const ht_model* model, char text[64]) {
+// "57/65530", and whether that is many: with a sign, for colour alone says nothing.
+static ht_style vmas_text(const ht_model* model, char text[VMAS_BYTES]) {
   double vmas = ht_known(model->now.stats.vmas);
   double most = ht_known(model->now.stats.vmas_max);
   char count[HT_NUMBER_BYTES];
   char limit[HT_NUMBER_BYTES];
   bool is_many = vmas > kManyVmas * most;
-  snprintf(text, 64, "%s%s of %s", is_many ? "! " : "", ht_format_count(count, vmas),
+  snprintf(text, VMAS_BYTES, "%s%s/%s", is_many ? "!" : "", ht_format_count(count, vmas),
            ht_format_count(limit, most));
   return is_many ? HT_WARNING : HT_PLAIN;
 }
 
-static void draw_header(const ht_model* model, ht_canvas* canvas, int row) {
-  ht_figure figures[HEADER_FIGURES];
-  char text[64];
-  header_figures(model, figures);
-  ht_area area = {row, 0, HEADER_FIGURES / 4, canvas->columns};
-  ht_put_figures(canvas, area, figures, HEADER_FIGURES);
-  // Two figures in one place.
-  ht_style style = vmas_text(model, text);
-  int width = canvas->columns / 4;
-  ht_area place = {row + VMAS / 4, VMAS % 4 * width, 1, width - 2};
-  ht_put_figure(canvas, place, figures[VMAS].name, text, style);
+static void put_header(const ht_model* model, ht_canvas* canvas, ht_area area, int in_row) {
+  const hak_stats* now = &model->now.stats;
+  const ht_rates* rates = &model->rates;
+  char vmas[VMAS_BYTES];
+  ht_style vmas_style = vmas_text(model, vmas);
+#define FIGURE(name, format, value) \
+  { name, format, value, NULL, HT_PLAIN }
+  const ht_figure figures[HEADER_FIGURES] = {
+      FIGURE("user", ht_format_percent, rates->user),
+      FIGURE("system", ht_format_percent, rates->system),
+      FIGURE("kernel share", ht_format_percent, rates->kernel_share),
+      FIGURE("faults/s", ht_format_count, rates->minor_faults + rates->major_faults),
+
+      FIGURE("RSS", ht_format_bytes, ht_known(now->rss_bytes)),
+      {"VMAs", NULL, 0, vmas, vmas_style},
+      FIGURE("threads", ht_format_count, ht_known(now->heaps)),
+      FIGURE("exhaustions", ht_format_count, ht_known(now->exhaustions)),
+
+      FIGURE("live", ht_format_bytes, ht_known(now->allocated_bytes)),
+      FIGURE("committed", ht_format_bytes, ht_known(now->committed_bytes)),
+      FIGURE("reserved", ht_format_bytes, ht_known(now->reserved_bytes)),
+      FIGURE("purged", ht_format_bytes, ht_known(now->purged_bytes)),
+
+      FIGURE("refills/s", ht_format_count, rates->refills),
+      FIGURE("flushes/s", ht_format_count, rates->flushes),
+      FIGURE("remote/s", ht_format_count, rates->remote_frees),
+      FIGURE("lock waits/s", ht_format_count, rates->lock_contentions),
+  };
+#undef FIGURE
+  ht_put_figures(canvas, area, figures, HEADER_FIGURES, in_row);
+}
+
+static void draw_header(const ht_model* model, ht_canvas* canvas) {
+  put_header(model, canvas, (ht_area){1, 0, HEADER_FIGURES / 4, canvas->columns}, 4);
 }
 
 static void draw_title(const ht_view* view, const ht_model* model, ht_canvas* canvas) {
@@ -78,15 +74,15 @@ static void draw_title(const ht_view* view, const ht_model* model, ht_canvas* ca
   snprintf(right, sizeof(right), "watched %s, every %g s",
            ht_format_clock(watched, model->watched_s), view->interval_s);
   int columns = canvas->columns;
-  int right_width = (int)strlen(right);
   int used = ht_put(canvas, 0, 0, columns, HT_HEADING, left);
+  if (columns >= HT_MIN_COLUMNS) {
+    columns -= (int)strlen(right);
+    ht_put(canvas, 0, columns, (int)strlen(right), HT_LABEL, right);
+  }
   if (model->n_states > 0 && model->now.phase[0] != '\0') {
     // The label need not be terminated: it is a stranger's.
     snprintf(phase, sizeof(phase), "phase %.*s", (int)sizeof(model->now.phase), model->now.phase);
-    ht_put(canvas, 0, used + 2, columns - right_width - used - 4, HT_PLAIN, phase);
-  }
-  if (used + 2 + right_width <= columns) {
-    ht_put_right(canvas, 0, 0, columns, HT_LABEL, right);
+    ht_put(canvas, 0, used + 2, columns - used - 4, HT_PLAIN, phase);
   }
 }
 
@@ -123,25 +119,27 @@ static void draw_tabs(const ht_view* view, const ht_model* model, ht_canvas* can
     column += ht_put(canvas, row, column, canvas->columns - column, style, text);
   }
   ht_style style = status_text(view, model, text);
-  ht_put_right(canvas, row, column + 1, canvas->columns - column - 1, style, text);
+  ht_put(canvas, row, column + 2, canvas->columns - column - 2, style, text);
 }
 
 static void draw_help(ht_canvas* canvas, ht_area area) {
   static const char* const kLines[] = {
-      "1 2 3 4, Tab         the pane: overview, classes, events, kernel",
-      "s S, > <             sort the classes by the next or the previous column",
-      "r                    reverse their order",
-      "arrows, Page Up/Down scroll the classes or the events; Home: from the first",
-      "+ -                  a longer or a shorter interval between frames",
-      "p                    pause; the next frame after it covers the whole pause",
-      "h, ?                 this help; any key leaves it",
-      "q, Ctrl-C            quit",
+      "1 2 3 4, Tab  the pane: overview, classes, events, kernel",
+      "s S, > <      sort the classes by the next or the previous column",
+      "r             reverse their order",
+      "arrows, Page Up, Page Down, Home, End  scroll the classes or the events",
+      "+ -           a longer or a shorter interval between frames",
+      "p             pause; the frame after it covers the whole pause",
+      "h, ?          this help, and back",
+      "q, Ctrl-C     quit",
       "",
-      "Rates are per second between the last two states of the process's page.",
-      "\"-\" is a figure that is not known. Kernel share: system of all CPU time, where there",
-      "is enough of it to tell. Retained: committed bytes that are not live, each with its",
-      "one reason. Classes: blocks as counts; \"used\" is live of capacity; \"cached\" are",
-      "blocks in thread caches; \"taken\" those that went from slabs to thread caches.",
+      "Rates are per second, between the last two states of the process's page.",
+      "A figure that is not known is a \"-\".",
+      "kernel share  system of all CPU time, where there is enough of it to tell",
+      "retained      committed bytes that are not live, each with its one reason",
+      "classes       counts are blocks: live are the program's, used is live of",
+      "              capacity, cached are in thread caches; taken went from slabs to",
+      "              thread caches, remote came back from threads not their owners",
   };
   int n_lines = (int)(sizeof(kLines) / sizeof(kLines[0]));
   for (int i = 0; i < n_lines && i < area.rows; i++) {
@@ -188,20 +186,12 @@ static void draw_pane(ht_view* view, const ht_model* model, ht_canvas* canvas, h
 
 static void draw_small(const ht_view* view, const ht_model* model, ht_canvas* canvas) {
   char text[96];
-  ht_figure figures[HEADER_FIGURES];
   snprintf(text, sizeof(text), "needs %dx%d, this is %dx%d", HT_MIN_COLUMNS, HT_MIN_ROWS,
            canvas->columns, canvas->rows);
   ht_put(canvas, 1, 0, canvas->columns, HT_WARNING, text);
   ht_style style = status_text(view, model, text);
   ht_put(canvas, 2, 0, canvas->columns, style, text);
-  header_figures(model, figures);
-  for (int i = 0; i < HEADER_FIGURES && 3 + i < canvas->rows; i++) {
-    int width = canvas->columns < 26 ? canvas->columns : 26;
-    ht_area place = {3 + i, 0, 1, width};
-    char value[HT_NUMBER_BYTES];
-    ht_put_figure(canvas, place, figures[i].name, figures[i].format(value, figures[i].value),
-                  HT_PLAIN);
-  }
+  put_header(model, canvas, (ht_area){3, 0, canvas->rows - 3, canvas->columns}, 1);
 }
 
 void ht_view_draw(ht_view* view, const ht_model* model, ht_canvas* canvas) {
@@ -210,7 +200,7 @@ void ht_view_draw(ht_view* view, const ht_model* model, ht_canvas* canvas) {
     draw_small(view, model, canvas);
     return;
   }
-  draw_header(model, canvas, 1);
+  draw_header(model, canvas);
   draw_tabs(view, model, canvas, HEADER_ROWS);
   ht_area area = {HEADER_ROWS + 1, 0, canvas->rows - HEADER_ROWS - 2, canvas->columns};
   if (view->has_help) {
@@ -233,7 +223,7 @@ ht_canvas ht_view_frame(const ht_view* view, const ht_model* model, int columns,
   ht_canvas canvas = ht_canvas_new(events + 1 + n_events, columns, has_utf8);
   char text[96];
   draw_title(view, model, &canvas);
-  draw_header(model, &canvas, 1);
+  draw_header(model, &canvas);
   ht_style style = status_text(view, model, text);
   ht_put(&canvas, HEADER_ROWS, 0, columns, style, text);
   draw_upper(&canvas, (ht_area){upper, 0, HT_RETENTION_ROWS, columns}, model, false);
