@@ -57,6 +57,7 @@ int ht_put(ht_canvas* canvas, int row, int column, int width, ht_style style, co
   wchar_t rune;
   int used = 0;
   if (width > canvas->columns - column) width = canvas->columns - column;
+  if (width <= 0) return 0;
   for (int wide; (wide = next_rune(&text, canvas->has_utf8, &rune)) > 0; used += wide) {
     if (used + wide > width) {
       ht_put_sign(canvas, row, column + width - 1, style, L'\u2026', '~');

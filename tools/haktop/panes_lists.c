@@ -33,29 +33,30 @@ static shown fit_rows(ht_canvas* canvas, ht_area area, int n, int* scroll) {
 
 // ---- size classes ----
 
+// Each as wide as its heading with the sign of the sorted column and a blank before it.
 static const struct {
   const char* heading;
   int width;
   ht_format* format;
 } kColumns[HT_CLASS_N_COLUMNS] = {
     [HT_CLASS_BLOCK_BYTES] = {"block", 6, ht_format_count},
-    [HT_CLASS_LIVE] = {"live", 7, ht_format_count},
+    [HT_CLASS_LIVE] = {"live", 6, ht_format_count},
     [HT_CLASS_LIVE_BYTES] = {"bytes", 9, ht_format_bytes},
-    [HT_CLASS_CAPACITY] = {"capacity", 9, ht_format_count},
-    [HT_CLASS_OCCUPANCY] = {"used", 8, ht_format_percent},  // and its bar
-    [HT_CLASS_SLABS] = {"slabs", 6, ht_format_count},
-    [HT_CLASS_CACHED] = {"cached", 7, ht_format_count},
-    [HT_CLASS_TAKEN] = {"taken/s", 8, ht_format_count},
-    [HT_CLASS_REMOTE] = {"remote/s", 9, ht_format_count},
-    [HT_CLASS_RETURNED] = {"returned/s", 11, ht_format_count},
-    [HT_CLASS_REFILLS] = {"refills/s", 10, ht_format_count},
-    [HT_CLASS_FLUSHES] = {"flushes/s", 10, ht_format_count},
-    [HT_CLASS_OUTGOING] = {"outgoing", 9, ht_format_count},
-    [HT_CLASS_ADOPTIONS] = {"adopted", 8, ht_format_count},
-    [HT_CLASS_EXHAUSTIONS] = {"exhausted", 10, ht_format_count},
+    [HT_CLASS_CAPACITY] = {"capacity", 10, ht_format_count},
+    [HT_CLASS_OCCUPANCY] = {"used", 7, ht_format_percent},  // and its bar
+    [HT_CLASS_SLABS] = {"slabs", 7, ht_format_count},
+    [HT_CLASS_CACHED] = {"cached", 8, ht_format_count},
+    [HT_CLASS_TAKEN] = {"taken/s", 9, ht_format_count},
+    [HT_CLASS_REMOTE] = {"remote/s", 10, ht_format_count},
+    [HT_CLASS_RETURNED] = {"returned/s", 12, ht_format_count},
+    [HT_CLASS_REFILLS] = {"refills/s", 11, ht_format_count},
+    [HT_CLASS_FLUSHES] = {"flushes/s", 11, ht_format_count},
+    [HT_CLASS_OUTGOING] = {"outgoing", 10, ht_format_count},
+    [HT_CLASS_ADOPTIONS] = {"adopted", 9, ht_format_count},
+    [HT_CLASS_EXHAUSTIONS] = {"exhausted", 11, ht_format_count},
 };
 
-enum { MIN_BAR_WIDTH = 10, MAX_BAR_WIDTH = 30 };
+enum { MIN_BAR_WIDTH = 7, MAX_BAR_WIDTH = 30 };
 
 int ht_view_class_columns(int canvas_columns) {
   int used = MIN_BAR_WIDTH + 1;
@@ -133,8 +134,8 @@ static void describe(const ht_model* model, const hak_event_t* event, bool has_a
                            : "call";
     snprintf(subject, sizeof(subject), "%s: %s", call, strerror(event->detail));
   } else if (event->size_class > 0 && event->size_class < HAK_N_CLASSES) {
-    snprintf(subject, sizeof(subject), "%" PRIu64 "-byte blocks",
-             model->now.classes[event->size_class].block_bytes);
+    double block_bytes = ht_class_value(model, event->size_class, HT_CLASS_BLOCK_BYTES);
+    snprintf(subject, sizeof(subject), "%s-byte blocks", ht_format_count(bytes, block_bytes));
   }
   if (event->bytes != 0) {
     snprintf(amount, sizeof(amount), "%s%s", subject[0] != '\0' ? ", " : "",

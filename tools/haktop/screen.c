@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <term.h>
 #include <unistd.h>
+#undef columns  // term.h has macros of many short names
 
 // ---- signals: blocked but while the program waits for input, so none comes at a bad time ----
 
@@ -260,9 +262,12 @@ static void show(ht_watch* watch, ht_view* view, bool has_utf8, const sigset_t* 
 int ht_screen_run(ht_watch* watch, ht_view* view, bool has_utf8) {
   sigset_t mask;
   take_signals(&mask);
-  SCREEN* screen = newterm(NULL, stdout, stdin);
+  const char* term = getenv("TERM");
+  int is_known = 0;
+  // Known, and with a cursor that can be moved: ncurses would write over and over one line.
+  bool can_draw = setupterm(NULL, STDOUT_FILENO, &is_known) == OK && tigetstr("cup") != NULL;
+  SCREEN* screen = can_draw ? newterm(NULL, stdout, stdin) : NULL;
   if (screen == NULL) {
-    const char* term = getenv("TERM");
     fprintf(stderr, "haktop: cannot draw on this terminal (TERM=%s); --once prints a frame\n",
             term != NULL ? term : "");
     return 1;

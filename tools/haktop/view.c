@@ -160,13 +160,23 @@ static void draw_upper(ht_canvas* canvas, ht_area area, const ht_model* model, b
   ht_draw_events(canvas, right, model, NULL);
 }
 
+static void draw_overview(const ht_view* view, const ht_model* model, ht_canvas* canvas,
+                          ht_area area) {
+  unsigned order[HAK_N_CLASSES];
+  int n_classes = (int)ht_classes_sorted(model, view->sort, view->is_reversed, order);
+  ht_area lower = {area.row + HT_RETENTION_ROWS, 0, area.rows - HT_RETENTION_ROWS, area.columns};
+  // Where the classes leave room for more events than fit beside them, the events go below.
+  ht_area below = {lower.row + n_classes + 2, 0, lower.rows - n_classes - 2, area.columns};
+  bool has_room = below.rows > HT_RETENTION_ROWS - HT_CALLS_ROWS;
+  draw_upper(canvas, area, model, !has_room);
+  ht_draw_classes(canvas, lower, model, view, NULL);
+  if (has_room) ht_draw_events(canvas, below, model, NULL);
+}
+
 static void draw_pane(ht_view* view, const ht_model* model, ht_canvas* canvas, ht_area area) {
   switch (view->pane) {
     case HT_OVERVIEW:
-      draw_upper(canvas, area, model, true);
-      area.row += HT_RETENTION_ROWS;
-      area.rows -= HT_RETENTION_ROWS;
-      ht_draw_classes(canvas, area, model, view, NULL);
+      draw_overview(view, model, canvas, area);
       break;
     case HT_CLASSES:
       ht_draw_classes(canvas, area, model, view, &view->scroll);
