@@ -194,7 +194,7 @@ static bool try_copy(hak_shared_page_t* from, word* to) {
 }
 
 bool ht_page_copy(const ht_page* page, hak_shared_page_t* copy) {
-  const struct timespec pause = {.tv_nsec = 1000 * 1000};
+  const struct timespec pause = {.tv_nsec = 1000000};
   for (int tries = 0; tries < 100; tries++) {
     // The cast is for atomic_load, which wants no const; the mapping could not be written to.
     if (try_copy((hak_shared_page_t*)page->shared, (word*)copy)) return true;
