@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "hakmem/test_supers.h"
 #include "hakmem/test_support.h"
 
 extern "C" {
@@ -135,10 +136,7 @@ TEST_IN_CHILD(PurgeTest, AllMeansAll) {
   for (hak_slab_t* run : runs) hak_super_return_run(run);
   hak_purge_all();
   for (hak_slab_t* run : runs) EXPECT_FALSE(hak::IsResident(Memory(run)));
-  hak_lock_acquire(&hak_backend_lock);
-  size_t free_bytes = 1;
-  EXPECT_EQ(hak_super_dirty_bytes(&free_bytes), 0u);
-  hak_lock_release(&hak_backend_lock);
+  EXPECT_EQ(hak::CountHeld().dirty_bytes, 0u);
 }
 
 // ---- refusals ----
@@ -229,10 +227,7 @@ TEST_IN_CHILD(PurgeTest, ThreadsPurgeAndUseAtOnce) {
   }
   for (std::thread& thread : threads) thread.join();
   hak_purge_all();
-  hak_lock_acquire(&hak_backend_lock);
-  size_t free_bytes = 1;
-  EXPECT_EQ(hak_super_dirty_bytes(&free_bytes), 0u);
-  hak_lock_release(&hak_backend_lock);
+  EXPECT_EQ(hak::CountHeld().dirty_bytes, 0u);
 }
 
 }  // namespace

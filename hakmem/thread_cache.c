@@ -4,6 +4,7 @@
 
 #include "hakmem/central.h"
 #include "hakmem/check.h"
+#include "hakmem/events.h"
 #include "hakmem/flush.h"
 #include "hakmem/options.h"
 #include "hakmem/thread.h"
@@ -153,6 +154,8 @@ static bool find_slab(hak_heap_t* heap, unsigned size_class) {
   hak_slab_t* slab = hak_central_adopt(size_class, heap);
   if (slab != NULL) {
     hak_counter_add(&bin->adoptions, 1);
+    hak_event_record(HAK_EVENT_ADOPTED, size_class, slab->base,
+                     (size_t)slab->n_pages << HAK_PAGE_SHIFT, 0);
   } else {
     slab = hak_slab_create(size_class, heap);
   }
