@@ -79,6 +79,14 @@ int hak_descriptor_create(hak_descriptor_t* out, const char* path) {
   return open_file(out, path, O_TRUNC);
 }
 
+void hak_descriptor_unshare(void* memory, size_t bytes) {
+  kernel(SYS_munmap, (long)memory, (long)bytes);
+}
+
+int hak_descriptor_duplicate(hak_descriptor_t* out, int number) {
+  return adopt(out, kernel(SYS_fcntl, number, F_DUPFD_CLOEXEC, 3));
+}
+
 static int prepare_shared(int number, size_t bytes, void** memory) {
   long answer = kernel(SYS_fchmod, number, 0600);
   if (answer == 0) answer = kernel(SYS_ftruncate, number, (long)bytes);
@@ -91,7 +99,7 @@ static int prepare_shared(int number, size_t bytes, void** memory) {
   int seals = F_SEAL_SHRINK | F_SEAL_GROW;
   if (error == 0) error = error_of(kernel(SYS_fcntl, number, F_ADD_SEALS, seals));
   if (error != 0) {
-    kernel(SYS_munmap, (long)mapped, (long)bytes);
+    hak_descriptor_unshare(mapped, bytes);
     return error;
   }
   // Where the kernel can, nobody but this mapping may write.
@@ -118,9 +126,9 @@ bool hak_descriptor_is_ours(const hak_descriptor_t* descriptor) {
   return is_file(descriptor, &status);
 }
 
-bool hak_descriptor_is_unlinked(const hak_descriptor_t* descriptor) {
+bool hak_descriptor_has_name(const hak_descriptor_t* descriptor) {
   struct stat status;
-  return is_file(descriptor, &status) && S_ISREG(status.st_mode) && status.st_nlink == 0;
+  return is_file(descriptor, &status) && !(S_ISREG(status.st_mode) && status.st_nlink == 0);
 }
 
 void hak_descriptor_close(hak_descriptor_t* descriptor) {
@@ -172,12 +180,12 @@ static int write_all(int number, const char* text, size_t length, size_t* writte
 }
 
 // The last `written` bytes before the file offset are ours; they are the file's last if it ends
-// there.
+// there. The offset goes back too, for a file that was not opened to append.
 static void take_back(int number, size_t written) {
   struct stat status;
-  long end = kernel(SYS_lseek, number, 0L, SEEK_CUR);
-  if (!identify(number, &status) || !S_ISREG(status.st_mode)) return;
-  if (end == status.st_size) kernel(SYS_ftruncate, number, end - (long)written);
+  long end = kernel(SYS_lseek, number, 0, SEEK_CUR), begin = end - (long)written;
+  if (!identify(number, &status) || !S_ISREG(status.st_mode) || end != status.st_size) return;
+  if (kernel(SYS_ftruncate, number, begin) == 0) kernel(SYS_lseek, number, begin, SEEK_SET);
 }
 
 int hak_descriptor_append(int number, const char* text, size_t length) {

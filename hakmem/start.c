@@ -12,6 +12,7 @@
 #include "hakmem/options.h"
 #include "hakmem/reserve.h"
 #include "hakmem/size_class.h"
+#include "hakmem/telemetry.h"
 #include "hakmem/tick.h"
 
 // ---- prewarm ----
@@ -130,6 +131,6 @@ __attribute__((constructor)) static void start(void) {
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
-  bool wants_thread = false;
+  bool wants_thread = hak_telemetry_start();
   if (wants_thread || hak_option_number(HAK_OPTION_background) != 0) start_background();
 }

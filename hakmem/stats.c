@@ -13,6 +13,10 @@
 #include "hakmem/reserve.h"
 #include "hakmem/thread.h"
 
+static _Atomic(uint64_t) telemetry_failures;
+
+void hak_stats_count_telemetry_failure(void) { hak_fetch_add_relaxed(&telemetry_failures, 1); }
+
 static_assert(HAK_UNKNOWN == UINT64_MAX, "as the platform layer says it");
 
 // What is being gathered: the sums, and the figures of classes [first, end).
