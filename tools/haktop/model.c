@@ -74,9 +74,10 @@ static const struct {
   const char* name;
   size_t offset;
 } kKernelCalls[HT_N_KERNEL_CALLS] = {
-    {"mmap", offsetof(hak_stats, mmap)},         {"munmap", offsetof(hak_stats, munmap)},
-    {"madvise", offsetof(hak_stats, madvise)},   {"mremap", offsetof(hak_stats, mremap)},
-    {"mprotect", offsetof(hak_stats, mprotect)}, {"futex", offsetof(hak_stats, futex)},
+    {"mmap", offsetof(hak_stats, mmap)},           {"munmap", offsetof(hak_stats, munmap)},
+    {"madvise", offsetof(hak_stats, madvise)},     {"mremap", offsetof(hak_stats, mremap)},
+    {"mprotect", offsetof(hak_stats, mprotect)},   {"futex", offsetof(hak_stats, futex)},
+    {"telemetry", offsetof(hak_stats, telemetry)},
 };
 
 const char* ht_kernel_call_name(unsigned call) { return kKernelCalls[call].name; }
@@ -168,8 +169,14 @@ unsigned ht_classes_sorted(const ht_model* model, ht_class_column column, bool i
 
 unsigned ht_event_count(const ht_model* model) {
   if (model->n_states == 0) return 0;
-  uint64_t count = model->now.n_events;
-  return count < HAK_SHARED_PAGE_EVENTS ? (unsigned)count : HAK_SHARED_PAGE_EVENTS;
+  // n_events are all there ever were; fewer may be left in the ring, and those are followed by
+  // zeros.
+  unsigned n = 0;
+  while (n < HAK_SHARED_PAGE_EVENTS && n < model->now.n_events &&
+         model->now.events[n].sequence != 0) {
+    n++;
+  }
+  return n;
 }
 
 // ---- retention ----

@@ -22,7 +22,7 @@ typedef struct ht_kernel_rates {
 } ht_kernel_rates;
 
 // The kinds of calls that hak_stats has, in its order.
-enum { HT_N_KERNEL_CALLS = 6 };
+enum { HT_N_KERNEL_CALLS = 7 };
 
 typedef struct ht_rates {
   double user, system;  // CPU seconds a second
@@ -80,7 +80,7 @@ double ht_class_value(const ht_model* model, unsigned size_class, ht_class_colum
 unsigned ht_classes_sorted(const ht_model* model, ht_class_column column, bool is_reversed,
                            unsigned order[HAK_N_CLASSES]);
 
-// Events in the page.
+// Events in the page: the first ones of its array, which has no more.
 unsigned ht_event_count(const ht_model* model);
 
 // A reason of hak_retention, as a label for people and its bytes.

@@ -185,10 +185,15 @@ TEST_F(ModelTest, RetentionThatIsOutOfStepIsNotNegative) {
 
 TEST_F(ModelTest, NoMoreEventsThanThePageHolds) {
   EXPECT_EQ(ht_event_count(&model_), 0u);
-  FillPage(&page_, 1);
+  Add(1);  // 400 there were, six are left
+  EXPECT_EQ(ht_event_count(&model_), 6u);
+  for (hak_event_t& event : page_.events) event.sequence = 1;
   page_.n_events = UINT64_MAX;
   ht_model_add(&model_, &page_);
   EXPECT_EQ(ht_event_count(&model_), static_cast<unsigned>(HAK_SHARED_PAGE_EVENTS));
+  page_.n_events = 5;
+  ht_model_add(&model_, &page_);
+  EXPECT_EQ(ht_event_count(&model_), 5u);
 }
 
 }  // namespace

@@ -150,7 +150,7 @@ bool ht_page_open(ht_page* page, pid_t pid, char message[HT_MESSAGE_BYTES]) {
   if (folder == NULL) return refuse_process(pid, name, errno, message);
   refuse(message,
          "%s publishes no page. Was it started with HAKMEM_TELEMETRY_SHM=1 and served by hakmem? "
-         "(A program that closes all its descriptors takes the page out of sight.)",
+         "(A program that closes all its descriptors has none until it is written anew.)",
          name);
   // A forked child holds its parent's page: so go on after one that is not the right one. The
   // descriptor is closed again, lest haktop itself look like a process that has the page.

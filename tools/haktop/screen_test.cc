@@ -3,10 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <map>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -182,10 +183,30 @@ TEST(ScreenTest, AProcessThatIsStoppedIsSilent) {
   EXPECT_TRUE(terminal.WaitFor("NO UPDATE FOR")) << terminal.Screen();
 }
 
+// The allocator does so when the program has closed the page's descriptor.
+TEST(ScreenTest, APageThatIsMadeAnewIsFollowed) {
+  PublishingProcess process([](Publisher& publisher) {
+    static Publisher* old;
+    old = &publisher;
+    signal(SIGUSR1, [](int) {
+      old->~Publisher();
+      new (old) Publisher;
+      for (unsigned seconds = 1;; seconds++) {
+        usleep(20 * 1000);
+        old->Update(seconds);
+      }
+    });
+  });
+  Terminal terminal(Command(process.pid()), 80, 24);
+  ASSERT_TRUE(terminal.WaitFor("refills/s        -"));
+  kill(process.pid(), SIGUSR1);
+  EXPECT_TRUE(terminal.WaitFor("refills/s     7000")) << terminal.Screen();
+  EXPECT_TRUE(terminal.WaitWithout("NO UPDATE"));
+}
+
 TEST(ScreenTest, AWriterThatDiesInTheMiddleLeavesTheLastState) {
   PublishingProcess process([](Publisher& publisher) {
-    // Once the viewer has had a look. The page is the child's to spoil, but not its test's.
-    signal(SIGUSR1, [](int) {});
+    // Once the viewer has had a look.
     static hak_shared_page_t* page;
     page = publisher.page();
     signal(SIGUSR1, [](int) { hak_store_relaxed(&page->sequence, uint64_t{7}); });

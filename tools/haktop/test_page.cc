@@ -32,6 +32,7 @@ void FillStats(hak_stats* stats, uint64_t seconds) {
   FillKernel(&stats->mremap, seconds, 2);
   FillKernel(&stats->mprotect, seconds, 3);
   FillKernel(&stats->futex, seconds, 1400);
+  FillKernel(&stats->telemetry, seconds, 36);
   stats->minor_faults = 4000 + 250 * seconds;
   stats->major_faults = 7;
   stats->user_ns = 1500 * kSecond + seconds * kSecond * 3 / 2;
@@ -122,7 +123,7 @@ void FillPage(hak_shared_page_t* page, unsigned seconds) {
   FillClass(&page->classes[16], 256, seconds, 900);
   FillClass(&page->classes[32], 1024, seconds, 15);
   FillClass(&page->classes[72], 32768, seconds, 2);
-  page->n_events = 6;
+  page->n_events = 400;
   for (unsigned i = 0; i < 6; i++) {
     FillEvent(&page->events[i], 395 + i, 5000 * kSecond - (6 - i) * 130 * 1000 * 1000);
   }

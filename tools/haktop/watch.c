@@ -41,9 +41,19 @@ bool ht_watch_start(ht_watch* watch, pid_t pid, char message[HT_MESSAGE_BYTES]) 
   return true;
 }
 
+// A program that closes all its descriptors makes its allocator go on with a page of a new one.
+static void follow_page(ht_watch* watch) {
+  ht_page again;
+  char message[HT_MESSAGE_BYTES];
+  if (!ht_page_open(&again, watch->watched.pid, message)) return;
+  ht_page_close(&watch->page);
+  watch->page = again;
+}
+
 void ht_watch_sample(ht_watch* watch) {
   static hak_shared_page_t state;
   ht_model* model = &watch->model;
+  if (model->status == HT_SILENT) follow_page(watch);
   double now_s = ht_now_s();
   // First whether it runs, then the page: so the last state of a process that has ended is seen.
   bool runs = ht_watched_runs(&watch->watched);
