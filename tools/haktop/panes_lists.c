@@ -159,8 +159,8 @@ static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
   column += 8;
   if (is_wide) {
     snprintf(text, sizeof(text), "thread %" PRIu32, event->thread);
-    ht_put(canvas, area.row, column, 14, HT_LABEL, text);
-    column += 15;
+    ht_put(canvas, area.row, column, 11, HT_LABEL, text);
+    column += 12;
   }
   const char* name = event->kind < HAK_EVENT_N_KINDS ? hak_event_name((hak_event_kind_t)event->kind)
                                                      : "unknown kind";
