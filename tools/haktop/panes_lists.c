@@ -121,9 +121,11 @@ void ht_draw_classes(ht_canvas* canvas, ht_area area, const ht_model* model, con
 
 // ---- events ----
 
+enum { DESCRIPTION_BYTES = 160 };
+
 // What an event is about. The page is a stranger's: kinds and classes need not be ones we know.
 static void describe(const ht_model* model, const hak_event_t* event, bool has_address,
-                     char text[128]) {
+                     char text[DESCRIPTION_BYTES]) {
   char bytes[HT_NUMBER_BYTES];
   char subject[64] = "";
   char amount[40] = "";
@@ -144,12 +146,12 @@ static void describe(const ht_model* model, const hak_event_t* event, bool has_a
   if (has_address && event->address != 0) {
     snprintf(place, sizeof(place), " at 0x%" PRIx64, event->address);
   }
-  snprintf(text, 128, "%s%s%s", subject, amount, place);
+  snprintf(text, DESCRIPTION_BYTES, "%s%s%s", subject, amount, place);
 }
 
 static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
                       const hak_event_t* event, bool is_wide) {
-  char text[128];
+  char text[DESCRIPTION_BYTES];
   char age[HT_NUMBER_BYTES];
   uint64_t now_ns = model->now.stats.time_ns;
   bool is_known = now_ns != HAK_UNKNOWN && now_ns >= event->time_ns;

@@ -259,15 +259,22 @@ static void show(ht_watch* watch, ht_view* view, bool has_utf8, const sigset_t* 
   }
 }
 
+// Whether the terminal is known and has a cursor that can be moved: without, ncurses would write
+// one line over and over.
+static bool can_draw(void) {
+  int is_known = 0;
+  if (setupterm(NULL, STDOUT_FILENO, &is_known) != OK) return false;
+  bool has_cursor = tigetstr("cup") != NULL;
+  del_curterm(cur_term);
+  return has_cursor;
+}
+
 int ht_screen_run(ht_watch* watch, ht_view* view, bool has_utf8) {
   sigset_t mask;
   take_signals(&mask);
-  const char* term = getenv("TERM");
-  int is_known = 0;
-  // Known, and with a cursor that can be moved: ncurses would write over and over one line.
-  bool can_draw = setupterm(NULL, STDOUT_FILENO, &is_known) == OK && tigetstr("cup") != NULL;
-  SCREEN* screen = can_draw ? newterm(NULL, stdout, stdin) : NULL;
+  SCREEN* screen = can_draw() ? newterm(NULL, stdout, stdin) : NULL;
   if (screen == NULL) {
+    const char* term = getenv("TERM");
     fprintf(stderr, "haktop: cannot draw on this terminal (TERM=%s); --once prints a frame\n",
             term != NULL ? term : "");
     return 1;

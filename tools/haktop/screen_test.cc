@@ -48,7 +48,7 @@ TEST(ScreenTest, ShowsTheOverviewAndQGivesTheTerminalBack) {
   EXPECT_THAT(terminal.Screen(), HasSubstr("part-used slabs 20.0 MiB  50.0% ███▌"));
   EXPECT_THAT(terminal.Screen(), HasSubstr("\nq quit"));
   terminal.Type("q");
-  EXPECT_EQ(terminal.WaitForEnd(), 0);
+  EXPECT_EQ(terminal.WaitForEnd(), 0) << terminal.written();
   ExpectGivenBack(terminal);
 }
 
@@ -140,7 +140,7 @@ TEST(ScreenTest, FollowsTheSizeOfTheTerminal) {
   terminal.Resize(80, 24);
   EXPECT_TRUE(terminal.WaitFor("taken/s  remote/s\n")) << terminal.Screen();
   terminal.Type("q");
-  EXPECT_EQ(terminal.WaitForEnd(), 0);
+  EXPECT_EQ(terminal.WaitForEnd(), 0) << terminal.written();
   ExpectGivenBack(terminal);
 }
 
@@ -152,13 +152,13 @@ TEST(ScreenTest, SignalsGiveTheTerminalBack) {
     Terminal terminal(Command(process.pid()), 80, 24);
     ASSERT_TRUE(terminal.WaitFor("refills/s"));
     kill(terminal.pid(), signal);
-    EXPECT_EQ(terminal.WaitForEnd(), exit_code);
+    EXPECT_EQ(terminal.WaitForEnd(), exit_code) << terminal.written();
     ExpectGivenBack(terminal);
   }
   Terminal terminal(Command(process.pid()), 80, 24);
   ASSERT_TRUE(terminal.WaitFor("refills/s"));
   terminal.Type("\x03");  // Ctrl-C
-  EXPECT_EQ(terminal.WaitForEnd(), 0);
+  EXPECT_EQ(terminal.WaitForEnd(), 0) << terminal.written();
   ExpectGivenBack(terminal);
 }
 
@@ -172,7 +172,7 @@ TEST(ScreenTest, TheLastFrameOfAProcessThatEndsStays) {
   terminal.Type("2");
   EXPECT_TRUE(terminal.WaitFor("[2 classes]"));
   terminal.Type("q");
-  EXPECT_EQ(terminal.WaitForEnd(), 0);
+  EXPECT_EQ(terminal.WaitForEnd(), 0) << terminal.written();
   EXPECT_THAT(terminal.written(), HasSubstr("has ended; these were its last figures"));
   ExpectGivenBack(terminal);
 }
