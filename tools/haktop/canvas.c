@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 ht_canvas ht_canvas_new(int rows, int columns, bool has_utf8) {
   size_t n_cells = (size_t)rows * (size_t)columns;

@@ -1,6 +1,5 @@
 // The parts with as many rows as there are classes or events, which scroll.
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

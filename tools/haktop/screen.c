@@ -2,12 +2,10 @@
 #define NCURSES_WIDECHAR 1
 #include "tools/haktop/screen.h"
 
-#include <errno.h>
 #include <ncurses.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <term.h>
 #include <unistd.h>

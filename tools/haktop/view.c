@@ -1,6 +1,5 @@
 #include "tools/haktop/view.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
