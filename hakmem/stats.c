@@ -232,6 +232,7 @@ static void add_locks(hak_stats* stats) {
 
 static void add_events(gather_t* gather) {
   gather->stats->events = hak_events_count();
+  gather->stats->telemetry_failures = hak_load_relaxed(&telemetry_failures);
   for (unsigned c = 0; c < HAK_N_CLASSES; c++) {
     class_of(gather, c)->exhaustions += hak_events_exhausted(c);
     gather->stats->exhaustions += hak_events_exhausted(c);
