@@ -15,10 +15,11 @@
 #include "hakmem/base.h"
 
 typedef enum hak_lock_rank {
-  HAK_RANK_REGISTRY = 1,  // threads' heaps: list and free list
-  HAK_RANK_CLASS,         // one a size class: its unowned slabs
-  HAK_RANK_BACKEND,       // SuperSlabs, page runs, huge blocks, reservations
-  HAK_RANK_META,          // memory for the allocator's own structures
+  HAK_RANK_COUNTS = 1,  // what threads have counted
+  HAK_RANK_REGISTRY,    // threads' heaps: list and free list
+  HAK_RANK_CLASS,       // one a size class: its unowned slabs
+  HAK_RANK_BACKEND,     // SuperSlabs, page runs, huge blocks, reservations
+  HAK_RANK_META,        // memory for the allocator's own structures
 } hak_lock_rank_t;
 
 typedef struct hak_lock {
