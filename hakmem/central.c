@@ -104,7 +104,6 @@ hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap) {
   hak_slab_t* slab = central->partial.first;
   if (slab != NULL) {
     unlist(central, slab);
-    if (hak_slab_use(slab) == HAK_RUN_ABANDONED) hak_slab_set_use(slab, HAK_RUN_SLAB);
     hak_store_release(&slab->owner, heap);
     enter(slab, heap);
   }

@@ -32,7 +32,7 @@ typedef struct hak_bin {
   hak_counter_t refills;
   hak_counter_t flushes;
   hak_counter_t remote_frees;  // blocks returned to slabs of other threads
-  hak_counter_t adoptions;
+  hak_counter_t adoptions;     // slabs of ended threads taken over
 } hak_bin_t;
 
 #define HAK_PENDING_NONE ((hak_slab_t*)1)  // open, and nothing pending

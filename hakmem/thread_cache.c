@@ -151,18 +151,23 @@ static void own(hak_heap_t* heap, hak_bin_t* bin, hak_slab_t* slab) {
   hak_slab_list_append(&bin->partial, slab);
 }
 
+// An unowned slab; only one whose thread has ended counts as adopted, not one that all shared.
+static hak_slab_t* adopt(hak_heap_t* heap, unsigned size_class) {
+  hak_slab_t* slab = hak_central_adopt(size_class, heap);
+  if (slab == NULL || hak_slab_use(slab) != HAK_RUN_ABANDONED) return slab;
+  hak_slab_set_use(slab, HAK_RUN_SLAB);
+  hak_counter_add(&heap->bins[size_class].adoptions, 1);
+  size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+  hak_event_record(HAK_EVENT_ADOPTED, size_class, slab->base, bytes, 0);
+  return slab;
+}
+
 // Makes sure that the heap has a slab of the class with free blocks; false: out of memory.
 static bool find_slab(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   if (bin->partial.first != NULL) return true;
-  hak_slab_t* slab = hak_central_adopt(size_class, heap);
-  if (slab != NULL) {
-    hak_counter_add(&bin->adoptions, 1);
-    hak_event_record(HAK_EVENT_ADOPTED, size_class, slab->base,
-                     (size_t)slab->n_pages << HAK_PAGE_SHIFT, 0);
-  } else {
-    slab = hak_slab_create(size_class, heap);
-  }
+  hak_slab_t* slab = adopt(heap, size_class);
+  if (slab == NULL) slab = hak_slab_create(size_class, heap);
   if (slab == NULL) return false;
   own(heap, bin, slab);
   return true;
