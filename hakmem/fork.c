@@ -74,4 +74,8 @@ static void repair_child(void) {
   hak_thread_repair(repair.self, repair.interrupted);
 }
 
-void hak_fork_register(void) { pthread_atfork(NULL, NULL, repair_child); }
+void hak_fork_register(void) {
+  static _Atomic(bool) is_registered;
+  if (hak_load_relaxed(&is_registered) || atomic_exchange(&is_registered, true)) return;
+  pthread_atfork(NULL, NULL, repair_child);
+}

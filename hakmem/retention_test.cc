@@ -25,6 +25,7 @@ extern "C" {
 #include "hakmem/size_class.h"
 #include "hakmem/thread.h"
 #include "hakmem/thread_cache.h"
+#include "hakmem/tick.h"
 }
 
 namespace {
@@ -189,7 +190,7 @@ TEST_IN_CHILD(RetentionTest, PurgeDelayZeroKeepsNoEmptyPages) {
   ExpectExact(program);
   program.FreeAll();
   hak_cache_drain(hak_this_heap);
-  hak_purge_tick();
+  hak_tick();
   hak_retention r = ExpectExact(0);
   EXPECT_EQ(r.empty_pages_bytes + r.huge_cache_bytes, 0u);
 }

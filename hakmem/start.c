@@ -8,6 +8,7 @@
 
 #include "hakmem/central.h"
 #include "hakmem/events.h"
+#include "hakmem/fork.h"
 #include "hakmem/line.h"
 #include "hakmem/options.h"
 #include "hakmem/reserve.h"
@@ -128,6 +129,7 @@ static void start_background(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
+  hak_fork_register();
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);

@@ -86,14 +86,6 @@ static hak_heap_entry_t* take_entry(void) {
   return entry;
 }
 
-// As early as can be: child handlers run in the order of registration, and others may allocate.
-static void register_fork_once(void) {
-  static bool is_registered;
-  if (is_registered) return;
-  is_registered = true;
-  hak_fork_register();
-}
-
 hak_heap_t* hak_thread_begin(void) {
   if (has_ended) return NULL;
   hak_heap_entry_t* entry = take_entry();
@@ -108,7 +100,7 @@ hak_heap_t* hak_thread_begin(void) {
   // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
   // ends, with what it caches; its slabs are found by nobody.
   if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
-  if (entry->index == 0) register_fork_once();
+  if (entry->index == 0) hak_fork_register();
   return heap;
 }
 
