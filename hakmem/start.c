@@ -8,6 +8,7 @@
 
 #include "hakmem/central.h"
 #include "hakmem/events.h"
+#include "hakmem/fork.h"
 #include "hakmem/line.h"
 #include "hakmem/options.h"
 #include "hakmem/reserve.h"
@@ -24,7 +25,7 @@ static bool prewarm_slab(unsigned size_class) {
   size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
   int error = hak_platform_populate((void*)slab->base, bytes);
   bool populated = hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)slab->base, bytes);
-  slab->use = HAK_RUN_PREWARMED;
+  hak_slab_set_use(slab, HAK_RUN_PREWARMED);
   hak_central_add(slab);
   return populated;
 }
@@ -128,6 +129,7 @@ static void start_background(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
+  hak_fork_register();
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
