@@ -1,4 +1,4 @@
-#define _GNU_SOURCE  // syscall, memfd and seal constants
+#define _GNU_SOURCE  // memfd and seal constants
 
 #include "hakmem/descriptor.h"
 
@@ -8,32 +8,32 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "hakmem/platform.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010  // Linux 5.1
 #endif
 
-// The answer of a system call, or its negated errno value.
-#define kernel(...)                      \
-  ({                                     \
-    int saved_errno = errno;             \
-    long answer_ = syscall(__VA_ARGS__); \
-    if (answer_ == -1) {                 \
-      answer_ = -(long)errno;            \
-      errno = saved_errno;               \
-    }                                    \
-    answer_;                             \
-  })
+// The answer of a system call, or its negated errno value; how many bytes it moves is counted.
+static long kernel_bytes(size_t bytes, long number, const long arguments[6]) {
+  long answer = 0;
+  int error = hak_platform_call(HAK_KERNEL_TELEMETRY, bytes, &answer, number, arguments);
+  return error == 0 ? answer : -(long)error;
+}
+
+#define kernel(number, ...) kernel_bytes(0, number, (const long[6]){__VA_ARGS__})
 
 static int error_of(long answer) { return answer < 0 ? (int)-answer : 0; }
 
-int64_t hak_process_id(void) { return kernel(SYS_getpid); }
+int64_t hak_process_id(void) { return kernel(SYS_getpid, 0); }
 
 // ---- opening and closing ----
 
 static bool identify(int number, struct stat* status) {
-  return number >= 0 && kernel(SYS_fstat, number, status) == 0;
+  return number >= 0 && kernel(SYS_fstat, number, (long)status) == 0;
 }
 
 // Moves a descriptor out of the way of those that the program opens. Where the limit on their
@@ -64,7 +64,7 @@ static int adopt(hak_descriptor_t* out, long opened) {
 // O_NONBLOCK is for the opening alone, which would else wait for a FIFO's reader.
 static int open_file(hak_descriptor_t* out, const char* path, int flags) {
   flags |= O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  int error = adopt(out, kernel(SYS_openat, AT_FDCWD, path, flags, 0644));
+  int error = adopt(out, kernel(SYS_openat, AT_FDCWD, (long)path, flags, 0644));
   if (error != 0) return error;
   long now = kernel(SYS_fcntl, out->number, F_GETFL);
   if (now >= 0) kernel(SYS_fcntl, out->number, F_SETFL, now & ~O_NONBLOCK);
@@ -79,19 +79,27 @@ int hak_descriptor_create(hak_descriptor_t* out, const char* path) {
   return open_file(out, path, O_TRUNC);
 }
 
+void hak_descriptor_unshare(void* memory, size_t bytes) {
+  kernel(SYS_munmap, (long)memory, (long)bytes);
+}
+
+int hak_descriptor_duplicate(hak_descriptor_t* out, int number) {
+  return adopt(out, kernel(SYS_fcntl, number, F_DUPFD_CLOEXEC, 3));
+}
+
 static int prepare_shared(int number, size_t bytes, void** memory) {
   long answer = kernel(SYS_fchmod, number, 0600);
   if (answer == 0) answer = kernel(SYS_ftruncate, number, (long)bytes);
   if (answer == 0) {
-    answer = kernel(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, number, 0);
+    answer = kernel(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, number, 0);
   }
   if (answer < 0 && answer > -4096) return (int)-answer;
   void* mapped = (void*)answer;
-  int error = error_of(kernel(SYS_madvise, mapped, bytes, MADV_DONTFORK));
+  int error = error_of(kernel(SYS_madvise, (long)mapped, (long)bytes, MADV_DONTFORK));
   int seals = F_SEAL_SHRINK | F_SEAL_GROW;
   if (error == 0) error = error_of(kernel(SYS_fcntl, number, F_ADD_SEALS, seals));
   if (error != 0) {
-    kernel(SYS_munmap, mapped, bytes);
+    hak_descriptor_unshare(mapped, bytes);
     return error;
   }
   // Where the kernel can, nobody but this mapping may write.
@@ -101,7 +109,7 @@ static int prepare_shared(int number, size_t bytes, void** memory) {
 }
 
 int hak_descriptor_share(hak_descriptor_t* out, const char* name, size_t bytes, void** memory) {
-  int error = adopt(out, kernel(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  int error = adopt(out, kernel(SYS_memfd_create, (long)name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (error != 0) return error;
   error = prepare_shared(out->number, bytes, memory);
   if (error != 0) hak_descriptor_close(out);
@@ -118,9 +126,9 @@ bool hak_descriptor_is_ours(const hak_descriptor_t* descriptor) {
   return is_file(descriptor, &status);
 }
 
-bool hak_descriptor_is_unlinked(const hak_descriptor_t* descriptor) {
+bool hak_descriptor_has_name(const hak_descriptor_t* descriptor) {
   struct stat status;
-  return is_file(descriptor, &status) && S_ISREG(status.st_mode) && status.st_nlink == 0;
+  return is_file(descriptor, &status) && !(S_ISREG(status.st_mode) && status.st_nlink == 0);
 }
 
 void hak_descriptor_close(hak_descriptor_t* descriptor) {
@@ -143,10 +151,10 @@ typedef struct signals {
 static void hold_signals(signals_t* held) {
   uint64_t block = WRITE_SIGNALS;
   held->before = held->pending = 0;
-  kernel(SYS_rt_sigprocmask, SIG_BLOCK, &block, &held->before, sizeof block);
+  kernel(SYS_rt_sigprocmask, SIG_BLOCK, (long)&block, (long)&held->before, sizeof block);
   // Only what was blocked already can be pending.
   if ((held->before & WRITE_SIGNALS) != 0) {
-    kernel(SYS_rt_sigpending, &held->pending, sizeof held->pending);
+    kernel(SYS_rt_sigpending, (long)&held->pending, sizeof held->pending);
   }
 }
 
@@ -154,14 +162,16 @@ static void release_signals(const signals_t* held, int error) {
   if (error == EPIPE || error == EFBIG) {
     uint64_t signal = SIGNAL_BIT(error == EPIPE ? SIGPIPE : SIGXFSZ) & ~held->pending;
     const struct timespec at_once = {0, 0};
-    kernel(SYS_rt_sigtimedwait, &signal, NULL, &at_once, sizeof signal);
+    kernel(SYS_rt_sigtimedwait, (long)&signal, 0, (long)&at_once, sizeof signal);
   }
-  kernel(SYS_rt_sigprocmask, SIG_SETMASK, &held->before, NULL, sizeof held->before);
+  kernel(SYS_rt_sigprocmask, SIG_SETMASK, (long)&held->before, 0, sizeof held->before);
 }
 
 static int write_all(int number, const char* text, size_t length, size_t* written) {
   for (*written = 0; *written < length;) {
-    long n = kernel(SYS_write, number, text + *written, length - *written);
+    size_t rest = length - *written;
+    long n =
+        kernel_bytes(rest, SYS_write, (const long[6]){number, (long)(text + *written), (long)rest});
     if (n == -EINTR) continue;
     if (n <= 0) return n == 0 ? EIO : (int)-n;
     *written += (size_t)n;
@@ -170,12 +180,12 @@ static int write_all(int number, const char* text, size_t length, size_t* writte
 }
 
 // The last `written` bytes before the file offset are ours; they are the file's last if it ends
-// there.
+// there. The offset goes back too, for a file that was not opened to append.
 static void take_back(int number, size_t written) {
   struct stat status;
-  long end = kernel(SYS_lseek, number, 0L, SEEK_CUR);
-  if (!identify(number, &status) || !S_ISREG(status.st_mode)) return;
-  if (end == status.st_size) kernel(SYS_ftruncate, number, end - (long)written);
+  long end = kernel(SYS_lseek, number, 0, SEEK_CUR), begin = end - (long)written;
+  if (!identify(number, &status) || !S_ISREG(status.st_mode) || end != status.st_size) return;
+  if (kernel(SYS_ftruncate, number, begin) == 0) kernel(SYS_lseek, number, begin, SEEK_SET);
 }
 
 int hak_descriptor_append(int number, const char* text, size_t length) {
@@ -191,11 +201,11 @@ int hak_descriptor_append(int number, const char* text, size_t length) {
 // ---- names ----
 
 bool hak_working_directory(char* out, size_t bytes) {
-  return kernel(SYS_getcwd, out, bytes) > 0 && out[0] == '/';  // else it is unreachable
+  return kernel(SYS_getcwd, (long)out, (long)bytes) > 0 && out[0] == '/';  // else it is unreachable
 }
 
 int hak_rename(const char* from, const char* to) {
-  return error_of(kernel(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+  return error_of(kernel(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0));
 }
 
-void hak_unlink(const char* path) { kernel(SYS_unlinkat, AT_FDCWD, path, 0); }
+void hak_unlink(const char* path) { kernel(SYS_unlinkat, AT_FDCWD, (long)path, 0); }

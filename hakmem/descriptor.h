@@ -27,15 +27,20 @@ hak_nodiscard int hak_descriptor_open(hak_descriptor_t* out, const char* path);
 // The same for a file that is to hold nothing yet.
 hak_nodiscard int hak_descriptor_create(hak_descriptor_t* out, const char* path);
 
+// Another descriptor for what `number` is now.
+hak_nodiscard int hak_descriptor_duplicate(hak_descriptor_t* out, int number);
+
 // Makes memory that other processes can map through /proc: `bytes` of zero, with its owner's rights
 // only, its size fixed. It is mapped at *memory, which a forked child does not inherit.
 hak_nodiscard int hak_descriptor_share(hak_descriptor_t* out, const char* name, size_t bytes,
                                        void** memory);
 
-// Whether it is still the file it was opened as; for a regular file that is written by name, also
-// whether it still has a name.
+void hak_descriptor_unshare(void* memory, size_t bytes);
+
+// Whether it is still the file it was opened as; and, for one that is known by its name, that
+// nobody has removed that.
 bool hak_descriptor_is_ours(const hak_descriptor_t* descriptor);
-bool hak_descriptor_is_unlinked(const hak_descriptor_t* descriptor);
+bool hak_descriptor_has_name(const hak_descriptor_t* descriptor);
 
 // Closes it if it is ours. It is none then.
 void hak_descriptor_close(hak_descriptor_t* descriptor);

@@ -74,13 +74,24 @@ TEST_IN_CHILD(DescriptorTest, IsNotTakenForTheFileThatGotItsNumber) {
   EXPECT_EQ(fcntl(number, F_GETFD), 0) << "the program's file was closed";
 }
 
+TEST_IN_CHILD(DescriptorTest, ADuplicateOutlivesTheProgramsOwn) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  hak_descriptor_t d;
+  ASSERT_EQ(hak_descriptor_duplicate(&d, ends[1]), 0);
+  EXPECT_GE(d.number, 56);
+  close(ends[1]);
+  EXPECT_EQ(Append(d, "x"), 0);
+  EXPECT_EQ(hak_descriptor_duplicate(&d, ends[1]), EBADF);
+}
+
 TEST_IN_CHILD(DescriptorTest, KnowsThatItsFileLostItsName) {
   std::string path = Path("unlinked");
   hak_descriptor_t d;
   ASSERT_EQ(hak_descriptor_open(&d, path.c_str()), 0);
-  EXPECT_FALSE(hak_descriptor_is_unlinked(&d));
+  EXPECT_TRUE(hak_descriptor_has_name(&d));
   unlink(path.c_str());
-  EXPECT_TRUE(hak_descriptor_is_unlinked(&d));
+  EXPECT_FALSE(hak_descriptor_has_name(&d));
 }
 
 TEST_IN_CHILD(DescriptorTest, ErrorsAreValuesAndErrnoStays) {

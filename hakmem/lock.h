@@ -15,12 +15,14 @@
 #include "hakmem/base.h"
 
 typedef enum hak_lock_rank {
-  HAK_RANK_IDLE = 1,   // heaps whose threads are idle, while their caches are emptied
-  HAK_RANK_TELEMETRY,  // what is written of the figures, and where to
-  HAK_RANK_REGISTRY,   // threads' heaps: list and free list
-  HAK_RANK_CLASS,      // one a size class: its unowned slabs
-  HAK_RANK_BACKEND,    // SuperSlabs, page runs, huge blocks, reservations
-  HAK_RANK_META,       // memory for the allocator's own structures
+  HAK_RANK_TELEMETRY = 1,  // whoever is writing telemetry
+  HAK_RANK_EXPORT,         // the phase label, and memory to gather figures in
+  HAK_RANK_COUNTS,         // what threads have counted
+  HAK_RANK_IDLE,           // heaps whose threads are idle, while their caches are emptied
+  HAK_RANK_REGISTRY,       // threads' heaps: list and free list
+  HAK_RANK_CLASS,          // one a size class: its unowned slabs
+  HAK_RANK_BACKEND,        // SuperSlabs, page runs, huge blocks, reservations
+  HAK_RANK_META,           // memory for the allocator's own structures
 } hak_lock_rank_t;
 
 typedef struct hak_lock {

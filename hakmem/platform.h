@@ -103,6 +103,11 @@ void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t m
 
 void hak_platform_write_stderr(const char* text, size_t length);
 
+// Any other call, of a kind. *result, when it is not NULL, is the kernel's answer to one that
+// succeeds.
+int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
+                      const long arguments[6]);
+
 // ---- fault injection, for tests ----
 
 // Asked before every call; returns 0 to let it happen, or the errno value it shall fail with.

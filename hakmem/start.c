@@ -8,11 +8,13 @@
 
 #include "hakmem/central.h"
 #include "hakmem/events.h"
+#include "hakmem/fork.h"
 #include "hakmem/idle.h"
 #include "hakmem/line.h"
 #include "hakmem/options.h"
 #include "hakmem/reserve.h"
 #include "hakmem/size_class.h"
+#include "hakmem/telemetry.h"
 #include "hakmem/tick.h"
 
 // ---- prewarm ----
@@ -24,7 +26,7 @@ static bool prewarm_slab(unsigned size_class) {
   size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
   int error = hak_platform_populate((void*)slab->base, bytes);
   bool populated = hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)slab->base, bytes);
-  slab->use = HAK_RUN_PREWARMED;
+  hak_slab_set_use(slab, HAK_RUN_PREWARMED);
   hak_central_add(slab);
   return populated;
 }
@@ -129,9 +131,10 @@ static void start_background(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
+  hak_fork_register();
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
-  bool wants_thread = false;
+  bool wants_thread = hak_telemetry_start();
   if (wants_thread || hak_option_number(HAK_OPTION_background) != 0) start_background();
 }

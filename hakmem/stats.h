@@ -16,7 +16,10 @@ typedef struct hak_snapshot {
   hak_class_stats classes[HAK_N_CLASSES];  // [0]: spans and huge blocks: exhaustions only
 } hak_snapshot_t;
 
-// Too large for the stack of a small thread. telemetry_failures is left 0.
+// Too large for the stack of a small thread.
 void hak_stats_gather(hak_snapshot_t* snapshot);
+
+// For the layer above, whose failures are a figure too.
+void hak_stats_count_telemetry_failure(void);
 
 #endif  // HAKMEM_STATS_H_
