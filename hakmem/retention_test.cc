@@ -179,6 +179,27 @@ TEST_IN_CHILD(RetentionTest, HalfFreedThenAllFreedThenTrimmed) {
   EXPECT_LT(trimmed.committed_bytes, all.committed_bytes);
 }
 
+// They are still held while the kernel is being told.
+TEST_IN_CHILD(RetentionTest, PagesThatAPurgeHasOut) {
+  KeepAll();
+  SetOption(HAK_OPTION_thp, "never");
+  Program program;
+  program.AllocMany(5, 200000);
+  hak_superslab_t* super = hak_page_map_super(program.Alloc(300000));
+  program.FreeSome(2);
+  uint64_t empty_bytes = ExpectExact(program).empty_pages_bytes;
+  EXPECT_GT(empty_bytes, 0u);
+  hak_lock_acquire(&hak_backend_lock);
+  uint64_t pages = super->free_pages & super->dirty_pages;
+  hak_super_check_out(super, pages);
+  hak_lock_release(&hak_backend_lock);
+  EXPECT_EQ(ExpectExact(program).empty_pages_bytes, empty_bytes);
+  hak_lock_acquire(&hak_backend_lock);
+  hak_super_check_in(super, pages, 0);
+  hak_lock_release(&hak_backend_lock);
+  ExpectExact(program);
+}
+
 TEST_IN_CHILD(RetentionTest, PurgeDelayZeroKeepsNoEmptyPages) {
   SetOption(HAK_OPTION_purge_delay, "0");
   SetOption(HAK_OPTION_thp, "never");
