@@ -26,7 +26,8 @@ case $1 in
     if [[ $# -gt 2 ]]; then
       [[ $3 == -- ]] || { echo "bazel_shim.sh: $3: expected --" >&2; exit 1; }
     fi
-    export BUILD_WORKING_DIRECTORY=$PWD BUILD_WORKSPACE_DIRECTORY=$PWD
+    # The test's files in the place of those that `bazel run` puts beside the program.
+    export RUNFILES_DIR=${RUNFILES%/*} BUILD_WORKING_DIRECTORY=$PWD BUILD_WORKSPACE_DIRECTORY=$PWD
     cd "$RUNFILES"
     exec "$program" "${@:4}"
     ;;
