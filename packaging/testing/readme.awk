@@ -5,8 +5,8 @@
 #   <!-- file: NAME --> before a block   the block is written to NAME
 #   <!-- not run here: REASON --> before a block   it is left out, and `skip LINE REASON` says so
 #
-# Blocks in other languages are for reading; one of no known language is an error, lest commands go
-# unnoticed.
+# Blocks in other languages are for reading; one of no known language, or only indented, is an error,
+# lest commands go unnoticed.
 
 function quoted(text) {
   gsub(/'/, "'\\''", text)
@@ -16,12 +16,16 @@ function quoted(text) {
 kind == "" && /^<!-- file: .* -->$/ { file = substr($0, 12, length($0) - 15) }
 kind == "" && /^<!-- not run here: .* -->$/ { reason = substr($0, 20, length($0) - 23) }
 
+function reject(what) {
+  printf "README.md:%d: %s\n", NR, what >"/dev/stderr"
+  exit 1
+}
+
+kind == "" && /^    / { reject("a block without a language") }
+
 kind == "" && /^```/ {
   kind = substr($0, 4)
-  if (kind !~ /^(sh|text|c|cmake|json|python)$/) {
-    printf "README.md:%d: a block of unknown language \"%s\"\n", NR, kind >"/dev/stderr"
-    exit 1
-  }
+  if (kind !~ /^(sh|text|c|cmake|json|python)$/) reject("a block in an unknown language: " kind)
   what = kind == "text" && last_run == NR - 1 ? "output" : "reading"
   if (kind == "sh") what = reason == "" ? "commands" : "skipped"
   if (file != "") what = "file"
