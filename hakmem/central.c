@@ -104,6 +104,7 @@ hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap) {
   hak_slab_t* slab = central->partial.first;
   if (slab != NULL) {
     unlist(central, slab);
+    if (slab->use == HAK_RUN_ABANDONED) slab->use = HAK_RUN_SLAB;
     hak_store_release(&slab->owner, heap);
     enter(slab, heap);
   }
@@ -114,6 +115,7 @@ hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap) {
 void hak_central_abandon(hak_slab_t* slab) {
   central_t* central = lock_central(slab->size_class);
   hak_store_release(&slab->owner, NULL);
+  slab->use = HAK_RUN_ABANDONED;
   enter(slab, NULL);
   // A remote free that saw the old owner set its bits before or after this; in the second case
   // it finds the slab unowned when it wants to tell (thread.h) and comes to hak_central_absorb.

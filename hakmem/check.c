@@ -3,7 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hakmem/atomic.h"
 #include "hakmem/line.h"
+
+typedef void (*last_words_t)(void);
+static _Atomic(last_words_t) last_words;
+
+void hak_fatal_set_last_words(last_words_t function) { hak_store_release(&last_words, function); }
+
+// What goes wrong on the way finds no last words any more.
+hak_noreturn static void end(void) {
+  last_words_t function = hak_exchange_acq_rel(&last_words, NULL);
+  if (function != NULL) function();
+  abort();
+}
 
 void hak_fatal_assert(const char* expression, const char* file, int line) {
   hak_line_t text;
@@ -15,7 +28,7 @@ void hak_fatal_assert(const char* expression, const char* file, int line) {
   hak_line_text(&text, ":");
   hak_line_number(&text, (uint64_t)line);
   hak_line_end(&text);
-  abort();
+  end();
 }
 
 void hak_fatal_block(const char* what, const void* address, unsigned size_class,
@@ -33,5 +46,5 @@ void hak_fatal_block(const char* what, const void* address, unsigned size_class,
     hak_line_text(&text, " bytes)");
   }
   hak_line_end(&text);
-  abort();
+  end();
 }

@@ -10,6 +10,10 @@
 
 #include "hakmem/base.h"
 
+// Called after the message and before abort(), at most once: for what is worth keeping. It runs in
+// whatever state the allocator is in, with locks held perhaps.
+void hak_fatal_set_last_words(void (*last_words)(void));
+
 hak_noreturn hak_cold void hak_fatal_assert(const char* expression, const char* file, int line);
 
 // "hakmem: WHAT: 0xADDRESS (class C, N bytes)". Pass class 0 when none is known: the part in

@@ -30,7 +30,7 @@ static hak_superslab_t* unit_at(uintptr_t address) {
 }
 
 // Enters a fresh mapping in its unit. lock:BACKEND
-static hak_slab_t* enter(uintptr_t base, unsigned n_pages) {
+static hak_slab_t* enter(uintptr_t base, unsigned n_pages, unsigned size_class) {
   hak_superslab_t* unit = unit_at(base);
   if (unit == NULL) return NULL;
   unsigned at = (unsigned)((base - unit->base) >> HAK_PAGE_SHIFT);
@@ -43,10 +43,11 @@ static hak_slab_t* enter(uintptr_t base, unsigned n_pages) {
   run->base = base;
   run->n_pages = (uint8_t)n_pages;
   run->size_class = 0;
+  run->use = size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN;
   return run;
 }
 
-hak_slab_t* hak_direct_take_run(unsigned n_pages, unsigned align_pages) {
+hak_slab_t* hak_direct_take_run(unsigned n_pages, unsigned align_pages, unsigned size_class) {
   size_t bytes = (size_t)n_pages << HAK_PAGE_SHIFT;
   size_t alignment = hak_max_size(HAK_PAGE_BYTES, (size_t)align_pages << HAK_PAGE_SHIFT);
   while (alignment < bytes) alignment *= 2;
@@ -54,7 +55,7 @@ hak_slab_t* hak_direct_take_run(unsigned n_pages, unsigned align_pages) {
   int error = hak_platform_map(bytes, alignment, &base);
   if (!hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, bytes)) return NULL;
   hak_lock_acquire(&hak_backend_lock);
-  hak_slab_t* run = enter((uintptr_t)base, n_pages);
+  hak_slab_t* run = enter((uintptr_t)base, n_pages, size_class);
   hak_lock_release(&hak_backend_lock);
   if (run == NULL) hak_platform_unmap(base, bytes);
   return run;

@@ -17,7 +17,8 @@
 #define HAK_DIRECT_MAX_PAGES (1u << (HAK_SUPER_MIN_SHIFT - HAK_PAGE_SHIFT))
 
 // As hak_super_take_run and hak_super_return_run. The memory is always fresh.
-hak_nodiscard hak_slab_t* hak_direct_take_run(unsigned n_pages, unsigned align_pages);
+hak_nodiscard hak_slab_t* hak_direct_take_run(unsigned n_pages, unsigned align_pages,
+                                              unsigned size_class);
 void hak_direct_return_run(hak_superslab_t* unit, hak_slab_t* run);
 
 // All units there are: a list through `next`, newest first, that only grows. lock:BACKEND

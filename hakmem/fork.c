@@ -22,6 +22,7 @@ static void repair_slab(hak_slab_t* slab, void* context) {
   hak_heap_t* owner = hak_load_relaxed(&slab->owner);
   if (owner != NULL && owner == repair->self) return;
   hak_store_relaxed(&slab->owner, NULL);
+  if (owner != NULL) slab->use = HAK_RUN_ABANDONED;
   // Also when it had none: the thread that made it may not have come to that.
   hak_page_map_set_entries(slab->base, slab->n_pages, slab->size_class);
   if (repair->interrupted) {

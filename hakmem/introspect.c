@@ -17,25 +17,22 @@ bool hak_introspect_trim(void) {
   return hak_purge_all() != 0;
 }
 
-static size_t live_bytes(const hak_stats_t* stats) {
-  return stats->live_small_bytes + stats->span_bytes + stats->huge_bytes;
-}
-
 struct mallinfo2 hak_introspect_mallinfo2(void) {
-  hak_stats_t stats;
-  hak_stats_gather(&stats);
+  hak_snapshot_t snapshot;
+  hak_stats_gather(&snapshot);
+  hak_stats stats = snapshot.stats;
   struct mallinfo2 info = {0};
-  size_t live = live_bytes(&stats);
+  size_t live = stats.allocated_bytes;
   info.arena = stats.committed_bytes - hak_min_size(stats.committed_bytes, stats.huge_bytes);
   info.hblks = stats.huge_blocks;
   info.hblkhd = stats.huge_bytes;
   info.uordblks = live;
   info.fordblks = stats.committed_bytes - hak_min_size(stats.committed_bytes, live);
   info.fsmblks = stats.cached_bytes;
-  info.keepcost = stats.free_dirty_bytes;
+  info.keepcost = snapshot.retention.empty_pages_bytes + snapshot.retention.huge_cache_bytes;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    info.ordblks += stats.classes[c].free;
-    info.smblks += stats.classes[c].cached;
+    info.ordblks += snapshot.classes[c].free;
+    info.smblks += snapshot.classes[c].cached;
   }
   return info;
 }
@@ -51,7 +48,7 @@ static void print_bytes(const char* name, size_t bytes) {
   hak_line_end(&line);
 }
 
-static void print_class(unsigned size_class, const hak_class_stats_t* stats) {
+static void print_class(unsigned size_class, const hak_class_stats* stats) {
   const uint64_t columns[] = {size_class,     hak_class_info(size_class)->block_bytes,
                               stats->slabs,   stats->capacity,
                               stats->live,    stats->free,
@@ -83,8 +80,9 @@ static void print_kernel(hak_kernel_kind_t kind) {
 }
 
 void hak_introspect_print(void) {
-  hak_stats_t stats;
-  hak_stats_gather(&stats);
+  hak_snapshot_t snapshot;
+  hak_stats_gather(&snapshot);
+  hak_stats stats = snapshot.stats;
   hak_line_t line;
   hak_line_begin(&line);
   hak_line_text(&line, "version ");
@@ -92,9 +90,8 @@ void hak_introspect_print(void) {
   hak_line_end(&line);
   print_bytes("reserved  ", stats.reserved_bytes);
   print_bytes("committed ", stats.committed_bytes);
-  print_bytes("live      ", live_bytes(&stats));
+  print_bytes("live      ", stats.allocated_bytes);
   print_bytes("cached    ", stats.cached_bytes);
-  print_bytes("free dirty", stats.free_dirty_bytes);
   print_bytes("purged    ", stats.purged_bytes);
   print_bytes("metadata  ", stats.metadata_bytes);
   for (int kind = 0; kind < HAK_KERNEL_N_KINDS; kind++) print_kernel((hak_kernel_kind_t)kind);
@@ -104,19 +101,20 @@ void hak_introspect_print(void) {
                 "   refills   flushes");
   hak_line_end(&line);
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    if (stats.classes[c].slabs != 0) print_class(c, &stats.classes[c]);
+    if (snapshot.classes[c].slabs != 0) print_class(c, &snapshot.classes[c]);
   }
 }
 
 // ---- malloc_info ----
 
 int hak_introspect_xml(FILE* stream) {
-  hak_stats_t stats;
-  hak_stats_gather(&stats);
+  hak_snapshot_t snapshot;
+  hak_stats_gather(&snapshot);
+  hak_stats stats = snapshot.stats;
   // The first bytes written may allocate the stream's buffer: all figures are read by then.
   fprintf(stream, "<malloc version=\"hakmem-%s\">\n<heap nr=\"0\">\n<sizes>\n", hak_version());
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    const hak_class_stats_t* class_stats = &stats.classes[c];
+    const hak_class_stats* class_stats = &snapshot.classes[c];
     if (class_stats->slabs == 0) continue;
     fprintf(stream,
             "<size from=\"%zu\" to=\"%u\" total=\"%llu\" count=\"%llu\" live=\"%llu\" "
@@ -127,12 +125,14 @@ int hak_introspect_xml(FILE* stream) {
             (unsigned long long)class_stats->cached);
   }
   fprintf(stream,
-          "</sizes>\n<total type=\"rest\" count=\"%llu\" size=\"%zu\"/>\n"
-          "<total type=\"mmap\" count=\"%llu\" size=\"%zu\"/>\n"
-          "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n"
-          "<aspace type=\"total\" size=\"%zu\"/>\n</heap>\n</malloc>\n",
-          (unsigned long long)stats.spans, stats.span_bytes, (unsigned long long)stats.huge_blocks,
-          stats.huge_bytes, stats.committed_bytes, stats.committed_bytes + stats.purged_bytes,
-          stats.reserved_bytes);
+          "</sizes>\n<total type=\"rest\" count=\"%llu\" size=\"%llu\"/>\n"
+          "<total type=\"mmap\" count=\"%llu\" size=\"%llu\"/>\n"
+          "<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n"
+          "<aspace type=\"total\" size=\"%llu\"/>\n</heap>\n</malloc>\n",
+          (unsigned long long)stats.spans, (unsigned long long)stats.span_bytes,
+          (unsigned long long)stats.huge_blocks, (unsigned long long)stats.huge_bytes,
+          (unsigned long long)stats.committed_bytes,
+          (unsigned long long)(stats.committed_bytes + stats.purged_bytes),
+          (unsigned long long)stats.reserved_bytes);
   return ferror(stream) != 0 ? EIO : 0;
 }

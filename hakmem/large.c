@@ -11,10 +11,7 @@
 #include "hakmem/platform.h"
 #include "hakmem/purge.h"
 #include "hakmem/reserve.h"
-
-static hak_large_counters_t counters;
-
-const hak_large_counters_t* hak_large_counters(void) { return &counters; }
+#include "hakmem/tick.h"
 
 static size_t pages_of(size_t bytes) { return (bytes + HAK_PAGE_BYTES - 1) >> HAK_PAGE_SHIFT; }
 
@@ -34,8 +31,6 @@ static void* span_alloc(size_t size, size_t alignment, bool zero) {
   unsigned align_pages = (unsigned)hak_max_size(pages_of(alignment), 1);
   hak_slab_t* run = hak_super_take_run(n_pages, align_pages, 0, &dirty);
   if (run == NULL) return NULL;
-  hak_fetch_add_relaxed(&counters.span_allocs, 1);
-  hak_fetch_add_relaxed(&counters.span_bytes, (uint64_t)n_pages << HAK_PAGE_SHIFT);
   if (zero && dirty) memset((void*)run->base, 0, size);
   return (void*)run->base;
 }
@@ -45,12 +40,6 @@ static hak_slab_t* span_at(hak_superslab_t* super, const void* ptr) {
   hak_slab_t* run = hak_super_run_of(super, ptr);
   bool is_span = run->size_class == 0 && run->n_pages != 0 && run->base == (uintptr_t)ptr;
   return is_span ? run : NULL;
-}
-
-static void span_free(hak_slab_t* run) {
-  hak_fetch_add_relaxed(&counters.span_frees, 1);
-  hak_fetch_add_relaxed(&counters.span_bytes, -((uint64_t)run->n_pages << HAK_PAGE_SHIFT));
-  hak_super_return_run(run);
 }
 
 // ---- huge blocks ----
@@ -133,8 +122,6 @@ static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
     hak_event_record(HAK_EVENT_OUT_OF_MEMORY, 0, 0, bytes, 0);
     return NULL;
   }
-  hak_fetch_add_relaxed(&counters.huge_allocs, 1);
-  hak_fetch_add_relaxed(&counters.huge_bytes, bytes);
   return head;
 }
 
@@ -147,8 +134,6 @@ static void* huge_alloc(size_t size, size_t alignment, bool zero) {
 }
 
 static void huge_free(hak_superslab_t* head, size_t clean_bytes) {
-  hak_fetch_add_relaxed(&counters.huge_frees, 1);
-  hak_fetch_add_relaxed(&counters.huge_bytes, -(uint64_t)head->huge_bytes);
   if (head->was_moved) {
     // Memory that mremap moved in keeps the kernel from merging its mapping with its neighbours.
     // Mapping the range afresh mends that; where the kernel refuses, it just stays separate.
@@ -163,18 +148,13 @@ static void huge_free(hak_superslab_t* head, size_t clean_bytes) {
 
 // ---- resizing a huge block ----
 
-static void set_huge_bytes(hak_superslab_t* head, size_t bytes) {
-  hak_fetch_add_relaxed(&counters.huge_bytes, bytes - head->huge_bytes);
-  head->huge_bytes = bytes;
-}
-
 static bool grow_in_place(hak_superslab_t* head, size_t bytes) {
   uint32_t n = supers_of(bytes);
   uint32_t had = head->huge_supers;
   hak_lock_acquire(&hak_backend_lock);
   bool fits = n == had || hak_reserve_take_after(super_at(head, had - 1), n - had);
   if (fits) {
-    set_huge_bytes(head, bytes);
+    head->huge_bytes = bytes;
     head->huge_supers = n;
     join_huge(head, had);
   }
@@ -185,7 +165,7 @@ static bool grow_in_place(hak_superslab_t* head, size_t bytes) {
 static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
   hak_lock_acquire(&hak_backend_lock);
   if (supers_of(bytes) < head->huge_supers) leave_huge(head, supers_of(bytes), 0);
-  set_huge_bytes(head, bytes);
+  head->huge_bytes = bytes;
   hak_lock_release(&hak_backend_lock);
 }
 
@@ -228,7 +208,7 @@ static void* huge_resize(hak_superslab_t* head, size_t size) {
 void* hak_large_alloc(size_t size, size_t alignment, bool zero) {
   if (size > HAK_LARGE_MAX || alignment > HAK_LARGE_MAX) return NULL;
   hak_reserve_ready();
-  hak_purge_tick();
+  hak_tick();
   size_t span_max = hak_super_bytes() / 2;
   bool is_span = size <= span_max && alignment <= span_max;
   return is_span ? span_alloc(size, alignment, zero) : huge_alloc(size, alignment, zero);
@@ -247,14 +227,14 @@ void hak_large_free(void* ptr) {
   hak_slab_t* span = hak_super_has_runs(super) ? span_at(super, ptr) : NULL;
   hak_superslab_t* huge = huge_at(super, ptr);
   if (span != NULL) {
-    span_free(span);
+    hak_super_return_run(span);
   } else if (huge != NULL) {
     huge_free(huge, 0);
   } else {
     hak_fatal_block("free of a pointer that is not a live block (freed already, or inside one)",
                     ptr, 0, 0);
   }
-  hak_purge_tick();
+  hak_tick();
 }
 
 size_t hak_large_usable_size(const void* ptr) {
@@ -290,7 +270,6 @@ static void* span_resize(hak_slab_t* span, size_t size) {
   } else if (n_pages < had_pages) {
     hak_super_shrink_run(span, (unsigned)n_pages);
   }
-  hak_fetch_add_relaxed(&counters.span_bytes, (span->n_pages - had_pages) << HAK_PAGE_SHIFT);
   return (void*)span->base;
 }
 

@@ -31,11 +31,4 @@ hak_nodiscard void* hak_large_resize(void* ptr, size_t size);
 // does.
 bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes);
 
-// Counters since the start.
-typedef struct {
-  _Atomic(uint64_t) span_allocs, span_frees, span_bytes;  // bytes: live now
-  _Atomic(uint64_t) huge_allocs, huge_frees, huge_bytes;
-} hak_large_counters_t;
-const hak_large_counters_t* hak_large_counters(void);
-
 #endif  // HAKMEM_LARGE_H_

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "hakmem/test_supers.h"
 #include "hakmem/test_support.h"
 
 extern "C" {
@@ -41,8 +42,8 @@ uint64_t MemoryCalls() {
 }
 
 uint64_t Live(bool huge) {
-  const hak_large_counters_t* c = hak_large_counters();
-  return huge ? hak_load_relaxed(&c->huge_bytes) : hak_load_relaxed(&c->span_bytes);
+  hak::Held held = hak::CountHeld();
+  return huge ? held.huge_bytes : held.span_bytes;
 }
 
 // Random blocks of all sizes up to `max`, each with a pattern at its ends and at every OS page.

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hakmem/platform.h"
+#include "hakmem/text.h"
 
 static void append(hak_line_t* line, const char* text, size_t length) {
   size_t room = sizeof line->text - 1 - line->length;  // keeps one byte for the newline
@@ -13,11 +14,7 @@ static void append(hak_line_t* line, const char* text, size_t length) {
 
 static void append_digits(hak_line_t* line, uint64_t value, unsigned base, unsigned width) {
   char digits[40];
-  size_t at = sizeof digits;
-  do {
-    digits[--at] = "0123456789abcdef"[value % base];
-    value /= base;
-  } while (value != 0);
+  size_t at = sizeof digits - hak_digits(digits + sizeof digits, value, base);
   while (sizeof digits - at < width && at > 0) digits[--at] = ' ';
   append(line, digits + at, sizeof digits - at);
 }

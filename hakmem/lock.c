@@ -66,6 +66,21 @@ void hak_lock_acquire(hak_lock_t* lock) {
   if (waited) hak_counter_add(&lock->waits, 1);
 }
 
+bool hak_lock_try(hak_lock_t* lock) {
+  uint32_t bit = 1u << lock->rank;
+  bool had_rank = (held_ranks & bit) != 0;
+  held_ranks |= bit;  // before, as above
+  hak_compiler_barrier();
+  uint32_t free_word = 0;
+  if (atomic_compare_exchange_strong_explicit(&lock->word, &free_word, hak_thread_id(),
+                                              memory_order_acquire, memory_order_relaxed)) {
+    hak_counter_add(&lock->acquisitions, 1);
+    return true;
+  }
+  if (!had_rank) held_ranks &= ~bit;
+  return false;
+}
+
 void hak_lock_release(hak_lock_t* lock) {
   hak_assert((hak_load_relaxed(&lock->word) & ~WAITERS) == hak_thread_id());
   uint32_t old = atomic_exchange_explicit(&lock->word, 0, memory_order_release);

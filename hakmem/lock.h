@@ -15,10 +15,12 @@
 #include "hakmem/base.h"
 
 typedef enum hak_lock_rank {
-  HAK_RANK_REGISTRY = 1,  // threads' heaps: list and free list
-  HAK_RANK_CLASS,         // one a size class: its unowned slabs
-  HAK_RANK_BACKEND,       // SuperSlabs, page runs, huge blocks, reservations
-  HAK_RANK_META,          // memory for the allocator's own structures
+  HAK_RANK_TELEMETRY = 1,  // whoever is writing telemetry
+  HAK_RANK_EXPORT,         // the phase label, and memory to gather figures in
+  HAK_RANK_REGISTRY,       // threads' heaps: list and free list
+  HAK_RANK_CLASS,          // one a size class: its unowned slabs
+  HAK_RANK_BACKEND,        // SuperSlabs, page runs, huge blocks, reservations
+  HAK_RANK_META,           // memory for the allocator's own structures
 } hak_lock_rank_t;
 
 typedef struct hak_lock {
@@ -32,6 +34,8 @@ typedef struct hak_lock {
   { .rank = (lock_rank) }
 
 void hak_lock_acquire(hak_lock_t* lock);
+// Takes the lock if it is free. Never waits, so that it may be tried whatever the thread holds.
+hak_nodiscard bool hak_lock_try(hak_lock_t* lock);
 void hak_lock_release(hak_lock_t* lock);
 
 // Adds what a lock has counted to a sum over several.

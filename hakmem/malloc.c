@@ -224,10 +224,12 @@ bool hak_super_lookup(const void* ptr, hak_super_info* info) {
   if (super == NULL) return false;
   hak_super_info found;
   if (!find_block(super, ptr, &found)) return false;
-  bool is_huge = hak_load_relaxed(&((hak_superslab_t*)super)->state) == HAK_SUPER_HUGE;
-  const hak_superslab_t* head = is_huge ? super->head : super;
+  unsigned state = hak_load_relaxed(&((hak_superslab_t*)super)->state);
+  const hak_superslab_t* head = state == HAK_SUPER_HUGE ? super->head : super;
   found.super_base = head->base;
-  found.super_bytes = (is_huge ? head->huge_supers : 1) * hak_super_bytes();
+  found.super_bytes = state == HAK_SUPER_HUGE     ? head->huge_supers * hak_super_bytes()
+                      : state == HAK_SUPER_DIRECT ? (size_t)1 << HAK_SUPER_MIN_SHIFT
+                                                  : hak_super_bytes();
   found.page_base = hak_round_down((uintptr_t)ptr, HAK_PAGE_BYTES);
   found.page_index = (unsigned)((found.page_base - super->base) >> HAK_PAGE_SHIFT);
   *info = found;

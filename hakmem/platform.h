@@ -17,6 +17,7 @@ typedef enum hak_kernel_kind {
   HAK_KERNEL_MREMAP,
   HAK_KERNEL_MPROTECT,
   HAK_KERNEL_FUTEX,
+  HAK_KERNEL_TELEMETRY,  // what the figures themselves cost: files read and written
   HAK_KERNEL_N_KINDS,
 } hak_kernel_kind_t;
 
@@ -67,6 +68,19 @@ hak_nodiscard int hak_platform_populate(void* address, size_t bytes);
 // `from` stays mapped and reads as zero. ENOSYS or EINVAL where the kernel cannot (before 5.7).
 hak_nodiscard int hak_platform_move(void* from, void* to, size_t bytes);
 
+// ---- the process ----
+
+// What the kernel accounts to the process; UINT64_MAX where that can't be had.
+typedef struct hak_process {
+  uint64_t minor_faults, major_faults;
+  uint64_t user_ns, system_ns;
+  uint64_t rss_bytes;
+  uint64_t vmas, vmas_max;
+} hak_process_t;
+
+// Asks the kernel and /proc. All calls are of kind HAK_KERNEL_TELEMETRY.
+void hak_platform_process(hak_process_t* process);
+
 // ---- time, waiting, text ----
 
 // Monotonic time: exact, and as of the kernel's last tick (cheaper, 1 to 10 ms late).
@@ -79,7 +93,15 @@ void hak_platform_sleep_ms(uint64_t ms);
 void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected);
 void hak_platform_wake(_Atomic(uint32_t)* word);
 
+// Sleeps while *word == expected, for `ms` at most; may wake early. Not counted: it is no work.
+void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms);
+
 void hak_platform_write_stderr(const char* text, size_t length);
+
+// Any other call, of a kind. *result, when it is not NULL, is the kernel's answer to one that
+// succeeds.
+int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
+                      const long arguments[6]);
 
 // ---- fault injection, for tests ----
 

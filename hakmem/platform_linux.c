@@ -1,6 +1,7 @@
 #define _GNU_SOURCE  // mremap flags, syscall
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/auxv.h>
@@ -29,8 +30,9 @@ const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
 }
 
 const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
-  static const char* const names[HAK_KERNEL_N_KINDS] = {"mmap",   "munmap",   "madvise",
-                                                        "mremap", "mprotect", "futex"};
+  static const char* const names[HAK_KERNEL_N_KINDS] = {
+      "mmap", "munmap", "madvise", "mremap", "mprotect", "futex", "telemetry",
+  };
   return names[kind];
 }
 
@@ -50,8 +52,8 @@ uint64_t hak_platform_now_ms(void) {
 
 // The one place where the kernel is called: counts, times, injects faults, preserves errno.
 // Returns 0 or an errno value; the kernel's answer goes to *result when result is not NULL.
-static int kernel_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
-                       const long a[6]) {
+int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
+                      const long a[6]) {
   int saved_errno = errno;
   hak_platform_fault_t fault = hak_load_acquire(&fault_hook);
   int error = fault != NULL ? fault(kind, bytes) : 0;
@@ -96,9 +98,9 @@ size_t hak_platform_address_limit(void) {
 
 static int map_at(void* address, size_t bytes, int flags, void** out) {
   long answer = 0;
-  int error = kernel_call(HAK_KERNEL_MMAP, bytes, &answer, SYS_mmap,
-                          (const long[6]){(long)address, (long)bytes, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0});
+  int error = hak_platform_call(HAK_KERNEL_MMAP, bytes, &answer, SYS_mmap,
+                                (const long[6]){(long)address, (long)bytes, PROT_READ | PROT_WRITE,
+                                                MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0});
   if (error == 0) *out = (void*)answer;
   return error;
 }
@@ -132,30 +134,30 @@ int hak_platform_map_again(void* address, size_t bytes) {
 }
 
 int hak_platform_protect_none(void* address, size_t bytes) {
-  return kernel_call(HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect,
-                     (const long[6]){(long)address, (long)bytes, PROT_NONE, 0, 0, 0});
+  return hak_platform_call(HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect,
+                           (const long[6]){(long)address, (long)bytes, PROT_NONE, 0, 0, 0});
 }
 
 int hak_platform_unmap(void* address, size_t bytes) {
-  return kernel_call(HAK_KERNEL_MUNMAP, bytes, NULL, SYS_munmap,
-                     (const long[6]){(long)address, (long)bytes, 0, 0, 0, 0});
+  return hak_platform_call(HAK_KERNEL_MUNMAP, bytes, NULL, SYS_munmap,
+                           (const long[6]){(long)address, (long)bytes, 0, 0, 0, 0});
 }
 
 int hak_platform_purge(void* address, size_t bytes) {
-  return kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
-                     (const long[6]){(long)address, (long)bytes, MADV_DONTNEED, 0, 0, 0});
+  return hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                           (const long[6]){(long)address, (long)bytes, MADV_DONTNEED, 0, 0, 0});
 }
 
 int hak_platform_advise_huge(void* address, size_t bytes, bool wanted) {
-  return kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
-                     (const long[6]){(long)address, (long)bytes,
-                                     wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0});
+  return hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                           (const long[6]){(long)address, (long)bytes,
+                                           wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0});
 }
 
 int hak_platform_populate(void* address, size_t bytes) {
   int error =
-      kernel_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
-                  (const long[6]){(long)address, (long)bytes, MADV_POPULATE_WRITE, 0, 0, 0});
+      hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                        (const long[6]){(long)address, (long)bytes, MADV_POPULATE_WRITE, 0, 0, 0});
   if (error != EINVAL) return error;
   size_t os_page = hak_platform_os_page_bytes();
   for (volatile char* p = address; p < (volatile char*)address + bytes; p += os_page) *p = *p;
@@ -163,11 +165,83 @@ int hak_platform_populate(void* address, size_t bytes) {
 }
 
 int hak_platform_move(void* from, void* to, size_t bytes) {
-  return kernel_call(
+  return hak_platform_call(
       HAK_KERNEL_MREMAP, bytes, NULL, SYS_mremap,
       (const long[6]){(long)from, (long)bytes, (long)bytes,
                       MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0});
 }
+
+// ---- the process ----
+
+// Little enough for the stack of any thread; /proc gives whole lines of its maps in any case.
+#define PIECE_BYTES 2048
+
+static int open_to_read(const char* path, long* fd) {
+  return hak_platform_call(HAK_KERNEL_TELEMETRY, 0, fd, SYS_openat,
+                           (const long[6]){AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0});
+}
+
+static int read_piece(long fd, char piece[PIECE_BYTES], long* length) {
+  return hak_platform_call(HAK_KERNEL_TELEMETRY, PIECE_BYTES, length, SYS_read,
+                           (const long[6]){fd, (long)piece, PIECE_BYTES, 0, 0, 0});
+}
+
+static void close_file(long fd) {
+  (void)hak_platform_call(HAK_KERNEL_TELEMETRY, 0, NULL, SYS_close,
+                          (const long[6]){fd, 0, 0, 0, 0, 0});
+}
+
+// The `index`-th decimal number of a small file.
+static uint64_t number_in_file(const char* path, unsigned index) {
+  char piece[PIECE_BYTES];
+  long fd, length = 0;
+  if (open_to_read(path, &fd) != 0) return UINT64_MAX;
+  int error = read_piece(fd, piece, &length);
+  close_file(fd);
+  const char *at = piece, *end = piece + (error == 0 ? length : 0);
+  for (; index != 0; index--) {
+    while (at < end && *at != ' ') at++;
+    while (at < end && *at == ' ') at++;
+  }
+  if (at == end || *at < '0' || *at > '9') return UINT64_MAX;
+  uint64_t number = 0;
+  for (; at < end && *at >= '0' && *at <= '9'; at++) number = number * 10 + (uint64_t)(*at - '0');
+  return number;
+}
+
+static uint64_t lines_in_file(const char* path) {
+  char piece[PIECE_BYTES];
+  long fd, length = 0;
+  if (open_to_read(path, &fd) != 0) return UINT64_MAX;
+  uint64_t lines = 0;
+  int error;
+  while ((error = read_piece(fd, piece, &length)) == 0 && length > 0) {
+    for (long i = 0; i < length; i++) lines += piece[i] == '\n';
+  }
+  close_file(fd);
+  return error == 0 ? lines : UINT64_MAX;
+}
+
+static uint64_t ns_of(struct timeval t) {
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
+}
+
+void hak_platform_process(hak_process_t* process) {
+  struct rusage usage;
+  int error = hak_platform_call(HAK_KERNEL_TELEMETRY, 0, NULL, SYS_getrusage,
+                                (const long[6]){RUSAGE_SELF, (long)&usage, 0, 0, 0, 0});
+  process->minor_faults = error == 0 ? (uint64_t)usage.ru_minflt : UINT64_MAX;
+  process->major_faults = error == 0 ? (uint64_t)usage.ru_majflt : UINT64_MAX;
+  process->user_ns = error == 0 ? ns_of(usage.ru_utime) : UINT64_MAX;
+  process->system_ns = error == 0 ? ns_of(usage.ru_stime) : UINT64_MAX;
+  uint64_t rss_pages = number_in_file("/proc/self/statm", 1);
+  bool known = rss_pages != UINT64_MAX;
+  process->rss_bytes = known ? rss_pages * hak_platform_os_page_bytes() : UINT64_MAX;
+  process->vmas = lines_in_file("/proc/self/maps");
+  process->vmas_max = number_in_file("/proc/sys/vm/max_map_count", 0);
+}
+
+// ---- time, waiting, text ----
 
 void hak_platform_sleep_ms(uint64_t ms) {
   struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
@@ -177,13 +251,20 @@ void hak_platform_sleep_ms(uint64_t ms) {
 }
 
 void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected) {
-  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
-              (const long[6]){(long)word, FUTEX_WAIT_PRIVATE, (long)expected, 0, 0, 0});
+  hak_platform_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
+                    (const long[6]){(long)word, FUTEX_WAIT_PRIVATE, (long)expected, 0, 0, 0});
 }
 
 void hak_platform_wake(_Atomic(uint32_t)* word) {
-  kernel_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
-              (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
+  hak_platform_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
+                    (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
+}
+
+void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms) {
+  struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+  int saved_errno = errno;
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &t, NULL, 0);
+  errno = saved_errno;
 }
 
 void hak_platform_write_stderr(const char* text, size_t length) {

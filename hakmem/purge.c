@@ -6,6 +6,7 @@
 #include "hakmem/options.h"
 #include "hakmem/platform.h"
 #include "hakmem/reserve.h"
+#include "hakmem/tick.h"
 
 // SuperSlabs whose pages are given back in one go: enough to make one system call of a freed huge
 // block, few enough to keep the delay of the thread that does it short.
@@ -18,9 +19,8 @@ typedef struct batch {
   uint64_t failed[BATCH];  // of those, what the kernel would not take
 } batch_t;
 
-static hak_superslab_t* oldest;                // lock:BACKEND
-static hak_superslab_t* newest;                // lock:BACKEND
-static _Atomic(uint64_t) due_ms = UINT64_MAX;  // when the oldest is due; UINT64_MAX: nothing waits
+static hak_superslab_t* oldest;  // lock:BACKEND
+static hak_superslab_t* newest;  // lock:BACKEND
 static _Atomic(uint64_t) purged_bytes;
 static hak_thread_local bool is_running_here;
 
@@ -37,7 +37,7 @@ static uint64_t free_dirty_pages(const hak_superslab_t* super) {
 
 static void update_due(void) {
   bool waits = oldest != NULL && delay_ms() != UINT64_MAX;
-  hak_store_relaxed(&due_ms, waits ? oldest->dirty_since_ms + delay_ms() : UINT64_MAX);
+  hak_tick_set_due(HAK_JOB_PURGE, waits ? oldest->dirty_since_ms + delay_ms() : HAK_TICK_NEVER);
 }
 
 void hak_purge_enqueue(hak_superslab_t* super) {
@@ -52,6 +52,7 @@ void hak_purge_enqueue(hak_superslab_t* super) {
     newest = super;
   } else {
     oldest = newest = super;
+    hak_tick_register(HAK_JOB_PURGE, hak_purge_due);
     update_due();
   }
 }
@@ -169,9 +170,7 @@ static size_t purge_batch(bool all, unsigned* n) {
   return bytes;
 }
 
-void hak_purge_tick(void) {
-  uint64_t due = hak_load_relaxed(&due_ms);
-  if (hak_likely(due == UINT64_MAX) || hak_platform_now_ms() < due) return;
+void hak_purge_due(void) {
   unsigned n;
   (void)purge_batch(false, &n);
 }
@@ -188,5 +187,5 @@ size_t hak_purge_all(void) {
 
 void hak_purge_repair(void) {
   oldest = newest = NULL;
-  hak_store_relaxed(&due_ms, UINT64_MAX);
+  hak_tick_set_due(HAK_JOB_PURGE, HAK_TICK_NEVER);
 }

@@ -14,8 +14,8 @@
 // Puts `super` in the queue if it has free dirty pages and is not there yet. lock:BACKEND
 void hak_purge_enqueue(hak_superslab_t* super);
 
-// Gives back what is due, one batch at the most. Cheap when nothing is due. No lock held.
-void hak_purge_tick(void);
+// Gives back what is due, one batch at the most: the job of the tick (tick.h). No lock held.
+void hak_purge_due(void);
 
 // Gives back all that is free, whatever its age. Returns the bytes. No lock held.
 size_t hak_purge_all(void);

@@ -6,12 +6,14 @@
 #include <thread>
 #include <vector>
 
+#include "hakmem/test_supers.h"
 #include "hakmem/test_support.h"
 
 extern "C" {
 #include "hakmem/options.h"
 #include "hakmem/purge.h"
 #include "hakmem/reserve.h"
+#include "hakmem/tick.h"
 }
 
 namespace {
@@ -44,10 +46,10 @@ TEST_IN_CHILD(PurgeTest, WithoutDelayMemoryGoesAtTheNextTick) {
   SetDelay("0");
   hak_slab_t* run = TakeAndFill(3);
   char* memory = Memory(run);
-  hak_purge_tick();
+  hak_tick();
   EXPECT_TRUE(hak::IsResident(memory)) << "it is not free yet";
   hak_super_return_run(run);
-  hak_purge_tick();
+  hak_tick();
   EXPECT_FALSE(hak::IsResident(memory));
   EXPECT_EQ(hak_purge_bytes(), 3 * HAK_PAGE_BYTES);
   bool dirty = true;
@@ -62,7 +64,7 @@ TEST_IN_CHILD(PurgeTest, NeverMeansOnlyOnRequest) {
   char* memory = Memory(run);
   hak_super_return_run(run);
   uint64_t purges = Purges();
-  for (int i = 0; i < 100; ++i) hak_purge_tick();
+  for (int i = 0; i < 100; ++i) hak_tick();
   EXPECT_EQ(Purges(), purges);
   EXPECT_TRUE(hak::IsResident(memory));
   EXPECT_EQ(hak_purge_all(), HAK_PAGE_BYTES);
@@ -78,7 +80,7 @@ TEST_IN_CHILD(PurgeTest, MemoryStaysForTheDelayAndThenGoes) {
   uint64_t freed_ms = hak_platform_now_ms();
   hak_super_return_run(run);
   while (hak::IsResident(memory)) {
-    hak_purge_tick();
+    hak_tick();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_GE(hak_platform_now_ms(), freed_ms + kDelayMs);
@@ -92,7 +94,7 @@ TEST_IN_CHILD(PurgeTest, MemoryInSteadyUseIsNeverGivenBack) {
   uint64_t end_ms = hak_platform_now_ms() + 200;
   while (hak_platform_now_ms() < end_ms) {
     hak_super_return_run(steady);
-    hak_purge_tick();
+    hak_tick();
     ASSERT_EQ(Take(4), steady);
   }
   EXPECT_EQ(Purges(), purges);
@@ -134,10 +136,7 @@ TEST_IN_CHILD(PurgeTest, AllMeansAll) {
   for (hak_slab_t* run : runs) hak_super_return_run(run);
   hak_purge_all();
   for (hak_slab_t* run : runs) EXPECT_FALSE(hak::IsResident(Memory(run)));
-  hak_lock_acquire(&hak_backend_lock);
-  size_t free_bytes = 1;
-  EXPECT_EQ(hak_super_dirty_bytes(&free_bytes), 0u);
-  hak_lock_release(&hak_backend_lock);
+  EXPECT_EQ(hak::CountHeld().dirty_bytes, 0u);
 }
 
 // ---- refusals ----
@@ -171,10 +170,10 @@ TEST_IN_CHILD(PurgeTest, RefusedMemoryIsTriedAgainAtATick) {
   {
     hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MADVISE, EAGAIN));
     hak_super_return_run(run);
-    hak_purge_tick();
+    hak_tick();
     EXPECT_TRUE(hak::IsResident(memory));
   }
-  hak_purge_tick();
+  hak_tick();
   EXPECT_FALSE(hak::IsResident(memory));
 }
 
@@ -218,20 +217,17 @@ TEST_IN_CHILD(PurgeTest, ThreadsPurgeAndUseAtOnce) {
           ASSERT_TRUE(*first == 0 && *last == 0);
         }
         *first = *last = static_cast<char>(1 + t);
-        if (random.Below(4) == 0) hak_purge_tick();
+        if (random.Below(4) == 0) hak_tick();
         if (random.Below(50) == 0) (void)hak_purge_all();
         ASSERT_TRUE(*first == static_cast<char>(1 + t) && *last == *first);
         hak_super_return_run(run);
-        hak_purge_tick();
+        hak_tick();
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   hak_purge_all();
-  hak_lock_acquire(&hak_backend_lock);
-  size_t free_bytes = 1;
-  EXPECT_EQ(hak_super_dirty_bytes(&free_bytes), 0u);
-  hak_lock_release(&hak_backend_lock);
+  EXPECT_EQ(hak::CountHeld().dirty_bytes, 0u);
 }
 
 }  // namespace

@@ -116,6 +116,7 @@ static void prepare(hak_reservation_t* r, uint32_t i) {
   uintptr_t base = r->base + ((uintptr_t)i << super_shift);
   super->reservation = r;
   hak_page_map_set_super(base, hak_super_bytes(), super);
+  if (i >= r->n_prepared) r->n_prepared = i + 1;
   // Last: a forked child must not take it for prepared when a thread that is gone was at it.
   hak_compiler_barrier();
   super->base = base;

@@ -13,6 +13,7 @@ typedef struct hak_reservation {
   uintptr_t base;          // const
   uint32_t n_supers;       // const
   uint32_t n_free;         // SuperSlabs with their bit set
+  uint32_t n_prepared;     // no SuperSlab from this one on has ever been taken
   bool has_huge_pages;     // the kernel was asked for them
   char* descriptors;       // const: n_supers descriptors, at equal distances
   uint64_t free_supers[];  // bit set: FREE

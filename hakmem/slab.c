@@ -84,6 +84,7 @@ static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines
   }
   slab->scan_word = (uint16_t)first_left;
   slab->free_count = (uint16_t)(slab->free_count - taken);
+  if (slab->use == HAK_RUN_PREWARMED && taken != 0) slab->use = HAK_RUN_SLAB;
   return taken;
 }
 

@@ -10,9 +10,10 @@
 #include "hakmem/events.h"
 #include "hakmem/line.h"
 #include "hakmem/options.h"
-#include "hakmem/purge.h"
 #include "hakmem/reserve.h"
 #include "hakmem/size_class.h"
+#include "hakmem/telemetry.h"
+#include "hakmem/tick.h"
 
 // ---- prewarm ----
 
@@ -23,6 +24,7 @@ static bool prewarm_slab(unsigned size_class) {
   size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
   int error = hak_platform_populate((void*)slab->base, bytes);
   bool populated = hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)slab->base, bytes);
+  slab->use = HAK_RUN_PREWARMED;
   hak_central_add(slab);
   return populated;
 }
@@ -85,15 +87,21 @@ bool hak_prewarm_list(const char* list) {
 
 // ---- the background thread ----
 
-// Purges what is due while no other thread of the program enters a slow path. A forked child has
-// no such thread: its own slow paths do the work.
+// How long it may sleep while nothing is due: what becomes due meanwhile is done that much late.
+static uint64_t longest_sleep_ms(void) {
+  int64_t delay_ms = hak_option_number(HAK_OPTION_purge_delay);
+  if (delay_ms < 0) return 1000;  // no purge; telemetry knows its times in advance
+  return delay_ms < 20 ? 10 : (uint64_t)delay_ms / 2;
+}
+
+// Does what is due while no other thread of the program enters a slow path. A forked child has no
+// such thread: its own slow paths do the work.
 static void* background(void* arg) {
   (void)arg;
-  int64_t delay_ms = hak_option_number(HAK_OPTION_purge_delay);
-  uint64_t period_ms = delay_ms < 20 ? 10 : (uint64_t)delay_ms / 2;
+  uint64_t longest_ms = longest_sleep_ms();
   for (;;) {
-    hak_platform_sleep_ms(period_ms);
-    hak_purge_tick();
+    hak_tick_sleep(longest_ms);
+    hak_tick();
   }
   return NULL;
 }
@@ -123,5 +131,6 @@ __attribute__((constructor)) static void start(void) {
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
-  if (hak_option_number(HAK_OPTION_background) != 0) start_background();
+  bool wants_thread = hak_telemetry_start();
+  if (wants_thread || hak_option_number(HAK_OPTION_background) != 0) start_background();
 }

@@ -1,5 +1,6 @@
-// What happens once, when the library is loaded: prewarming and the background thread, where the
-// options ask for them. The allocator itself needs no start: it works before, from the first call.
+// What happens once, when the library is loaded: prewarming, telemetry and the background thread,
+// where the options ask for them. The allocator itself needs no start: it works before, from the
+// first call.
 
 #ifndef HAKMEM_START_H_
 #define HAKMEM_START_H_

@@ -92,7 +92,8 @@ static void use_pages(hak_superslab_t* super, uint64_t pages) {
       super->reservation->has_huge_pages ? hak_bit_run(0, hak_super_pages()) : pages;
 }
 
-static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages, bool* dirty) {
+static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages,
+                           unsigned size_class, bool* dirty) {
   uint64_t mask = hak_bit_run(at, n_pages);
   begin_change(super);
   *dirty = (super->dirty_pages & mask) != 0;
@@ -102,6 +103,7 @@ static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages
   run->base = super->base + ((uintptr_t)at << HAK_PAGE_SHIFT);
   run->n_pages = (uint8_t)n_pages;
   run->size_class = 0;
+  run->use = size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN;
   end_change(super);
   return run;
 }
@@ -140,7 +142,8 @@ static hak_superslab_t* new_super(void) {
 }
 
 // A run in one of the SuperSlabs that are in use for pages; NULL when none has room.
-static hak_slab_t* take_in_use(unsigned n_pages, unsigned align_pages, bool* dirty) {
+static hak_slab_t* take_in_use(unsigned n_pages, unsigned align_pages, unsigned size_class,
+                               bool* dirty) {
   for (unsigned bin = n_pages; bin < hak_super_pages(); bin++) {
     if (bins_in_use[bin / 64] >> (bin % 64) == 0) {
       bin |= 63;  // no longer run in this word of bins
@@ -149,7 +152,7 @@ static hak_slab_t* take_in_use(unsigned n_pages, unsigned align_pages, bool* dir
     for (hak_superslab_t* super = bins[bin]; super != NULL; super = super->next) {
       // Only an alignment can fail here; the next SuperSlab of the bin may still fit.
       unsigned at = find_run(super, n_pages, align_pages);
-      if (at < 64) return take_in(super, at, n_pages, dirty);
+      if (at < 64) return take_in(super, at, n_pages, size_class, dirty);
     }
   }
   return NULL;
@@ -165,7 +168,7 @@ static hak_slab_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned 
     return NULL;
   }
   hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
-  return take_in(super, find_run(super, n_pages, align_pages), n_pages, dirty);
+  return take_in(super, find_run(super, n_pages, align_pages), n_pages, size_class, dirty);
 }
 
 hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned size_class,
@@ -173,13 +176,13 @@ hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned 
   hak_reserve_ready();
   hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
   hak_lock_acquire(&hak_backend_lock);
-  hak_slab_t* run = take_in_use(n_pages, align_pages, dirty);
+  hak_slab_t* run = take_in_use(n_pages, align_pages, size_class, dirty);
   if (run == NULL) {
     bool direct = hak_option_number(HAK_OPTION_use_superslab) == 0;
     if (direct && n_pages <= HAK_DIRECT_MAX_PAGES) {
       hak_lock_release(&hak_backend_lock);
       *dirty = false;
-      return hak_direct_take_run(n_pages, align_pages);
+      return hak_direct_take_run(n_pages, align_pages, size_class);
     }
     run = take_in_new(n_pages, align_pages, size_class, dirty);
   }
@@ -277,17 +280,62 @@ void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_p
 
 // ---- all of them ----
 
-static void visit_supers(void (*visit)(hak_superslab_t* super, void* context), void* context) {
-  for (unsigned r = 0; r < hak_reserve_count(); r++) {
-    hak_reservation_t* reservation = hak_reserve_get(r);
-    for (uint32_t i = 0; i < reservation->n_supers; i++) {
-      hak_superslab_t* super = hak_reserve_super(reservation, i);
-      if (super->base != 0) visit(super, context);
+// Where a walk over all SuperSlabs stands: in a reservation, or after the last of them at a direct
+// unit. It stays valid when the lock is released: nothing it names ever goes away.
+typedef struct walk {
+  unsigned reservation;
+  uint32_t i;
+  hak_superslab_t* unit;
+  bool in_units;
+} walk_t;
+
+// The next SuperSlab that was ever used; NULL after the last. lock:BACKEND
+static hak_superslab_t* next_super(walk_t* walk) {
+  while (walk->reservation < hak_reserve_count()) {
+    hak_reservation_t* r = hak_reserve_get(walk->reservation);
+    while (walk->i < r->n_prepared) {
+      hak_superslab_t* super = hak_reserve_super(r, walk->i++);
+      if (super->base != 0) return super;
     }
+    walk->reservation++;
+    walk->i = 0;
   }
-  for (hak_superslab_t* unit = hak_direct_units(); unit != NULL; unit = unit->next) {
-    visit(unit, context);
+  walk->unit = walk->in_units ? walk->unit->next : hak_direct_units();
+  walk->in_units = true;
+  return walk->unit;
+}
+
+// SuperSlabs that are visited before others get a turn at the lock.
+#define VISIT_GROUP 16
+
+void hak_super_visit(void (*visit)(hak_superslab_t* super, void* context), void* context) {
+  walk_t walk = {0};
+  hak_superslab_t* super;
+  do {
+    hak_lock_acquire(&hak_backend_lock);
+    unsigned n = 0;
+    while (n++ < VISIT_GROUP && (super = next_super(&walk)) != NULL) visit(super, context);
+    hak_lock_release(&hak_backend_lock);
+  } while (super != NULL);
+}
+
+uint64_t hak_super_visit_runs(hak_superslab_t* super, void (*visit)(hak_slab_t* run, void* context),
+                              void* context) {
+  unsigned n_pages = is_direct(super) ? HAK_DIRECT_MAX_PAGES : hak_super_pages();
+  uint64_t in_runs = 0;
+  uint64_t used = ~super->free_pages & hak_bit_run(0, n_pages);
+  while (used != 0) {
+    unsigned at = hak_lowest_bit(used);
+    hak_slab_t* run = &super->slabs[at];
+    // Pages may also be in no run: those that a purge has, and lost ones.
+    uint64_t pages = hak_bit_run(at, run->n_pages != 0 ? run->n_pages : 1);
+    if (run->n_pages != 0) {
+      in_runs |= pages;
+      visit(run, context);
+    }
+    used &= ~pages;
   }
+  return in_runs;
 }
 
 typedef struct slab_visit {
@@ -295,47 +343,24 @@ typedef struct slab_visit {
   void* context;
 } slab_visit_t;
 
-static void visit_slabs_of(hak_superslab_t* super, void* context) {
+static void visit_if_slab(hak_slab_t* run, void* context) {
   const slab_visit_t* slab_visit = context;
-  if (!hak_super_has_runs(super)) return;
-  unsigned n_pages = is_direct(super) ? HAK_DIRECT_MAX_PAGES : hak_super_pages();
-  uint64_t used = ~super->free_pages & hak_bit_run(0, n_pages);
-  while (used != 0) {
-    unsigned at = hak_lowest_bit(used);
-    hak_slab_t* run = &super->slabs[at];
-    if (run->size_class != 0) slab_visit->visit(run, slab_visit->context);
-    used &= ~hak_bit_run(at, run->n_pages != 0 ? run->n_pages : 1);
-  }
+  if (run->size_class != 0) slab_visit->visit(run, slab_visit->context);
 }
 
 void hak_super_visit_slabs(void (*visit)(hak_slab_t* slab, void* context), void* context) {
   slab_visit_t slab_visit = {visit, context};
-  visit_supers(visit_slabs_of, &slab_visit);
-}
-
-typedef struct dirty_count {
-  size_t pages, free_pages;
-} dirty_count_t;
-
-static void count_dirty(hak_superslab_t* super, void* context) {
-  dirty_count_t* count = context;
-  count->pages += hak_bit_count(super->dirty_pages);
-  count->free_pages += hak_bit_count(super->dirty_pages & super->free_pages);
-}
-
-size_t hak_super_dirty_bytes(size_t* free_bytes) {
-  dirty_count_t count = {0, 0};
-  visit_supers(count_dirty, &count);
-  *free_bytes = count.free_pages << HAK_PAGE_SHIFT;
-  return count.pages << HAK_PAGE_SHIFT;
+  walk_t walk = {0};
+  for (hak_superslab_t* super; (super = next_super(&walk)) != NULL;) {
+    if (hak_super_has_runs(super)) (void)hak_super_visit_runs(super, visit_if_slab, &slab_visit);
+  }
 }
 
 // ---- after a fork ----
 
 // One SuperSlab, as a thread that is gone may have left it: what it was changing is given up, what
 // its purge had taken out of circulation comes back, the rest is linked anew.
-static void repair(hak_superslab_t* super, void* context) {
-  (void)context;
+static void repair(hak_superslab_t* super) {
   if (is_direct(super)) return;
   super->in_dirty_queue = false;
   super->next_dirty = super->prev_dirty = super->next = super->prev = NULL;
@@ -353,5 +378,6 @@ void hak_super_repair(bool lock_was_held) {
   for (unsigned b = 0; b <= HAK_SUPER_MAX_PAGES; b++) bins[b] = NULL;
   bins_in_use[0] = bins_in_use[1] = 0;
   hak_purge_repair();
-  visit_supers(repair, NULL);
+  walk_t walk = {0};
+  for (hak_superslab_t* super; (super = next_super(&walk)) != NULL;) repair(super);
 }

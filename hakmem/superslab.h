@@ -32,6 +32,14 @@ typedef enum hak_super_state {
   HAK_SUPER_LOST,
 } hak_super_state_t;
 
+// What a run of pages is for.
+typedef enum hak_run_use {
+  HAK_RUN_SPAN,       // one large block
+  HAK_RUN_SLAB,       // blocks of a class
+  HAK_RUN_PREWARMED,  // a slab that was made ready, and of which nothing has been taken yet
+  HAK_RUN_ABANDONED,  // a slab that nobody owns because its thread has ended
+} hak_run_use_t;
+
 struct hak_heap;
 
 // The descriptor of a page: in use when the page is the first of a slab or of a span. The bitmaps
@@ -46,6 +54,7 @@ typedef struct hak_slab {
   uint16_t scan_word;     // no word of free[] below this one has a bit set
   uint32_t uncounted;     // blocks collected from remote[] less those taken off remote_count
   bool is_lost;           // half changed by a thread that a fork left behind: never used again
+  uint8_t use;            // hak_run_use_t
   struct hak_slab* next;  // owner: its partial or its full list; unowned: the class's list
   struct hak_slab* prev;
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
@@ -95,9 +104,9 @@ typedef struct hak_superslab {
 extern hak_lock_t hak_backend_lock;
 
 // Takes a run of `n_pages` <= pages of a SuperSlab, beginning at a multiple of `align_pages` (a
-// power of two) within its SuperSlab. Returns the descriptor of its first page, with `base` and
-// `n_pages` set, the rest of line 0 zero; NULL when there is no memory. *dirty tells whether any
-// of its memory may be other than zero. `size_class` says who asks, for the exhaustion events.
+// power of two) within its SuperSlab. Returns the descriptor of its first page, with `base`,
+// `n_pages`, `use` and a `size_class` of 0 set; NULL when there is no memory. *dirty tells whether
+// any of its memory may be other than zero. `size_class` says who asks (0: a span).
 hak_nodiscard hak_slab_t* hak_super_take_run(unsigned n_pages, unsigned align_pages,
                                              unsigned size_class, bool* dirty);
 
@@ -122,8 +131,14 @@ void hak_super_repair(bool lock_was_held);
 // Calls `visit` for every slab, of the heap as it is; for a child alone, or under lock BACKEND.
 void hak_super_visit_slabs(void (*visit)(hak_slab_t* slab, void* context), void* context);
 
-// Bytes of pages that may hold memory; *free_bytes: those of them that are in no run. lock:BACKEND
-size_t hak_super_dirty_bytes(size_t* free_bytes);
+// Calls `visit` under lock BACKEND for every SuperSlab that was ever used, without keeping others
+// from the lock for long: between two calls anything may change. No lock held.
+void hak_super_visit(void (*visit)(hak_superslab_t* super, void* context), void* context);
+
+// Calls `visit` for every slab and span of a SuperSlab that has runs; returns the pages they take.
+// lock:BACKEND
+uint64_t hak_super_visit_runs(hak_superslab_t* super, void (*visit)(hak_slab_t* run, void* context),
+                              void* context);
 
 // Whether slabs and spans lie in it. (In a lost one those stay that were not being changed.)
 static inline bool hak_super_has_runs(const hak_superslab_t* super) {

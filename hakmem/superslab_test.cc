@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "hakmem/test_supers.h"
 #include "hakmem/test_support.h"
 
 extern "C" {
@@ -227,10 +228,9 @@ TEST_IN_CHILD(SuperSlabTest, CheckedOutPagesAreNobodys) {
 
 TEST_IN_CHILD(SuperSlabTest, CountsDirtyBytes) {
   auto dirty_bytes = [](size_t* free_bytes) {
-    hak_lock_acquire(&hak_backend_lock);
-    size_t bytes = hak_super_dirty_bytes(free_bytes);
-    hak_lock_release(&hak_backend_lock);
-    return bytes;
+    hak::Held held = hak::CountHeld();
+    *free_bytes = held.free_dirty_bytes;
+    return held.dirty_bytes;
   };
   size_t free_bytes = 1;
   hak_slab_t* a = Take(3).slab;

@@ -125,7 +125,7 @@ static void abandon_all(hak_heap_t* heap) {
   }
 }
 
-static void add_totals(hak_class_totals_t* totals, const hak_bin_t* bin) {
+void hak_thread_add_totals(hak_class_totals_t* totals, const hak_bin_t* bin) {
   totals->taken += hak_counter_read(&bin->taken);
   totals->returned += hak_counter_read(&bin->returned);
   totals->refills += hak_counter_read(&bin->refills);
@@ -138,7 +138,7 @@ static void add_totals(hak_class_totals_t* totals, const hak_bin_t* bin) {
 // thread.
 static bool retire_counters(const hak_heap_t* heap) {
   hak_lock_acquire(&lock);
-  for (unsigned c = 1; c < HAK_N_CLASSES; c++) add_totals(&ended[c], &heap->bins[c]);
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) hak_thread_add_totals(&ended[c], &heap->bins[c]);
   ended_atomics += hak_counter_read(&heap->atomics);
   bool is_kept = n_idle < WARM_HEAPS;
   hak_lock_release(&lock);

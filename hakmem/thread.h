@@ -35,6 +35,7 @@ void hak_thread_repair(hak_heap_t* self, bool interrupted);
 typedef struct hak_class_totals {
   uint64_t taken, returned, refills, flushes, remote_frees, adoptions;
 } hak_class_totals_t;
+void hak_thread_add_totals(hak_class_totals_t* totals, const hak_bin_t* bin);
 void hak_thread_ended_totals(unsigned size_class, hak_class_totals_t* totals);
 uint64_t hak_thread_ended_atomics(void);
 

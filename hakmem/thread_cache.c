@@ -4,10 +4,11 @@
 
 #include "hakmem/central.h"
 #include "hakmem/check.h"
+#include "hakmem/events.h"
 #include "hakmem/flush.h"
 #include "hakmem/options.h"
-#include "hakmem/purge.h"
 #include "hakmem/thread.h"
+#include "hakmem/tick.h"
 
 // ---- magazine sizes ----
 //
@@ -153,6 +154,8 @@ static bool find_slab(hak_heap_t* heap, unsigned size_class) {
   hak_slab_t* slab = hak_central_adopt(size_class, heap);
   if (slab != NULL) {
     hak_counter_add(&bin->adoptions, 1);
+    hak_event_record(HAK_EVENT_ADOPTED, size_class, slab->base,
+                     (size_t)slab->n_pages << HAK_PAGE_SHIFT, 0);
   } else {
     slab = hak_slab_create(size_class, heap);
   }
@@ -224,7 +227,7 @@ void* hak_cache_refill(hak_heap_t* heap, size_t class_index) {
   }
   void* block = hak_cache_pop(heap, size_class);
   hak_thread_leave(heap);
-  if (!swapped) hak_purge_tick();
+  if (!swapped) hak_tick();
   return block;
 }
 
@@ -269,7 +272,7 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, size_t class_index) {
   hak_assert(pushed);
   (void)pushed;
   hak_thread_leave(heap);
-  if (flushed) hak_purge_tick();
+  if (flushed) hak_tick();
 }
 
 void hak_cache_free_remote(void* block, hak_heap_t* heap) {
@@ -287,7 +290,7 @@ void hak_cache_free_remote(void* block, hak_heap_t* heap) {
   hak_thread_enter(heap);
   hak_flush_outgoing(heap);
   hak_thread_leave(heap);
-  hak_purge_tick();
+  hak_tick();
 }
 
 void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {

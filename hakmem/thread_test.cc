@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hakmem/test_blocks.h"
+#include "hakmem/test_supers.h"
 #include "hakmem/test_support.h"
 
 extern "C" {
@@ -33,13 +34,7 @@ size_t CountHeaps(bool open_only) {
   return n;
 }
 
-size_t DirtyBytes() {
-  size_t free_bytes = 0;
-  hak_lock_acquire(&hak_backend_lock);
-  size_t bytes = hak_super_dirty_bytes(&free_bytes);
-  hak_lock_release(&hak_backend_lock);
-  return bytes;
-}
+size_t DirtyBytes() { return hak::CountHeld().dirty_bytes; }
 
 // All threads have ended and all blocks are free: what slabs there are, are this thread's.
 void ExpectNothingLeft() {

@@ -112,7 +112,8 @@ HAK_API bool hak_owns(const void* ptr);
 // What hak_super_lookup finds out about an address.
 typedef struct hak_super_info {
   uintptr_t super_base;  // first byte of the SuperSlab (of the first one of a huge block)
-  size_t super_bytes;    // its size: one SuperSlab, or all SuperSlabs of a huge block
+  size_t super_bytes;    // its size: one SuperSlab (512 KiB in the direct backend), or all of a
+                         // huge block's
   uintptr_t page_base;   // first byte of the 64 KiB page that holds the address
   unsigned page_index;   // that page's index in the SuperSlab
   unsigned size_class;   // 0 for a large or a huge block
@@ -158,8 +159,8 @@ typedef struct hak_kernel_stats {
 typedef struct hak_stats {
   uint64_t time_ns;  // CLOCK_MONOTONIC
 
-  // What the allocator asked of the kernel.
-  hak_kernel_stats mmap, munmap, madvise, mremap, mprotect, futex;
+  // What the allocator asked of the kernel; telemetry: for these figures themselves.
+  hak_kernel_stats mmap, munmap, madvise, mremap, mprotect, futex, telemetry;
 
   // The process, as the kernel accounts for it.
   uint64_t minor_faults, major_faults;  // page faults
@@ -170,7 +171,7 @@ typedef struct hak_stats {
   // Memory.
   uint64_t reserved_bytes;   // address space taken for blocks
   uint64_t committed_bytes;  // of it, and of the metadata, what may be resident
-  uint64_t allocated_bytes;  // blocks in the program's hands, as usable sizes
+  uint64_t allocated_bytes;  // blocks in the program's hands, as usable sizes (see hak_retention)
   uint64_t metadata_bytes;
   uint64_t purged_bytes;  // given back to the kernel since the start
 
@@ -213,6 +214,10 @@ typedef struct hak_class_stats {
 
 // Why memory is held that the program does not use. Every committed byte that is not live has
 // exactly one reason: in a quiescent program the reasons add up to committed_bytes - live_bytes.
+//
+// Live is what the program may use: the block sizes of size classes, all pages of a large block.
+// The sizes it asked for are not recorded (that would cost every malloc and free), so what rounding
+// up to a block adds, at most 1/9 above 128 bytes, counts as live.
 typedef struct hak_retention {
   uint64_t committed_bytes;      // as in hak_stats
   uint64_t live_bytes;           // hak_stats.allocated_bytes

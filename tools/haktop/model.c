@@ -1,0 +1,211 @@
+#include "tools/haktop/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/haktop/format.h"
+
+// CPU time is sampled by the timer, 250 times a second or more: a share of less than ten ticks is
+// chance.
+static const double kMinCpuSeconds = 0.04;
+
+// ---- rates ----
+
+static double seconds_between(const ht_model* model) {
+  uint64_t now = model->now.stats.time_ns;
+  uint64_t before = model->before.stats.time_ns;
+  bool is_known = model->n_states == 2 && now != HAK_UNKNOWN && before != HAK_UNKNOWN;
+  return is_known && now > before ? (double)(now - before) * 1e-9 : NAN;
+}
+
+static double increase(uint64_t now, uint64_t before) {
+  bool is_known = now != HAK_UNKNOWN && before != HAK_UNKNOWN && now >= before;
+  return is_known ? (double)(now - before) : NAN;
+}
+
+static double kernel_share(double user_s, double system_s) {
+  return user_s + system_s >= kMinCpuSeconds ? system_s / (user_s + system_s) : NAN;
+}
+
+static void find_rates(ht_model* model) {
+  const hak_stats* now = &model->now.stats;
+  const hak_stats* before = &model->before.stats;
+  double seconds = seconds_between(model);
+  double user_s = increase(now->user_ns, before->user_ns) * 1e-9;
+  double system_s = increase(now->system_ns, before->system_ns) * 1e-9;
+  ht_rates* rates = &model->rates;
+#define RATE(field) (increase(now->field, before->field) / seconds)
+  *rates = (ht_rates){
+      .user = user_s / seconds,
+      .system = system_s / seconds,
+      .kernel_share = isnan(seconds) ? NAN : kernel_share(user_s, system_s),
+      .minor_faults = RATE(minor_faults),
+      .major_faults = RATE(major_faults),
+      .refills = RATE(refills),
+      .flushes = RATE(flushes),
+      .remote_frees = RATE(remote_frees),
+      .remote_atomics = RATE(remote_atomics),
+      .lock_acquisitions = RATE(lock_acquisitions),
+      .lock_contentions = RATE(lock_contentions),
+  };
+#undef RATE
+  for (unsigned i = 0; i < HT_N_KERNEL_CALLS; i++) {
+    const hak_kernel_stats* call = ht_kernel_call(now, i);
+    const hak_kernel_stats* earlier = ht_kernel_call(before, i);
+    rates->kernel[i] = (ht_kernel_rates){
+        .calls = increase(call->calls, earlier->calls) / seconds,
+        .bytes = increase(call->bytes, earlier->bytes) / seconds,
+        .ns = increase(call->ns, earlier->ns) / seconds,
+    };
+  }
+}
+
+void ht_model_add(ht_model* model, const hak_shared_page_t* page) {
+  if (model->n_states > 0) memcpy(&model->before, &model->now, sizeof(*page));
+  memcpy(&model->now, page, sizeof(*page));
+  if (model->n_states < 2) model->n_states++;
+  find_rates(model);
+}
+
+// ---- calls into the kernel ----
+
+static const struct {
+  const char* name;
+  size_t offset;
+} kKernelCalls[HT_N_KERNEL_CALLS] = {
+    {"mmap", offsetof(hak_stats, mmap)},           {"munmap", offsetof(hak_stats, munmap)},
+    {"madvise", offsetof(hak_stats, madvise)},     {"mremap", offsetof(hak_stats, mremap)},
+    {"mprotect", offsetof(hak_stats, mprotect)},   {"futex", offsetof(hak_stats, futex)},
+    {"telemetry", offsetof(hak_stats, telemetry)},
+};
+
+const char* ht_kernel_call_name(unsigned call) { return kKernelCalls[call].name; }
+
+const hak_kernel_stats* ht_kernel_call(const hak_stats* stats, unsigned call) {
+  return (const hak_kernel_stats*)((const char*)stats + kKernelCalls[call].offset);
+}
+
+// ---- size classes ----
+
+double ht_class_value(const ht_model* model, unsigned size_class, ht_class_column column) {
+  const hak_class_stats* now = &model->now.classes[size_class];
+  const hak_class_stats* before = &model->before.classes[size_class];
+  switch (column) {
+    case HT_CLASS_BLOCK_BYTES:
+      return ht_known(now->block_bytes);
+    case HT_CLASS_LIVE:
+      return ht_known(now->live);
+    case HT_CLASS_LIVE_BYTES:
+      return ht_known(now->live) * ht_known(now->block_bytes);
+    case HT_CLASS_CAPACITY:
+      return ht_known(now->capacity);
+    case HT_CLASS_OCCUPANCY:
+      return now->capacity == 0 ? NAN : ht_known(now->live) / ht_known(now->capacity);
+    case HT_CLASS_SLABS:
+      return ht_known(now->slabs);
+    case HT_CLASS_CACHED:
+      return ht_known(now->cached);
+    case HT_CLASS_TAKEN:
+      return increase(now->taken, before->taken) / seconds_between(model);
+    case HT_CLASS_REMOTE:
+      return increase(now->remote_frees, before->remote_frees) / seconds_between(model);
+    case HT_CLASS_RETURNED:
+      return increase(now->returned, before->returned) / seconds_between(model);
+    case HT_CLASS_REFILLS:
+      return increase(now->refills, before->refills) / seconds_between(model);
+    case HT_CLASS_FLUSHES:
+      return increase(now->flushes, before->flushes) / seconds_between(model);
+    case HT_CLASS_OUTGOING:
+      return ht_known(now->outgoing);
+    case HT_CLASS_ADOPTIONS:
+      return ht_known(now->adoptions);
+    case HT_CLASS_EXHAUSTIONS:
+      return ht_known(now->exhaustions);
+    case HT_CLASS_N_COLUMNS:
+      break;
+  }
+  return NAN;
+}
+
+typedef struct ranked {
+  unsigned size_class;
+  double key;  // larger comes first; NAN last
+  double live_bytes;
+} ranked;
+
+// Larger before smaller before unknown.
+static int compare_values(double a, double b) {
+  if (isnan(a) || isnan(b)) return isnan(a) - isnan(b);
+  return (a < b) - (a > b);
+}
+
+static int compare_ranked(const void* left, const void* right) {
+  const ranked* a = left;
+  const ranked* b = right;
+  int order = compare_values(a->key, b->key);
+  if (order == 0) order = compare_values(a->live_bytes, b->live_bytes);
+  return order != 0 ? order : (a->size_class > b->size_class) - (a->size_class < b->size_class);
+}
+
+unsigned ht_classes_sorted(const ht_model* model, ht_class_column column, bool is_reversed,
+                           unsigned order[HAK_N_CLASSES]) {
+  ranked classes[HAK_N_CLASSES];
+  unsigned n = 0;
+  if (model->n_states == 0) return 0;
+  for (unsigned i = 1; i < HAK_N_CLASSES; i++) {
+    const hak_class_stats* now = &model->now.classes[i];
+    if (now->slabs == 0 && now->capacity == 0 && now->taken == 0) continue;
+    double value = ht_class_value(model, i, column);
+    classes[n++] =
+        (ranked){i, is_reversed ? -value : value, ht_class_value(model, i, HT_CLASS_LIVE_BYTES)};
+  }
+  qsort(classes, n, sizeof(classes[0]), compare_ranked);
+  for (unsigned i = 0; i < n; i++) order[i] = classes[i].size_class;
+  return n;
+}
+
+// ---- events ----
+
+unsigned ht_event_count(const ht_model* model) {
+  if (model->n_states == 0) return 0;
+  // n_events are all there ever were; fewer may be left in the ring, and those are followed by
+  // zeros.
+  unsigned n = 0;
+  while (n < HAK_SHARED_PAGE_EVENTS && n < model->now.n_events &&
+         model->now.events[n].sequence != 0) {
+    n++;
+  }
+  return n;
+}
+
+// ---- retention ----
+
+static const struct {
+  const char* name;
+  size_t offset;
+} kReasons[HT_N_REASONS] = {
+    {"rounding", offsetof(hak_retention, rounding_bytes)},
+    {"part-used slabs", offsetof(hak_retention, partial_slabs_bytes)},
+    {"abandoned slabs", offsetof(hak_retention, abandoned_bytes)},
+    {"prewarmed", offsetof(hak_retention, prewarmed_bytes)},
+    {"thread caches", offsetof(hak_retention, thread_caches_bytes)},
+    {"outgoing", offsetof(hak_retention, outgoing_bytes)},
+    {"empty pages", offsetof(hak_retention, empty_pages_bytes)},
+    {"huge cache", offsetof(hak_retention, huge_cache_bytes)},
+    {"lost in a fork", offsetof(hak_retention, lost_bytes)},
+    {"metadata", offsetof(hak_retention, metadata_bytes)},
+};
+
+const char* ht_reason_name(unsigned reason) { return kReasons[reason].name; }
+
+double ht_reason_bytes(const ht_model* model, unsigned reason) {
+  const char* retention = (const char*)&model->now.retention;
+  return ht_known(*(const uint64_t*)(retention + kReasons[reason].offset));
+}
+
+double ht_retained_bytes(const ht_model* model) {
+  const hak_retention* retention = &model->now.retention;
+  double bytes = ht_known(retention->committed_bytes) - ht_known(retention->live_bytes);
+  return bytes < 0 ? 0 : bytes;  // out of step: NAN stays NAN
+}

@@ -1,0 +1,152 @@
+#include "tools/haktop/panes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+// ---- figures ----
+
+enum { MAX_FIGURE_WIDTH = 28 };
+
+void ht_put_figures(ht_canvas* canvas, ht_area area, const ht_figure* figures, int n_figures,
+                    int in_row) {
+  int width = area.columns / in_row;
+  if (width > MAX_FIGURE_WIDTH) width = MAX_FIGURE_WIDTH;
+  for (int i = 0; i < n_figures && i / in_row < area.rows; i++) {
+    const ht_figure* figure = &figures[i];
+    char value[HT_NUMBER_BYTES];
+    int row = area.row + i / in_row;
+    int column = area.column + i % in_row * width;
+    int used = ht_put(canvas, row, column, width - 2, HT_LABEL, figure->name) + 1;
+    ht_put_right(canvas, row, column + used, width - 2 - used, figure->style,
+                 figure->text != NULL ? figure->text : figure->format(value, figure->value));
+  }
+}
+
+// ---- retention ----
+
+enum { REASON_WIDTH = 15, BYTES_WIDTH = 9, PERCENT_WIDTH = 7 };
+
+void ht_draw_retention(ht_canvas* canvas, ht_area area, const ht_model* model) {
+  char text[96];
+  char bytes[HT_NUMBER_BYTES];
+  char percent[HT_NUMBER_BYTES];
+  double retained = ht_retained_bytes(model);
+  double committed = ht_known(model->now.retention.committed_bytes);
+  snprintf(text, sizeof(text), "retained %s, %s of committed", ht_format_bytes(bytes, retained),
+           ht_format_percent(percent, committed > 0 ? retained / committed : NAN));
+  ht_put(canvas, area.row, area.column, area.columns, HT_HEADING, text);
+  int bar = REASON_WIDTH + BYTES_WIDTH + PERCENT_WIDTH + 1;
+  for (unsigned i = 0; i < HT_N_REASONS && (int)i + 1 < area.rows; i++) {
+    int row = area.row + 1 + (int)i;
+    int column = area.column;
+    double value = ht_reason_bytes(model, i);
+    double share = retained > 0 ? value / retained : NAN;
+    ht_put(canvas, row, column, REASON_WIDTH, HT_LABEL, ht_reason_name(i));
+    ht_put_right(canvas, row, column + REASON_WIDTH, BYTES_WIDTH, HT_PLAIN,
+                 ht_format_bytes(bytes, value));
+    ht_put_right(canvas, row, column + REASON_WIDTH + BYTES_WIDTH, PERCENT_WIDTH, HT_PLAIN,
+                 ht_format_percent(percent, share));
+    ht_put_bar(canvas, row, column + bar, area.columns - bar, share);
+  }
+}
+
+// ---- the kernel's work ----
+
+enum { CALL_NAME_WIDTH = 9 };
+
+typedef struct column {
+  const char* heading;
+  int width;
+  ht_format* format;
+} column;
+
+static void put_row(ht_canvas* canvas, ht_area area, const char* name, const column* columns,
+                    int n_columns, const double* values) {
+  char text[HT_NUMBER_BYTES];
+  ht_style name_style = values != NULL ? HT_LABEL : HT_HEADING;
+  int at = area.column + CALL_NAME_WIDTH;
+  ht_put(canvas, area.row, area.column, CALL_NAME_WIDTH, name_style, name);
+  for (int i = 0; i < n_columns; at += columns[i++].width) {
+    if (values != NULL) {
+      ht_put_right(canvas, area.row, at, columns[i].width, HT_PLAIN,
+                   columns[i].format(text, values[i]));
+    } else {
+      ht_put_right(canvas, area.row, at, columns[i].width, HT_HEADING, columns[i].heading);
+    }
+  }
+}
+
+void ht_draw_calls(ht_canvas* canvas, ht_area area, const ht_model* model) {
+  static const column kColumns[] = {
+      {"calls/s", 8, ht_format_count},
+      {"bytes/s", 10, ht_format_bytes},
+      {"time/s", 9, ht_format_duration},
+  };
+  put_row(canvas, area, "kernel", kColumns, 3, NULL);
+  for (unsigned i = 0; i < HT_N_KERNEL_CALLS && (int)i + 1 < area.rows; i++) {
+    const ht_kernel_rates* rates = &model->rates.kernel[i];
+    const double values[] = {rates->calls, rates->bytes, rates->ns};
+    ht_area row = {area.row + 1 + (int)i, area.column, 1, area.columns};
+    put_row(canvas, row, ht_kernel_call_name(i), kColumns, 3, values);
+  }
+}
+
+static void draw_call_totals(ht_canvas* canvas, ht_area area, const ht_model* model) {
+  static const column kColumns[] = {
+      {"calls/s", 8, ht_format_count},   {"bytes/s", 10, ht_format_bytes},
+      {"time/s", 9, ht_format_duration}, {"calls", 8, ht_format_count},
+      {"bytes", 9, ht_format_bytes},     {"failed", 7, ht_format_count},
+      {"time", 9, ht_format_duration},   {"each", 9, ht_format_duration},
+  };
+  put_row(canvas, area, "call", kColumns, 8, NULL);
+  for (unsigned i = 0; i < HT_N_KERNEL_CALLS && (int)i + 1 < area.rows; i++) {
+    const ht_kernel_rates* rates = &model->rates.kernel[i];
+    const hak_kernel_stats* total = ht_kernel_call(&model->now.stats, i);
+    double calls = ht_known(total->calls);
+    double ns = ht_known(total->ns);
+    const double values[] = {
+        rates->calls,
+        rates->bytes,
+        rates->ns,
+        calls,
+        ht_known(total->bytes),
+        ht_known(total->failures),
+        ns,
+        calls > 0 ? ns / calls : NAN,
+    };
+    ht_area row = {area.row + 1 + (int)i, area.column, 1, area.columns};
+    put_row(canvas, row, ht_kernel_call_name(i), kColumns, 8, values);
+  }
+}
+
+void ht_draw_kernel(ht_canvas* canvas, ht_area area, const ht_model* model) {
+  const hak_stats* now = &model->now.stats;
+  const ht_rates* rates = &model->rates;
+  const ht_figure figures[] = {
+      {"minor/s", ht_format_count, rates->minor_faults, NULL, HT_PLAIN},
+      {"major/s", ht_format_count, rates->major_faults, NULL, HT_PLAIN},
+      {"minor faults", ht_format_count, ht_known(now->minor_faults), NULL, HT_PLAIN},
+      {"major faults", ht_format_count, ht_known(now->major_faults), NULL, HT_PLAIN},
+
+      {"user", ht_format_duration, ht_known(now->user_ns), NULL, HT_PLAIN},
+      {"system", ht_format_duration, ht_known(now->system_ns), NULL, HT_PLAIN},
+      {"locks/s", ht_format_count, rates->lock_acquisitions, NULL, HT_PLAIN},
+      {"lock waits/s", ht_format_count, rates->lock_contentions, NULL, HT_PLAIN},
+
+      {"spans", ht_format_count, ht_known(now->spans), NULL, HT_PLAIN},
+      {"in spans", ht_format_bytes, ht_known(now->span_bytes), NULL, HT_PLAIN},
+      {"huge blocks", ht_format_count, ht_known(now->huge_blocks), NULL, HT_PLAIN},
+      {"in huge", ht_format_bytes, ht_known(now->huge_bytes), NULL, HT_PLAIN},
+
+      {"adoptions", ht_format_count, ht_known(now->adoptions), NULL, HT_PLAIN},
+      {"atomics/s", ht_format_count, rates->remote_atomics, NULL, HT_PLAIN},
+      {"events", ht_format_count, ht_known(now->events), NULL, HT_PLAIN},
+      {"lines lost", ht_format_count, ht_known(now->telemetry_failures), NULL, HT_PLAIN},
+  };
+  int n_figures = (int)(sizeof(figures) / sizeof(figures[0]));
+  draw_call_totals(canvas, area, model);
+  area.row += HT_CALLS_ROWS + 1;
+  area.rows -= HT_CALLS_ROWS + 1;
+  ht_put_figures(canvas, area, figures, n_figures, 4);
+}
