@@ -53,11 +53,11 @@ static void unlist(central_t* central, hak_slab_t* slab) {
 
 // An unowned slab has gained free blocks (`had`: its free blocks before).
 static void unowned_gained(central_t* central, hak_slab_t* slab, unsigned had) {
-  if (slab->is_lost) return;
+  if (hak_slab_use(slab) == HAK_RUN_LOST) return;
   if (hak_slab_is_idle(slab)) {
     if (had != 0) unlist(central, slab);
     hak_slab_destroy(slab);
-  } else if (had == 0 && slab->free_count != 0) {
+  } else if (had == 0 && hak_slab_free_count(slab) != 0) {
     list(central, slab);
   }
 }
@@ -79,13 +79,13 @@ unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
   for (hak_slab_t *slab = central->partial.first, *next; slab != NULL && taken == 0; slab = next) {
     next = slab->next;
     taken = hak_slab_take_lines(slab, end, n);
-    if (slab->free_count == 0) unlist(central, slab);
+    if (hak_slab_free_count(slab) == 0) unlist(central, slab);
   }
   if (taken == 0) {
     hak_slab_t* slab = hak_slab_create(size_class, NULL);
     if (slab != NULL) {
       taken = hak_slab_take_lines(slab, end, n);
-      if (slab->free_count != 0) list(central, slab);
+      if (hak_slab_free_count(slab) != 0) list(central, slab);
     }
   }
   hak_lock_release(&central->lock);
@@ -104,7 +104,6 @@ hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap) {
   hak_slab_t* slab = central->partial.first;
   if (slab != NULL) {
     unlist(central, slab);
-    if (slab->use == HAK_RUN_ABANDONED) slab->use = HAK_RUN_SLAB;
     hak_store_release(&slab->owner, heap);
     enter(slab, heap);
   }
@@ -115,7 +114,7 @@ hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap) {
 void hak_central_abandon(hak_slab_t* slab) {
   central_t* central = lock_central(slab->size_class);
   hak_store_release(&slab->owner, NULL);
-  slab->use = HAK_RUN_ABANDONED;
+  hak_slab_set_use(slab, HAK_RUN_ABANDONED);
   enter(slab, NULL);
   // A remote free that saw the old owner set its bits before or after this; in the second case
   // it finds the slab unowned when it wants to tell (thread.h) and comes to hak_central_absorb.
@@ -128,7 +127,7 @@ bool hak_central_free(hak_slab_t* slab, unsigned word, uint64_t mask) {
   central_t* central = lock_central(slab->size_class);
   bool unowned = is_unowned(slab);
   if (unowned) {
-    unsigned had = slab->free_count;
+    unsigned had = hak_slab_free_count(slab);
     hak_slab_put(slab, word, mask);
     unowned_gained(central, slab, had);
   }
@@ -140,7 +139,7 @@ bool hak_central_absorb(hak_slab_t* slab) {
   central_t* central = lock_central(slab->size_class);
   bool unowned = is_unowned(slab);
   if (unowned) {
-    unsigned had = slab->free_count;
+    unsigned had = hak_slab_free_count(slab);
     hak_slab_count_remote(slab);
     hak_slab_collect(slab);
     unowned_gained(central, slab, had);
@@ -163,5 +162,5 @@ void hak_central_clear(unsigned size_class) {
 }
 
 void hak_central_relink(hak_slab_t* slab) {
-  if (slab->free_count != 0) list(&centrals[slab->size_class], slab);
+  if (hak_slab_free_count(slab) != 0) list(&centrals[slab->size_class], slab);
 }

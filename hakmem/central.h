@@ -16,7 +16,8 @@ unsigned hak_central_take(unsigned size_class, void** end, unsigned n);
 // Enters an unowned slab, fresh from hak_slab_create, among those of its class.
 void hak_central_add(hak_slab_t* slab);
 
-// Makes `heap` the owner of an unowned slab with free blocks; NULL when there is none.
+// Makes `heap` the owner of an unowned slab with free blocks; NULL when there is none. What the
+// slab is for stays as it was, so that the new owner sees whether it was HAK_RUN_ABANDONED.
 hak_slab_t* hak_central_adopt(unsigned size_class, hak_heap_t* heap);
 
 // Makes a slab that the caller owns, and that is in none of its lists, unowned. It is given back

@@ -43,7 +43,7 @@ static hak_slab_t* enter(uintptr_t base, unsigned n_pages, unsigned size_class) 
   run->base = base;
   run->n_pages = (uint8_t)n_pages;
   run->size_class = 0;
-  run->use = size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN;
+  hak_store_relaxed(&run->use, size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN);
   return run;
 }
 

@@ -3,6 +3,7 @@
 extern "C" {
 #include "hakmem/direct.h"
 
+#include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/options.h"
 #include "hakmem/page_map.h"
 #include "hakmem/platform.h"
@@ -64,6 +65,21 @@ TEST_IN_CHILD(DirectTest, RunsAreFoundByAnyAddressAndDoNotOverlap) {
       hak_super_return_run(old);
     }
   }
+}
+
+TEST_IN_CHILD(DirectTest, LookupKnowsTheUnitsOfTheDirectBackend) {
+  TurnOn();
+  for (size_t size : {size_t{48}, size_t{20000}, 100 * HAK_KIB, 400 * HAK_KIB}) {
+    void* p = hak_malloc(size);
+    hak_super_info info = {};
+    ASSERT_TRUE(hak_super_lookup(p, &info));
+    EXPECT_EQ(info.super_bytes, 512 * HAK_KIB);
+    EXPECT_EQ(info.super_base, reinterpret_cast<uintptr_t>(p) & ~(512 * HAK_KIB - 1));
+    EXPECT_EQ(info.page_index, (info.page_base - info.super_base) / (64 * HAK_KIB));
+  }
+  hak_super_info huge = {};
+  ASSERT_TRUE(hak_super_lookup(hak_malloc(3 * HAK_MIB), &huge));
+  EXPECT_EQ(huge.super_bytes, 4 * HAK_MIB) << "SuperSlabs, here too";
 }
 
 TEST_IN_CHILD(DirectTest, ARefusalIsNull) {

@@ -17,7 +17,7 @@ typedef enum hak_event_kind {
   HAK_EVENT_EXHAUSTED,      // no SuperSlab had room for the class: one more was taken, at address
   HAK_EVENT_OUT_OF_MEMORY,  // no memory for the class (0: a large block) or bytes
   HAK_EVENT_PURGED,         // bytes given back to the kernel
-  HAK_EVENT_ADOPTED,        // a slab of the class, at address, changed hands
+  HAK_EVENT_ADOPTED,  // a slab of the class (bytes, at address) whose thread ended got a new one
   HAK_EVENT_KERNEL_FAILED,  // a call failed: detail is the errno value, size_class the kind of call
   HAK_EVENT_PREWARMED,      // bytes made ready for the class
   HAK_EVENT_N_KINDS,

@@ -11,7 +11,7 @@
 // unless it is the last one with free blocks: that would only be fetched again.
 static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
   hak_bin_t* bin = &heap->bins[slab->size_class];
-  if (had == 0 && slab->free_count != 0) {
+  if (had == 0 && hak_slab_free_count(slab) != 0) {
     hak_slab_list_remove(&bin->full, slab);
     hak_slab_list_append(&bin->partial, slab);
   }
@@ -46,7 +46,7 @@ static void tell(hak_heap_t* teller, hak_slab_t* slab) {
 }
 
 void hak_flush_own_news(hak_heap_t* heap, hak_slab_t* slab) {
-  unsigned had = slab->free_count;
+  unsigned had = hak_slab_free_count(slab);
   hak_slab_count_remote(slab);
   hak_slab_collect(slab);
   own_gained(heap, slab, had);
@@ -124,7 +124,7 @@ static void put_group(flush_t* flush, const group_t* group) {
   if (owner == NULL) {
     if (hak_central_free(slab, group->word, group->mask)) return;
   } else if (owner == flush->heap) {
-    unsigned had = slab->free_count;
+    unsigned had = hak_slab_free_count(slab);
     hak_slab_put(slab, group->word, group->mask);
     own_gained(flush->heap, slab, had);
     return;
@@ -191,6 +191,6 @@ void hak_flush_block(hak_heap_t* heap, void* block) { hak_flush_blocks(heap, &bl
 void hak_flush_outgoing(hak_heap_t* heap) {
   unsigned n = hak_load_relaxed(&heap->n_outgoing);
   if (n == 0) return;
-  hak_flush_blocks(heap, heap->outgoing, n);
+  hak_flush_blocks(heap, (void* const*)heap->outgoing, n);
   hak_store_relaxed(&heap->n_outgoing, 0);
 }

@@ -22,13 +22,13 @@ static void repair_slab(hak_slab_t* slab, void* context) {
   hak_heap_t* owner = hak_load_relaxed(&slab->owner);
   if (owner != NULL && owner == repair->self) return;
   hak_store_relaxed(&slab->owner, NULL);
-  if (owner != NULL) slab->use = HAK_RUN_ABANDONED;
+  if (owner != NULL) hak_slab_set_use(slab, HAK_RUN_ABANDONED);
   // Also when it had none: the thread that made it may not have come to that.
   hak_page_map_set_entries(slab->base, slab->n_pages, slab->size_class);
   if (repair->interrupted) {
     // The thread may be at work on the lists: they stay as they are, without this slab.
     if (owner != NULL || repair->class_broken[slab->size_class]) {
-      slab->is_lost = true;
+      hak_slab_set_use(slab, HAK_RUN_LOST);
       hak_slab_recount(slab);  // blocks of it may still be freed
     }
     return;

@@ -15,11 +15,12 @@
 #include "hakmem/config.h"
 #include "hakmem/slab.h"
 
-// The rest of what a heap has for a class; slow paths only.
+// The rest of what a heap has for a class; slow paths only. Figures are gathered from the atomic
+// ones while the thread is at work.
 typedef struct hak_bin {
-  void** loaded;      // first slot of the loaded magazine; loaded[-1] == NULL
-  void** spare;       // first slot of the other one; NULL while magazines are at first size
-  uint32_t capacity;  // blocks in a full magazine
+  _Atomic(void**) loaded;  // first slot of the loaded magazine; loaded[-1] == NULL
+  void** spare;            // first slot of the other one; NULL while magazines are at first size
+  _Atomic(uint32_t) capacity;     // blocks in a full magazine
   _Atomic(uint32_t) spare_count;  // blocks in the spare one
   uint8_t shared_refills;         // refills from unowned slabs so far
   bool flushed;                   // a flush has happened since the magazines last grew
@@ -31,7 +32,7 @@ typedef struct hak_bin {
   hak_counter_t refills;
   hak_counter_t flushes;
   hak_counter_t remote_frees;  // blocks returned to slabs of other threads
-  hak_counter_t adoptions;
+  hak_counter_t adoptions;     // slabs of ended threads taken over
 } hak_bin_t;
 
 #define HAK_PENDING_NONE ((hak_slab_t*)1)  // open, and nothing pending
@@ -63,7 +64,7 @@ typedef struct hak_heap {
   // Memory for magazines, packed in order of first use (thread_cache.c). This and what follows is
   // touched only as needed.
   void* first_slots[HAK_N_CLASSES * (HAK_MAGAZINE_FIRST + 1)];
-  void* outgoing[HAK_OUTGOING_BLOCKS];
+  _Atomic(void*) outgoing[HAK_OUTGOING_BLOCKS];
   void* slots[];
 } hak_heap_t;
 
@@ -73,6 +74,7 @@ typedef struct hak_heap_entry {
   struct hak_heap_entry* next;       // const
   struct hak_heap_entry* next_idle;  // lock:REGISTRY: those without a thread
   uint32_t index;                    // const: 0 for the first
+  _Atomic(bool) is_counted;          // the heap's counters are not in the totals of ended threads
 } hak_heap_entry_t;
 
 // The heap of a thread that has none: every magazine is empty and full at once, so that malloc and

@@ -1,7 +1,9 @@
 #include "hakmem/introspect.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "hakmem/atomic.h"
 #include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/line.h"
 #include "hakmem/platform.h"
@@ -17,34 +19,67 @@ bool hak_introspect_trim(void) {
   return hak_purge_all() != 0;
 }
 
-struct mallinfo2 hak_introspect_mallinfo2(void) {
-  hak_snapshot_t snapshot;
-  hak_stats_gather(&snapshot);
-  hak_stats stats = snapshot.stats;
-  struct mallinfo2 info = {0};
-  size_t live = stats.allocated_bytes;
-  info.arena = stats.committed_bytes - hak_min_size(stats.committed_bytes, stats.huge_bytes);
-  info.hblks = stats.huge_blocks;
-  info.hblkhd = stats.huge_bytes;
-  info.uordblks = live;
-  info.fordblks = stats.committed_bytes - hak_min_size(stats.committed_bytes, live);
-  info.fsmblks = stats.cached_bytes;
-  info.keepcost = snapshot.retention.empty_pages_bytes + snapshot.retention.huge_cache_bytes;
-  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    info.ordblks += snapshot.classes[c].free;
-    info.smblks += snapshot.classes[c].cached;
+// A snapshot is too large for the stack of a small thread, and one from malloc would be among the
+// figures. So there is one for whoever comes first; others, who come at the same time, or in the
+// child of a fork at such a time, map their own.
+static hak_snapshot_t shared_snapshot;
+static _Atomic(bool) is_shared_taken;
+
+// All figures, or NULL when there is no memory.
+static hak_snapshot_t* take_snapshot(void) {
+  hak_snapshot_t* snapshot = &shared_snapshot;
+  if (hak_exchange_acq_rel(&is_shared_taken, true)) {
+    void* own = NULL;
+    if (hak_platform_map(sizeof *snapshot, hak_platform_os_page_bytes(), &own) != 0) return NULL;
+    snapshot = own;
   }
+  hak_stats_gather(snapshot);
+  return snapshot;
+}
+
+static void drop_snapshot(hak_snapshot_t* snapshot) {
+  if (snapshot == &shared_snapshot) {
+    hak_store_release(&is_shared_taken, false);
+  } else {
+    hak_platform_unmap(snapshot, sizeof *snapshot);
+  }
+}
+
+struct mallinfo2 hak_introspect_mallinfo2(void) {
+  struct mallinfo2 info = {0};
+  hak_snapshot_t* snapshot = take_snapshot();
+  if (snapshot == NULL) return info;
+  const hak_stats* stats = &snapshot->stats;
+  info.arena = stats->committed_bytes - hak_min_size(stats->committed_bytes, stats->huge_bytes);
+  info.hblks = stats->huge_blocks;
+  info.hblkhd = stats->huge_bytes;
+  info.uordblks = stats->allocated_bytes;
+  info.fordblks =
+      stats->committed_bytes - hak_min_size(stats->committed_bytes, stats->allocated_bytes);
+  info.fsmblks = stats->cached_bytes;
+  info.keepcost = snapshot->retention.empty_pages_bytes + snapshot->retention.huge_cache_bytes;
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    info.ordblks += snapshot->classes[c].free;
+    info.smblks += snapshot->classes[c].cached;
+  }
+  drop_snapshot(snapshot);
   return info;
 }
 
 // ---- malloc_stats ----
 
-static void print_bytes(const char* name, size_t bytes) {
+// "name             bytes bytes"
+static void print_bytes(const char* name, uint64_t bytes) {
   hak_line_t line;
   hak_line_begin(&line);
   hak_line_text(&line, name);
-  hak_line_number_padded(&line, bytes, 16);
-  hak_line_text(&line, " bytes");
+  for (size_t length = strlen(name); length < 16; length++) hak_line_text(&line, " ");
+  if (bytes == HAK_UNKNOWN) {
+    hak_line_text(&line, "         unknown");
+  } else {
+    hak_line_number_padded(&line, bytes, 16);
+    hak_line_text(&line, " bytes");
+  }
   hak_line_end(&line);
 }
 
@@ -79,60 +114,91 @@ static void print_kernel(hak_kernel_kind_t kind) {
   hak_line_end(&line);
 }
 
+static void print_text(const char* text) {
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, text);
+  hak_line_end(&line);
+}
+
+static void print_memory(const hak_stats* stats) {
+  print_bytes("reserved", stats->reserved_bytes);
+  print_bytes("committed", stats->committed_bytes);
+  print_bytes("resident", stats->rss_bytes);
+  print_bytes("purged", stats->purged_bytes);
+  print_bytes("live", stats->allocated_bytes);
+}
+
+static void print_retention(const hak_retention* retention) {
+  print_text("held and not live (the sum is committed - live):");
+  print_bytes("  rounding", retention->rounding_bytes);
+  print_bytes("  partial slabs", retention->partial_slabs_bytes);
+  print_bytes("  abandoned", retention->abandoned_bytes);
+  print_bytes("  prewarmed", retention->prewarmed_bytes);
+  print_bytes("  thread caches", retention->thread_caches_bytes);
+  print_bytes("  outgoing", retention->outgoing_bytes);
+  print_bytes("  empty pages", retention->empty_pages_bytes);
+  print_bytes("  huge cache", retention->huge_cache_bytes);
+  print_bytes("  lost", retention->lost_bytes);
+  print_bytes("  metadata", retention->metadata_bytes);
+}
+
 void hak_introspect_print(void) {
-  hak_snapshot_t snapshot;
-  hak_stats_gather(&snapshot);
-  hak_stats stats = snapshot.stats;
+  hak_snapshot_t* snapshot = take_snapshot();
+  if (snapshot == NULL) {
+    print_text("malloc_stats: out of memory");
+    return;
+  }
   hak_line_t line;
   hak_line_begin(&line);
   hak_line_text(&line, "version ");
   hak_line_text(&line, hak_version());
   hak_line_end(&line);
-  print_bytes("reserved  ", stats.reserved_bytes);
-  print_bytes("committed ", stats.committed_bytes);
-  print_bytes("live      ", stats.allocated_bytes);
-  print_bytes("cached    ", stats.cached_bytes);
-  print_bytes("purged    ", stats.purged_bytes);
-  print_bytes("metadata  ", stats.metadata_bytes);
+  print_memory(&snapshot->stats);
+  print_retention(&snapshot->retention);
   for (int kind = 0; kind < HAK_KERNEL_N_KINDS; kind++) print_kernel((hak_kernel_kind_t)kind);
-  hak_line_begin(&line);
-  hak_line_text(&line,
-                " class bytes     slabs  capacity      live      free    cached  outgoing"
-                "   refills   flushes");
-  hak_line_end(&line);
+  print_text(
+      " class bytes     slabs  capacity      live      free    cached  outgoing"
+      "   refills   flushes");
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    if (snapshot.classes[c].slabs != 0) print_class(c, &snapshot.classes[c]);
+    if (snapshot->classes[c].slabs != 0) print_class(c, &snapshot->classes[c]);
   }
+  drop_snapshot(snapshot);
 }
 
 // ---- malloc_info ----
 
+typedef unsigned long long ull_t;
+
+static void print_xml_class(FILE* stream, unsigned size_class, const hak_class_stats* stats) {
+  fprintf(stream,
+          "<size from=\"%zu\" to=\"%llu\" total=\"%llu\" count=\"%llu\" live=\"%llu\" "
+          "cached=\"%llu\"/>\n",
+          (size_t)hak_class_info(size_class - 1)->block_bytes + 1, (ull_t)stats->block_bytes,
+          (ull_t)(stats->free * stats->block_bytes), (ull_t)stats->free, (ull_t)stats->live,
+          (ull_t)stats->cached);
+}
+
 int hak_introspect_xml(FILE* stream) {
-  hak_snapshot_t snapshot;
-  hak_stats_gather(&snapshot);
-  hak_stats stats = snapshot.stats;
   // The first bytes written may allocate the stream's buffer: all figures are read by then.
+  hak_snapshot_t* snapshot = take_snapshot();
+  if (snapshot == NULL) return ENOMEM;
+  const hak_stats* stats = &snapshot->stats;
   fprintf(stream, "<malloc version=\"hakmem-%s\">\n<heap nr=\"0\">\n<sizes>\n", hak_version());
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    const hak_class_stats* class_stats = &snapshot.classes[c];
-    if (class_stats->slabs == 0) continue;
-    fprintf(stream,
-            "<size from=\"%zu\" to=\"%u\" total=\"%llu\" count=\"%llu\" live=\"%llu\" "
-            "cached=\"%llu\"/>\n",
-            (size_t)hak_class_info(c - 1)->block_bytes + 1, hak_class_info(c)->block_bytes,
-            (unsigned long long)class_stats->free * hak_class_info(c)->block_bytes,
-            (unsigned long long)class_stats->free, (unsigned long long)class_stats->live,
-            (unsigned long long)class_stats->cached);
+    if (snapshot->classes[c].slabs != 0) print_xml_class(stream, c, &snapshot->classes[c]);
   }
   fprintf(stream,
           "</sizes>\n<total type=\"rest\" count=\"%llu\" size=\"%llu\"/>\n"
           "<total type=\"mmap\" count=\"%llu\" size=\"%llu\"/>\n"
           "<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n"
           "<aspace type=\"total\" size=\"%llu\"/>\n</heap>\n</malloc>\n",
-          (unsigned long long)stats.spans, (unsigned long long)stats.span_bytes,
-          (unsigned long long)stats.huge_blocks, (unsigned long long)stats.huge_bytes,
-          (unsigned long long)stats.committed_bytes,
-          (unsigned long long)(stats.committed_bytes + stats.purged_bytes),
-          (unsigned long long)stats.reserved_bytes);
+          (ull_t)stats->spans, (ull_t)stats->span_bytes, (ull_t)stats->huge_blocks,
+          (ull_t)stats->huge_bytes, (ull_t)stats->committed_bytes,
+          (ull_t)(stats->committed_bytes + stats->purged_bytes), (ull_t)stats->reserved_bytes);
+  drop_snapshot(snapshot);
+  // Most streams meet the disk only here.
+  int flush_error = fflush(stream) != 0 ? errno : 0;
+  if (flush_error != 0) return flush_error;
   return ferror(stream) != 0 ? EIO : 0;
 }

@@ -11,16 +11,23 @@
 // any memory was given back.
 bool hak_introspect_trim(void);
 
-// mallinfo2, as far as glibc's words fit: arena is the memory committed for spans and size classes,
-// hblks and hblkhd the huge blocks, uordblks all bytes in the program's hands (as blocks), fordblks
-// what is committed and not, ordblks the free blocks in slabs, smblks and fsmblks the blocks and
-// bytes in thread caches, keepcost what malloc_trim could give back. usmblks is 0, as glibc's.
+// mallinfo2, as far as glibc's words fit. All are bytes or counts of now:
+//   arena     committed for spans, size classes and metadata
+//   hblks     huge blocks; hblkhd: their bytes
+//   uordblks  in the program's hands, as blocks; fordblks: committed and not
+//   ordblks   free blocks in slabs
+//   smblks    blocks in thread caches; fsmblks: their bytes
+//   keepcost  what malloc_trim could give back at once
+// What has no counterpart in glibc's structure: address space reserved and not committed, memory
+// purged, why the bytes of fordblks are held (hak_retention_get), time and calls spent in the
+// kernel and all figures by class (hak_stats_get, hak_stats_class_get). usmblks, glibc's highest
+// use ever, is 0, as it is there: no highest use is recorded. Without memory to answer, all are 0.
 struct mallinfo2 hak_introspect_mallinfo2(void);
 
 // malloc_stats: a table for a person, on stderr.
 void hak_introspect_print(void);
 
-// malloc_info: XML. Returns 0, or an errno value when the stream fails.
+// malloc_info: XML, flushed. Returns 0, or an errno value when the stream fails.
 int hak_introspect_xml(FILE* stream);
 
 #endif  // HAKMEM_INTROSPECT_H_

@@ -3,11 +3,14 @@
 #include <stdio.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "hakmem/test_support.h"
@@ -76,6 +79,7 @@ TEST_IN_CHILD(IntrospectTest, StatsAreATableOnStderr) {
   std::string text = hak::StderrOf([] { hak_introspect_print(); });
   std::istringstream lines(text);
   bool has_class = false, has_mmap = false;
+  unsigned long long committed = 0, live_bytes = 0, reasons = 0;
   for (std::string line; std::getline(lines, line);) {
     EXPECT_EQ(line.substr(0, 8), "hakmem: ") << line;
     EXPECT_LT(line.size(), 120u) << line;
@@ -83,10 +87,19 @@ TEST_IN_CHILD(IntrospectTest, StatsAreATableOnStderr) {
     unsigned size_class = 0, bytes = 0, slabs = 0, capacity = 0, live = 0;
     int n = sscanf(line.c_str(), "hakmem: %u %u %u %u %u", &size_class, &bytes, &slabs, &capacity,
                    &live);
+    unsigned long long bytes_of = 0;
+    if (sscanf(line.c_str(), "hakmem: committed %llu bytes", &bytes_of) == 1) committed = bytes_of;
+    if (sscanf(line.c_str(), "hakmem: live %llu bytes", &bytes_of) == 1) live_bytes = bytes_of;
+    bool is_reason = line.compare(8, 2, "  ") == 0 && isalpha(line[10]);
+    if (is_reason && sscanf(line.c_str(), "hakmem: %*[a-z ] %llu bytes", &bytes_of) == 1) {
+      reasons += bytes_of;
+    }
     has_class |= n == 5 && bytes == 640 && slabs == 1 && live == 77;
   }
   EXPECT_TRUE(has_class) << text;
   EXPECT_TRUE(has_mmap) << text;
+  EXPECT_EQ(live_bytes, 77u * 640);
+  EXPECT_EQ(reasons, committed - live_bytes) << text;
   EXPECT_THAT(text, testing::HasSubstr(std::string("version ") + hak_version()));
 }
 
@@ -132,6 +145,39 @@ TEST_IN_CHILD(IntrospectTest, AFailingStreamIsReported) {
   setvbuf(full, nullptr, _IONBF, 0);
   EXPECT_EQ(hak_introspect_xml(full), EIO);
   fclose(full);
+}
+
+TEST_IN_CHILD(IntrospectTest, AStreamThatFailsOnlyWhenFlushedIsReported) {
+  FILE* full = fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  EXPECT_EQ(hak_introspect_xml(full), ENOSPC);
+  fclose(full);
+}
+
+// One snapshot is there for the first; the others, and a child that a fork left with it taken, get
+// their own, and give it back.
+TEST_IN_CHILD(IntrospectTest, ManyThreadsMayAskAtOnce) {
+  KeepSimple();
+  std::vector<void*> blocks;
+  for (int i = 0; i < 1000; ++i) blocks.push_back(hak_malloc(256));
+  size_t mappings = hak::CountMappings();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&stop] {
+      while (!stop) {
+        EXPECT_EQ(hak_introspect_mallinfo2().uordblks, 1000u * 256);
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(hak::PassesInChild([] {
+      for (int k = 0; k < 3; ++k) EXPECT_EQ(hak_introspect_mallinfo2().uordblks, 1000u * 256);
+    }));
+  }
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(hak::CountMappings(), mappings + 20) << "the threads' stacks at most";
 }
 
 }  // namespace

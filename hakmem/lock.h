@@ -17,6 +17,7 @@
 typedef enum hak_lock_rank {
   HAK_RANK_TELEMETRY = 1,  // whoever is writing telemetry
   HAK_RANK_EXPORT,         // the phase label, and memory to gather figures in
+  HAK_RANK_COUNTS,         // what threads have counted
   HAK_RANK_REGISTRY,       // threads' heaps: list and free list
   HAK_RANK_CLASS,          // one a size class: its unowned slabs
   HAK_RANK_BACKEND,        // SuperSlabs, page runs, huge blocks, reservations

@@ -9,13 +9,17 @@ static unsigned words_of(const hak_slab_t* slab) {
   return hak_class_info(slab->size_class)->slab_words;
 }
 
+static void set_free_count(hak_slab_t* slab, unsigned n) {
+  hak_store_relaxed(&slab->free_count, (uint16_t)n);
+}
+
 static bool slab_is_valid(const hak_slab_t* slab) {
   unsigned n = 0;
   for (unsigned w = 0; w < words_of(slab); w++) {
     if (w < slab->scan_word && slab->free[w] != 0) return false;
     n += hak_bit_count(slab->free[w]);
   }
-  return n == slab->free_count && n <= slab->capacity;
+  return n == hak_slab_free_count(slab) && n <= slab->capacity;
 }
 
 hak_cold static void fail_double_free(const hak_slab_t* slab, unsigned word, uint64_t twice) {
@@ -28,10 +32,9 @@ hak_cold static void fail_double_free(const hak_slab_t* slab, unsigned word, uin
 void hak_slab_init(hak_slab_t* slab, unsigned size_class) {
   const hak_class_info_t* info = hak_class_info(size_class);
   slab->capacity = info->slab_blocks;
-  slab->free_count = info->slab_blocks;
+  set_free_count(slab, info->slab_blocks);
   slab->scan_word = 0;
   slab->uncounted = 0;
-  slab->is_lost = false;
   slab->next = slab->prev = NULL;
   for (unsigned w = 0; w < info->slab_words; w++) {
     unsigned left = info->slab_blocks - w * 64u;
@@ -83,8 +86,8 @@ static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines
     if (slab->free[w] == 0 && w == first_left) first_left = w + 1;
   }
   slab->scan_word = (uint16_t)first_left;
-  slab->free_count = (uint16_t)(slab->free_count - taken);
-  if (slab->use == HAK_RUN_PREWARMED && taken != 0) slab->use = HAK_RUN_SLAB;
+  set_free_count(slab, hak_slab_free_count(slab) - taken);
+  if (taken != 0 && hak_slab_use(slab) == HAK_RUN_PREWARMED) hak_slab_set_use(slab, HAK_RUN_SLAB);
   return taken;
 }
 
@@ -101,7 +104,7 @@ void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask) {
     fail_double_free(slab, word, slab->free[word] & mask);
   }
   slab->free[word] |= mask;
-  slab->free_count = (uint16_t)(slab->free_count + hak_bit_count(mask));
+  set_free_count(slab, hak_slab_free_count(slab) + hak_bit_count(mask));
   if (word < slab->scan_word) slab->scan_word = (uint16_t)word;
   hak_assert_slow(slab_is_valid(slab));
 }
@@ -182,6 +185,6 @@ void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab) {
 void hak_slab_recount(hak_slab_t* slab) {
   unsigned n = 0;
   for (unsigned w = 0; w < words_of(slab); w++) n += hak_bit_count(slab->free[w]);
-  slab->free_count = (uint16_t)n;
+  set_free_count(slab, n);
   slab->scan_word = 0;
 }

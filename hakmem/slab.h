@@ -49,9 +49,20 @@ void hak_slab_count_remote(hak_slab_t* slab);
 void hak_slab_free_remote(hak_slab_t* slab, unsigned word, uint64_t mask);
 hak_nodiscard bool hak_slab_announce_remote(hak_slab_t* slab, unsigned n);
 
+// Blocks free in the slab, and what it is for: the owner's to set, any thread's to read.
+static inline unsigned hak_slab_free_count(const hak_slab_t* slab) {
+  return hak_load_relaxed(&((hak_slab_t*)slab)->free_count);
+}
+static inline hak_run_use_t hak_slab_use(const hak_slab_t* slab) {
+  return (hak_run_use_t)hak_load_relaxed(&((hak_slab_t*)slab)->use);
+}
+static inline void hak_slab_set_use(hak_slab_t* slab, hak_run_use_t use) {
+  hak_store_relaxed(&slab->use, (uint8_t)use);
+}
+
 // Whether no block is live and no remote free in flight: the pages may be given away.
 static inline bool hak_slab_is_idle(const hak_slab_t* slab) {
-  return slab->free_count == slab->capacity && slab->uncounted == 0;
+  return hak_slab_free_count(slab) == slab->capacity && slab->uncounted == 0;
 }
 
 // Any thread: the index of the block at `address`, which must lie in `slab`; UINT32_MAX when no

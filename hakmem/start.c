@@ -24,7 +24,7 @@ static bool prewarm_slab(unsigned size_class) {
   size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
   int error = hak_platform_populate((void*)slab->base, bytes);
   bool populated = hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)slab->base, bytes);
-  slab->use = HAK_RUN_PREWARMED;
+  hak_slab_set_use(slab, HAK_RUN_PREWARMED);
   hak_central_add(slab);
   return populated;
 }

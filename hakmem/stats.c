@@ -11,6 +11,7 @@
 #include "hakmem/platform.h"
 #include "hakmem/purge.h"
 #include "hakmem/reserve.h"
+#include "hakmem/slab.h"
 #include "hakmem/thread.h"
 
 static _Atomic(uint64_t) telemetry_failures;
@@ -36,11 +37,16 @@ static hak_class_stats* class_of(gather_t* gather, unsigned size_class) {
 
 // ---- what threads have ----
 
-static size_t magazine_count(const hak_heap_t* heap, unsigned size_class) {
-  const hak_bin_t* bin = &heap->bins[size_class];
-  if (bin->loaded == NULL) return 0;
-  void** top = hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]);
-  return (size_t)(top - bin->loaded) + hak_load_relaxed(&((hak_bin_t*)bin)->spare_count);
+// A thread at work may be exchanging its magazines: what is in motion is not counted.
+static size_t magazine_count(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  void** loaded = hak_load_relaxed(&bin->loaded);
+  if (loaded == NULL) return 0;
+  size_t capacity = hak_load_relaxed(&bin->capacity);
+  size_t in_spare = hak_load_relaxed(&bin->spare_count);
+  uintptr_t top = (uintptr_t)hak_load_relaxed(&heap->top[size_class]);
+  size_t in_loaded = (top - (uintptr_t)loaded) / sizeof(void*);
+  return (in_loaded <= capacity ? in_loaded : 0) + hak_min_size(in_spare, capacity);
 }
 
 static void add_totals(gather_t* gather, unsigned size_class, const hak_class_totals_t* totals) {
@@ -57,30 +63,44 @@ static void add_totals(gather_t* gather, unsigned size_class, const hak_class_to
   gather->stats->adoptions += totals->adoptions;
 }
 
-static void add_outgoing(gather_t* gather, const hak_heap_t* heap) {
-  unsigned n = hak_load_relaxed(&((hak_heap_t*)heap)->n_outgoing);
+static size_t add_outgoing(gather_t* gather, hak_heap_t* heap) {
+  size_t bytes = 0;
+  unsigned n = hak_load_relaxed(&heap->n_outgoing);
   for (unsigned i = 0; i < n; i++) {
-    unsigned size_class = hak_page_map_entry(heap->outgoing[i]) & HAK_ENTRY_CLASS_MASK;
-    class_of(gather, size_class)->outgoing++;
-    gather->stats->outgoing_bytes += hak_class_info(size_class)->block_bytes;
+    const void* block = hak_load_relaxed(&heap->outgoing[i]);
+    unsigned size_class = hak_page_map_entry(block) & HAK_ENTRY_CLASS_MASK;
+    class_of(gather, size_class)->outgoing += size_class != 0;
+    bytes += hak_class_info(size_class)->block_bytes;
   }
+  return bytes;
 }
 
-static void add_heap(gather_t* gather, const hak_heap_t* heap) {
-  gather->stats->heaps++;
+// pre: lock:COUNTS, and the heap is_counted. A closed one is that of a thread which a fork has left
+// behind, and nobody will return what it caches, or of one that has just ended, and empty.
+static void add_heap(gather_t* gather, hak_heap_t* heap) {
   gather->stats->remote_atomics += hak_counter_read(&heap->atomics);
+  size_t cached_bytes = 0;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_class_totals_t totals = {0};
     hak_thread_add_totals(&totals, &heap->bins[c]);
     add_totals(gather, c, &totals);
     size_t cached = magazine_count(heap, c);
     class_of(gather, c)->cached += cached;
-    gather->stats->cached_bytes += cached * hak_class_info(c)->block_bytes;
+    cached_bytes += cached * hak_class_info(c)->block_bytes;
   }
-  add_outgoing(gather, heap);
+  size_t outgoing_bytes = add_outgoing(gather, heap);
+  if (hak_thread_heap_is_open(heap)) {
+    gather->stats->heaps++;
+    gather->stats->cached_bytes += cached_bytes;
+    gather->stats->outgoing_bytes += outgoing_bytes;
+  } else {
+    gather->retention->lost_bytes += cached_bytes + outgoing_bytes;
+    gather->free_bytes += cached_bytes + outgoing_bytes;
+  }
 }
 
 static void add_threads(gather_t* gather) {
+  hak_lock_acquire(&hak_counts_lock);
   gather->stats->remote_atomics += hak_thread_ended_atomics();
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_class_totals_t totals;
@@ -88,20 +108,22 @@ static void add_threads(gather_t* gather) {
     add_totals(gather, c, &totals);
   }
   for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
-    if (hak_thread_heap_is_open(entry->heap)) add_heap(gather, entry->heap);
+    if (hak_load_acquire(&((hak_heap_entry_t*)entry)->is_counted)) add_heap(gather, entry->heap);
   }
+  hak_lock_release(&hak_counts_lock);
 }
 
 // ---- what SuperSlabs hold ----
 
 static uint64_t* reason_of_free(gather_t* gather, const hak_slab_t* slab) {
   hak_retention* retention = gather->retention;
-  if (slab->is_lost) return &retention->lost_bytes;
-  switch (slab->use) {
+  switch (hak_slab_use(slab)) {
     case HAK_RUN_PREWARMED:
       return &retention->prewarmed_bytes;
     case HAK_RUN_ABANDONED:
       return &retention->abandoned_bytes;
+    case HAK_RUN_LOST:
+      return &retention->lost_bytes;
     default:
       return &retention->partial_slabs_bytes;
   }
@@ -109,10 +131,11 @@ static uint64_t* reason_of_free(gather_t* gather, const hak_slab_t* slab) {
 
 static void add_slab(gather_t* gather, hak_slab_t* slab, unsigned size_class, size_t bytes) {
   const hak_class_info_t* info = hak_class_info(size_class);
-  uint64_t free_blocks = slab->free_count;
+  size_t free_blocks = hak_slab_free_count(slab);
   for (unsigned w = 0; w < info->slab_words; w++) {
     free_blocks += hak_bit_count(hak_load_relaxed(&slab->remote[w]));
   }
+  free_blocks = hak_min_size(free_blocks, info->slab_blocks);
   hak_class_stats* class_stats = class_of(gather, size_class);
   class_stats->slabs++;
   class_stats->capacity += info->slab_blocks;
@@ -124,17 +147,16 @@ static void add_slab(gather_t* gather, hak_slab_t* slab, unsigned size_class, si
   *reason_of_free(gather, slab) += free_blocks * info->block_bytes;
 }
 
+// What the page map says of a slab may be read at any time; its size_class may not.
 static void add_run(hak_slab_t* run, void* context) {
   gather_t* gather = context;
   size_t bytes = (size_t)run->n_pages << HAK_PAGE_SHIFT;
-  unsigned size_class = run->size_class;
+  unsigned size_class = hak_page_map_entry((const void*)run->base) & HAK_ENTRY_CLASS_MASK;
   if (size_class != 0) {
     add_slab(gather, run, size_class, bytes);
-  } else if (run->use == HAK_RUN_SPAN) {
+  } else if (hak_slab_use(run) == HAK_RUN_SPAN) {
     gather->stats->spans++;
     gather->stats->span_bytes += bytes;
-  } else if (run->is_lost) {
-    gather->retention->lost_bytes += bytes;
   } else {
     gather->retention->empty_pages_bytes += bytes;  // about to be a slab, or no longer one
   }
@@ -232,6 +254,7 @@ static void add_locks(hak_stats* stats) {
 
 static void add_events(gather_t* gather) {
   gather->stats->events = hak_events_count();
+  gather->stats->telemetry_failures = hak_load_relaxed(&telemetry_failures);
   for (unsigned c = 0; c < HAK_N_CLASSES; c++) {
     class_of(gather, c)->exhaustions += hak_events_exhausted(c);
     gather->stats->exhaustions += hak_events_exhausted(c);

@@ -1,16 +1,30 @@
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "hakmem/test_support.h"
 
 extern "C" {
+#include "hakmem/events.h"
 #include "hakmem/include/hakmem/hakmem.h"
+#include "hakmem/introspect.h"
 #include "hakmem/options.h"
 #include "hakmem/purge.h"
+#include "hakmem/reserve.h"
 #include "hakmem/size_class.h"
 #include "hakmem/stats.h"
 }
@@ -142,6 +156,291 @@ TEST_IN_CHILD(StatsTest, AnIdleAllocatorHasNothing) {
   hak_snapshot_t idle = Gather();
   ExpectConsistent(idle);
   EXPECT_EQ(idle.stats.committed_bytes + idle.stats.spans + idle.stats.heaps, 0u);
+}
+
+// ---- the public functions ----
+
+TEST_IN_CHILD(StatsTest, AnOlderCallerGetsTheFieldsItKnows) {
+  void* block = hak_malloc(5000);
+  hak_stats stats;
+  memset(&stats, 0x5a, sizeof stats);
+  EXPECT_TRUE(hak_stats_get(&stats, offsetof(hak_stats, allocated_bytes)));
+  EXPECT_GT(stats.committed_bytes, 0u);
+  uint64_t untouched = 0x5a5a5a5a5a5a5a5a;
+  EXPECT_EQ(stats.allocated_bytes, untouched);
+  EXPECT_EQ(stats.telemetry_failures, untouched);
+  struct {
+    hak_retention known;
+    uint64_t newer;
+  } retention = {{}, 77};
+  EXPECT_TRUE(hak_retention_get(&retention.known, sizeof retention));
+  EXPECT_EQ(retention.known.live_bytes, hak_usable_size(block));
+  EXPECT_EQ(retention.newer, 77u) << "a field that the library does not know";
+}
+
+TEST_IN_CHILD(StatsTest, AClassIsAskedForByItsNumber) {
+  for (int i = 0; i < 10; ++i) ASSERT_NE(hak_malloc(5000), nullptr);
+  unsigned c = hak_size_class(5000);
+  hak_class_stats figures = {};
+  EXPECT_TRUE(hak_stats_class_get(c, &figures, sizeof figures));
+  EXPECT_EQ(figures.live, 10u);
+  EXPECT_EQ(figures.block_bytes, hak_class_size(c));
+  hak_snapshot_t all = Gather();
+  EXPECT_EQ(memcmp(&figures, &all.classes[c], sizeof figures), 0);
+  figures.live = 1234;
+  for (unsigned none : {0u, unsigned{HAK_N_CLASSES}, UINT_MAX}) {
+    EXPECT_FALSE(hak_stats_class_get(none, &figures, sizeof figures));
+  }
+  EXPECT_EQ(figures.live, 1234u);
+}
+
+TEST_IN_CHILD(StatsTest, ExhaustionsAreThoseOfTheEvents) {
+  KeepSimple();
+  for (int i = 0; i < 300; ++i) ASSERT_NE(hak_malloc(32000), nullptr);
+  for (int i = 0; i < 10; ++i) ASSERT_NE(hak_malloc(900000), nullptr);
+  hak_snapshot_t snapshot = Gather();
+  unsigned c = hak_size_class(32000);
+  EXPECT_GE(snapshot.classes[c].exhaustions, 4u);
+  EXPECT_EQ(snapshot.classes[c].exhaustions, hak_events_exhausted(c));
+  EXPECT_GE(snapshot.classes[0].exhaustions, 4u) << "spans";
+  EXPECT_EQ(snapshot.classes[0].exhaustions, hak_events_exhausted(0));
+  EXPECT_EQ(snapshot.stats.exhaustions,
+            snapshot.classes[c].exhaustions + snapshot.classes[0].exhaustions);
+  EXPECT_EQ(snapshot.stats.events, hak_events_count());
+}
+
+// The smallest stack a thread may have.
+TEST_IN_CHILD(StatsTest, AThreadWithASmallStackMayAsk) {
+  if (hak::kUnderSanitizer || HAK_DEBUG != 0) GTEST_SKIP() << "their frames are larger";
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, 16384), 0);
+  pthread_t thread;
+  auto ask = [](void*) -> void* {
+    static hak_stats stats;
+    static hak_class_stats class_stats;
+    static hak_retention retention;
+    bool ok = hak_stats_get(&stats, sizeof stats) &&
+              hak_stats_class_get(1, &class_stats, sizeof class_stats) &&
+              hak_retention_get(&retention, sizeof retention);
+    hak_introspect_print();
+    return reinterpret_cast<void*>(static_cast<intptr_t>(ok && stats.vmas > 0));
+  };
+  ASSERT_EQ(pthread_create(&thread, &attributes, ask, nullptr), 0);
+  void* ok = nullptr;
+  pthread_join(thread, &ok);
+  EXPECT_NE(ok, nullptr);
+}
+
+// ---- against independent sources ----
+
+// The number after `name` in a file of /proc, in bytes if it is in kB.
+uint64_t Kilobytes(const char* path, const std::string& name) {
+  std::ifstream file(path);
+  for (std::string word; file >> word;) {
+    uint64_t kib;
+    if (word == name && file >> kib) return kib * 1024;
+  }
+  return 0;
+}
+
+TEST_IN_CHILD(StatsTest, ResidentMemoryIsThatOfSmapsRollup) {
+  constexpr size_t kBytes = 64 * HAK_MIB;
+  hak_stats before = Gather().stats;
+  memset(hak_malloc(kBytes), 1, kBytes);
+  hak_stats after = Gather().stats;
+  double rollup = static_cast<double>(Kilobytes("/proc/self/smaps_rollup", "Rss:"));
+  // The kernel gathers the counter behind statm from its processors now and then.
+  EXPECT_NEAR(static_cast<double>(after.rss_bytes), rollup, 2 * HAK_MIB);
+  if (!hak::kUnderSanitizer) {
+    EXPECT_NEAR(static_cast<double>(after.rss_bytes - before.rss_bytes), kBytes, 2 * HAK_MIB);
+  }
+}
+
+bool IsReserved(uintptr_t begin, uintptr_t end) {
+  for (unsigned i = 0; i < hak_reserve_count(); ++i) {
+    const hak_reservation_t* r = hak_reserve_get(i);
+    if (begin < r->base + r->n_supers * hak_super_bytes() && end > r->base) return true;
+  }
+  return false;
+}
+
+// What of the reservations is in memory, as /proc/self/smaps says of each mapping.
+size_t ResidentOfReservations() {
+  std::ifstream smaps("/proc/self/smaps");
+  size_t bytes = 0;
+  bool is_inside = false;
+  for (std::string line; std::getline(smaps, line);) {
+    unsigned long begin, end, kib;
+    if (sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2) is_inside = IsReserved(begin, end);
+    if (is_inside && sscanf(line.c_str(), "Rss: %lu kB", &kib) == 1) bytes += kib * 1024;
+  }
+  return bytes;
+}
+
+TEST_IN_CHILD(StatsTest, CommittedIsAtLeastWhatIsResident) {
+  hak::Random random(7);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 5000; ++i) {
+    size_t size = random.LogUniform(3 * HAK_MIB);
+    blocks.push_back(hak_malloc(size));
+    memset(blocks.back(), 1, size);
+    if (random.Below(2) == 0) {
+      std::swap(blocks[random.Below(blocks.size())], blocks.back());
+      hak_free(blocks.back());
+      blocks.pop_back();
+    }
+    if (i % 1000 == 999) hak_purge_all();
+  }
+  hak_stats stats = Gather().stats;
+  size_t resident = ResidentOfReservations();
+  EXPECT_GT(resident, stats.allocated_bytes / 2);
+  EXPECT_LE(resident, stats.committed_bytes - stats.metadata_bytes);
+  EXPECT_LE(stats.committed_bytes - stats.metadata_bytes, stats.reserved_bytes);
+}
+
+TEST_IN_CHILD(StatsTest, MappingsAreThoseOfMaps) {
+  hak_free(hak_malloc(1));
+  // Every other page protected: each is a mapping.
+  constexpr size_t kPage = 65536, kPages = 600;
+  auto* range = static_cast<char*>(
+      mmap(nullptr, kPages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  for (size_t i = 0; i < kPages; i += 2) mprotect(range + i * kPage, kPage, PROT_READ);
+  uint64_t limit = 0;
+  std::ifstream("/proc/sys/vm/max_map_count") >> limit;
+  hak_stats stats = {};
+  ASSERT_TRUE(hak_stats_get(&stats, sizeof stats));
+  EXPECT_EQ(stats.vmas, hak::CountMappings());
+  EXPECT_GE(stats.vmas, kPages);
+  EXPECT_EQ(stats.vmas_max, limit);
+}
+
+TEST_IN_CHILD(StatsTest, FaultsAndTimesAreThoseOfGetrusage) {
+  auto* block = static_cast<volatile char*>(hak_malloc(8 * HAK_MIB));
+  auto ns = [](const timeval& t) {
+    return uint64_t(t.tv_sec) * 1000000000 + uint64_t(t.tv_usec) * 1000;
+  };
+  rusage before, after;
+  hak_stats first = {}, second = {};
+  ASSERT_TRUE(hak_stats_get(&first, sizeof first));
+  getrusage(RUSAGE_SELF, &before);
+  for (size_t i = 0; i < 8 * HAK_MIB; i += 4096) block[i] = 1;
+  ASSERT_TRUE(hak_stats_get(&second, sizeof second));
+  getrusage(RUSAGE_SELF, &after);
+  EXPECT_LE(first.minor_faults, static_cast<uint64_t>(before.ru_minflt));
+  EXPECT_GE(second.minor_faults, static_cast<uint64_t>(before.ru_minflt) + 2);
+  EXPECT_LE(second.minor_faults, static_cast<uint64_t>(after.ru_minflt));
+  EXPECT_LE(second.major_faults, static_cast<uint64_t>(after.ru_majflt));
+  EXPECT_LE(first.user_ns, ns(before.ru_utime));
+  EXPECT_GE(second.user_ns, ns(before.ru_utime));
+  EXPECT_LE(second.user_ns, ns(after.ru_utime));
+  EXPECT_GE(second.system_ns, ns(before.ru_stime));
+  EXPECT_LE(second.system_ns, ns(after.ru_stime));
+  EXPECT_GT(second.time_ns, first.time_ns);
+}
+
+TEST_IN_CHILD(StatsTest, WhatCannotBeReadIsUnknown) {
+  hak_free(hak_malloc(1));
+  hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_TELEMETRY, EACCES));
+  errno = E2BIG;
+  hak_stats stats = {};
+  ASSERT_TRUE(hak_stats_get(&stats, sizeof stats));
+  EXPECT_EQ(errno, E2BIG);
+  for (uint64_t figure : {stats.minor_faults, stats.major_faults, stats.user_ns, stats.system_ns,
+                          stats.rss_bytes, stats.vmas, stats.vmas_max}) {
+    EXPECT_EQ(figure, HAK_UNKNOWN);
+  }
+  EXPECT_GT(stats.telemetry.failures, 0u);
+  EXPECT_GT(stats.committed_bytes, 0u);
+}
+
+TEST_IN_CHILD(StatsTest, AskingIsCountedApartAndLeavesNothingBehind) {
+  hak_free(hak_malloc(1));
+  hak_snapshot_t first = Gather(), second = Gather();
+  EXPECT_GT(second.stats.telemetry.calls, first.stats.telemetry.calls);
+  for (auto kind : {&hak_stats::mmap, &hak_stats::munmap, &hak_stats::madvise, &hak_stats::mremap,
+                    &hak_stats::mprotect, &hak_stats::futex}) {
+    EXPECT_EQ((second.stats.*kind).calls, (first.stats.*kind).calls);
+  }
+  int next_fd = dup(0);
+  close(next_fd);
+  (void)Gather();
+  int fd = dup(0);
+  EXPECT_EQ(fd, next_fd) << "no file is left open";
+  close(fd);
+  EXPECT_EQ(memcmp(&first.retention, &second.retention, sizeof first.retention), 0);
+  EXPECT_EQ(memcmp(first.classes, second.classes, sizeof first.classes), 0);
+}
+
+// ---- while threads run ----
+
+// What a busy program's figures keep to: no figure is what an underflow would make of it.
+void ExpectBounded(const hak_snapshot_t& snapshot, uint64_t max_bytes) {
+  const hak_retention& r = snapshot.retention;
+  for (uint64_t bytes :
+       {r.committed_bytes, r.live_bytes, r.rounding_bytes, r.partial_slabs_bytes, r.abandoned_bytes,
+        r.thread_caches_bytes, r.outgoing_bytes, r.empty_pages_bytes, r.huge_cache_bytes}) {
+    ASSERT_LE(bytes, max_bytes);
+  }
+  ASSERT_EQ(r.lost_bytes + r.prewarmed_bytes, 0u);
+  for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
+    const hak_class_stats& s = snapshot.classes[c];
+    ASSERT_LE(s.live, s.capacity);
+    ASSERT_LE(s.free, s.capacity);
+    ASSERT_LE(s.cached, uint64_t{8} * 2 * HAK_MAGAZINE_MAX_BLOCKS);
+    ASSERT_LE(s.outgoing, uint64_t{8} * HAK_OUTGOING_BLOCKS);
+  }
+}
+
+// What counts from the start never goes back, threads that end included.
+void ExpectForwards(const hak_snapshot_t& before, const hak_snapshot_t& after) {
+  const hak_stats &a = before.stats, &b = after.stats;
+  ASSERT_GE(b.refills, a.refills);
+  ASSERT_GE(b.flushes, a.flushes);
+  ASSERT_GE(b.remote_frees, a.remote_frees);
+  ASSERT_GE(b.remote_atomics, a.remote_atomics);
+  ASSERT_GE(b.adoptions, a.adoptions);
+  ASSERT_GE(b.lock_acquisitions, a.lock_acquisitions);
+  for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
+    ASSERT_GE(after.classes[c].taken, before.classes[c].taken);
+    ASSERT_GE(after.classes[c].returned, before.classes[c].returned);
+  }
+}
+
+// Blocks change hands through these.
+std::array<std::atomic<void*>, 256> handed_over;
+
+void UseAndEnd(uint64_t seed) {
+  hak::Random random(seed);
+  for (int i = 0; i < 4000; ++i) {
+    size_t size = random.LogUniform(random.Below(100) == 0 ? 3 * HAK_MIB : 20000);
+    hak_free(handed_over[random.Below(handed_over.size())].exchange(hak_malloc(size)));
+  }
+}
+
+TEST_IN_CHILD(StatsTest, FiguresOfABusyProgramAreBoundedAndNeverGoBack) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "1"));
+  std::atomic<int> running{4};
+  std::vector<std::thread> users;
+  for (uint64_t i = 0; i < 4; ++i) {
+    users.emplace_back([i, &running] {
+      for (uint64_t k = 0; k < 20; ++k) std::thread(UseAndEnd, i << 32 | k).join();
+      --running;
+    });
+  }
+  static hak_snapshot_t before, after;
+  hak_stats_gather(&before);
+  while (running != 0) {
+    hak_stats_gather(&after);
+    ASSERT_NO_FATAL_FAILURE(ExpectBounded(after, 4 * HAK_GIB));
+    ASSERT_NO_FATAL_FAILURE(ExpectForwards(before, after));
+    before = after;
+  }
+  for (std::thread& user : users) user.join();
+  for (auto& block : handed_over) hak_free(block.exchange(nullptr));
+  hak_introspect_trim();
+  ExpectConsistent(Gather());
+  EXPECT_EQ(Gather().stats.allocated_bytes, 0u);
 }
 
 }  // namespace

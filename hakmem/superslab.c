@@ -103,7 +103,7 @@ static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages
   run->base = super->base + ((uintptr_t)at << HAK_PAGE_SHIFT);
   run->n_pages = (uint8_t)n_pages;
   run->size_class = 0;
-  run->use = size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN;
+  hak_store_relaxed(&run->use, size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN);
   end_change(super);
   return run;
 }

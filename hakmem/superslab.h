@@ -38,6 +38,7 @@ typedef enum hak_run_use {
   HAK_RUN_SLAB,       // blocks of a class
   HAK_RUN_PREWARMED,  // a slab that was made ready, and of which nothing has been taken yet
   HAK_RUN_ABANDONED,  // a slab that nobody owns because its thread has ended
+  HAK_RUN_LOST,       // half changed by a thread that a fork left behind: never used again
 } hak_run_use_t;
 
 struct hak_heap;
@@ -45,17 +46,17 @@ struct hak_heap;
 // The descriptor of a page: in use when the page is the first of a slab or of a span. The bitmaps
 // and what their fields mean are the slab layer's (slab.h); the page layer only stores the size.
 typedef struct hak_slab {
-  // Line 0: the owner's (of an unowned slab: whoever holds its class's lock).
-  uintptr_t base;         // const: address of the page
-  uint8_t size_class;     // const while the run lives; 0: a span, or a free page
-  uint8_t n_pages;        // const while the run lives
-  uint16_t capacity;      // const while the run lives: blocks
-  uint16_t free_count;    // bits set in free[]
-  uint16_t scan_word;     // no word of free[] below this one has a bit set
-  uint32_t uncounted;     // blocks collected from remote[] less those taken off remote_count
-  bool is_lost;           // half changed by a thread that a fork left behind: never used again
-  uint8_t use;            // hak_run_use_t
-  struct hak_slab* next;  // owner: its partial or its full list; unowned: the class's list
+  // Line 0: the owner's (of an unowned slab: whoever holds its class's lock). Figures are gathered
+  // from the atomic ones at any time.
+  uintptr_t base;                // const: address of the page
+  uint8_t size_class;            // const while the run lives; 0: a span, or a free page
+  uint8_t n_pages;               // const while the run lives
+  uint16_t capacity;             // const while the run lives: blocks
+  _Atomic(uint16_t) free_count;  // bits set in free[]
+  uint16_t scan_word;            // no word of free[] below this one has a bit set
+  uint32_t uncounted;            // blocks collected from remote[] less those taken off remote_count
+  _Atomic(uint8_t) use;          // hak_run_use_t
+  struct hak_slab* next;         // owner: its partial or its full list; unowned: the class's list
   struct hak_slab* prev;
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
 

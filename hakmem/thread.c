@@ -27,12 +27,14 @@ hak_thread_local hak_heap_t* hak_this_heap = HAK_NO_HEAP;
 // ---- the registry ----
 
 static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_REGISTRY);
-static _Atomic(hak_heap_entry_t*) entries;       // all, through next
-static hak_heap_entry_t* idle;                   // lock:REGISTRY: without a thread, last used first
-static unsigned n_idle;                          // lock:REGISTRY
-static uint32_t n_heaps;                         // lock:REGISTRY
-static hak_class_totals_t ended[HAK_N_CLASSES];  // lock:REGISTRY
-static uint64_t ended_atomics;                   // lock:REGISTRY
+static _Atomic(hak_heap_entry_t*) entries;  // all, through next
+static hak_heap_entry_t* idle;              // lock:REGISTRY: without a thread, last used first
+static unsigned n_idle;                     // lock:REGISTRY
+static uint32_t n_heaps;                    // lock:REGISTRY
+
+hak_lock_t hak_counts_lock = HAK_LOCK_INIT(HAK_RANK_COUNTS);
+static hak_class_totals_t ended[HAK_N_CLASSES];  // lock:COUNTS
+static uint64_t ended_atomics;                   // lock:COUNTS
 
 static pthread_key_t exit_key;
 static bool has_exit_key;  // lock:REGISTRY
@@ -101,6 +103,7 @@ hak_heap_t* hak_thread_begin(void) {
   heap->tag = (size_t)(entry->index % HAK_TAG_COUNT + 1) << HAK_ENTRY_CLASS_BITS;
   hak_cache_init(heap);
   hak_store_release(&heap->pending, HAK_PENDING_NONE);
+  hak_store_release(&entry->is_counted, true);
   hak_this_heap = heap;
   // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
   // ends, with what it caches; its slabs are found by nobody.
@@ -134,15 +137,21 @@ void hak_thread_add_totals(hak_class_totals_t* totals, const hak_bin_t* bin) {
   totals->adoptions += hak_counter_read(&bin->adoptions);
 }
 
-// Adds up what a closed heap has counted. Returns whether its memory is to be kept for the next
-// thread.
-static bool retire_counters(const hak_heap_t* heap) {
-  hak_lock_acquire(&lock);
+// Adds up what a closed heap has counted.
+static void retire_counters(const hak_heap_t* heap) {
+  hak_lock_acquire(&hak_counts_lock);
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) hak_thread_add_totals(&ended[c], &heap->bins[c]);
   ended_atomics += hak_counter_read(&heap->atomics);
-  bool is_kept = n_idle < WARM_HEAPS;
+  hak_store_relaxed(&heap->entry->is_counted, false);
+  hak_lock_release(&hak_counts_lock);
+}
+
+// Whether there are idle heaps enough that are ready for the next threads.
+static bool has_warm_heaps(void) {
+  hak_lock_acquire(&lock);
+  bool has_enough = n_idle >= WARM_HEAPS;
   hak_lock_release(&lock);
-  return is_kept;
+  return has_enough;
 }
 
 static void put_entry(hak_heap_entry_t* entry) {
@@ -155,7 +164,8 @@ static void put_entry(hak_heap_entry_t* entry) {
 
 static void retire(hak_heap_t* heap) {
   hak_heap_entry_t* entry = heap->entry;
-  if (!retire_counters(heap)) {
+  retire_counters(heap);
+  if (has_warm_heaps()) {
     int error = hak_platform_purge(heap, heap_bytes());
     (void)hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, heap, heap_bytes());
   }
@@ -177,6 +187,7 @@ static void on_thread_exit(void* arg) {
 }
 
 void hak_thread_repair(hak_heap_t* self, bool interrupted) {
+  (void)hak_lock_repair(&hak_counts_lock);  // at worst a thread's counts are there twice
   // The idle list is two stores to change: after a half one it is given up.
   if (hak_lock_repair(&lock)) {
     idle = NULL;
@@ -194,16 +205,12 @@ void hak_thread_repair(hak_heap_t* self, bool interrupted) {
 }
 
 void hak_thread_ended_totals(unsigned size_class, hak_class_totals_t* totals) {
-  hak_lock_acquire(&lock);
   *totals = ended[size_class];
-  hak_lock_release(&lock);
 }
 
-uint64_t hak_thread_ended_atomics(void) {
-  hak_lock_acquire(&lock);
-  uint64_t n = ended_atomics;
-  hak_lock_release(&lock);
-  return n;
-}
+uint64_t hak_thread_ended_atomics(void) { return ended_atomics; }
 
-void hak_thread_count_locks(hak_lock_counts_t* counts) { hak_lock_count(&lock, counts); }
+void hak_thread_count_locks(hak_lock_counts_t* counts) {
+  hak_lock_count(&hak_counts_lock, counts);
+  hak_lock_count(&lock, counts);
+}

@@ -11,6 +11,8 @@
 hak_heap_t* hak_thread_begin(void);
 
 // All heaps ever made, newest first: a list that only grows. A heap is open while a thread has it.
+// Its counters, magazines and outgoing buffer may be read by any thread that holds the lock
+// below while its entry is_counted.
 const hak_heap_entry_t* hak_thread_heaps(void);
 static inline bool hak_thread_heap_is_open(hak_heap_t* heap) {
   return hak_load_acquire(&heap->pending) != HAK_PENDING_CLOSED;
@@ -31,7 +33,11 @@ static inline void hak_thread_leave(hak_heap_t* heap) {
 // `self`: the heap of the one thread, or NULL. With `interrupted`, only closes them.
 void hak_thread_repair(hak_heap_t* self, bool interrupted);
 
-// What heaps counted whose threads have ended, for one class.
+// While it is held, what a thread has counted stays where it is: in its heap, whose entry then
+// is_counted, or, once the thread has ended, in the totals below.
+extern hak_lock_t hak_counts_lock;
+
+// What heaps counted whose threads have ended, for one class. lock:COUNTS
 typedef struct hak_class_totals {
   uint64_t taken, returned, refills, flushes, remote_frees, adoptions;
 } hak_class_totals_t;

@@ -63,16 +63,18 @@ void hak_cache_init(hak_heap_t* heap) {
 
 // ---- the loaded and the spare magazine ----
 
-static unsigned loaded_count(const hak_heap_t* heap, unsigned size_class) {
-  const hak_bin_t* bin = &heap->bins[size_class];
-  if (bin->loaded == NULL) return 0;
-  return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]) - bin->loaded);
+static void** loaded_slots(hak_bin_t* bin) { return hak_load_relaxed(&bin->loaded); }
+static uint32_t capacity_of(hak_bin_t* bin) { return hak_load_relaxed(&bin->capacity); }
+
+static unsigned loaded_count(hak_heap_t* heap, unsigned size_class) {
+  void** loaded = loaded_slots(&heap->bins[size_class]);
+  return loaded == NULL ? 0 : (unsigned)(hak_load_relaxed(&heap->top[size_class]) - loaded);
 }
 
 static void set_loaded(hak_heap_t* heap, unsigned size_class, unsigned count) {
   hak_bin_t* bin = &heap->bins[size_class];
-  hak_store_relaxed(&heap->top[size_class], bin->loaded + count);
-  heap->limit[size_class] = bin->loaded + bin->capacity;
+  hak_store_relaxed(&heap->top[size_class], loaded_slots(bin) + count);
+  heap->limit[size_class] = loaded_slots(bin) + capacity_of(bin);
 }
 
 // The loaded magazine, empty or full, and the spare, full or empty, change places.
@@ -80,8 +82,8 @@ static void swap_magazines(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   unsigned count = loaded_count(heap, size_class);
   unsigned spare_count = hak_load_relaxed(&bin->spare_count);
-  void** loaded = bin->loaded;
-  bin->loaded = bin->spare;
+  void** loaded = loaded_slots(bin);
+  hak_store_relaxed(&bin->loaded, bin->spare);
   bin->spare = loaded;
   set_loaded(heap, size_class, spare_count);
   hak_store_relaxed(&bin->spare_count, count);
@@ -97,8 +99,9 @@ static void** take_slots(void*** next, uint32_t capacity) {
 // The first magazine of a class in this heap.
 static void add_first_magazine(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
-  bin->capacity = first_capacity(size_class);
-  bin->loaded = take_slots(&heap->next_first_slot, bin->capacity);
+  uint32_t capacity = first_capacity(size_class);
+  hak_store_relaxed(&bin->capacity, capacity);
+  hak_store_relaxed(&bin->loaded, take_slots(&heap->next_first_slot, capacity));
   set_loaded(heap, size_class, 0);
 }
 
@@ -107,13 +110,13 @@ static void grow_to(hak_heap_t* heap, unsigned size_class, uint32_t capacity) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_assert(hak_load_relaxed(&bin->spare_count) == 0);
   unsigned count = loaded_count(heap, size_class);
-  void** old = bin->loaded;
-  bin->loaded = take_slots(&heap->next_slot, capacity);
+  void** loaded = take_slots(&heap->next_slot, capacity);
   bin->spare = take_slots(&heap->next_slot, capacity);
-  memcpy(bin->loaded, old, count * sizeof(void*));
+  memcpy(loaded, loaded_slots(bin), count * sizeof(void*));
   heap->cache_bytes +=
-      (size_t)(capacity - bin->capacity) * 2 * hak_class_info(size_class)->block_bytes;
-  bin->capacity = capacity;
+      (size_t)(capacity - capacity_of(bin)) * 2 * hak_class_info(size_class)->block_bytes;
+  hak_store_relaxed(&bin->loaded, loaded);
+  hak_store_relaxed(&bin->capacity, capacity);
   bin->flushed = false;
   set_loaded(heap, size_class, count);
 }
@@ -125,9 +128,10 @@ static void make_pair(hak_heap_t* heap, unsigned size_class) {
 // At a refill: a flush has returned since the last growth what is fetched again now.
 static void grow_if_thrashing(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
-  uint32_t capacity = next_capacity(bin->capacity, size_class);
-  if (!bin->flushed || capacity <= bin->capacity) return;
-  size_t more = (size_t)(capacity - bin->capacity) * 2 * hak_class_info(size_class)->block_bytes;
+  uint32_t had = capacity_of(bin);
+  uint32_t capacity = next_capacity(had, size_class);
+  if (!bin->flushed || capacity <= had) return;
+  size_t more = (size_t)(capacity - had) * 2 * hak_class_info(size_class)->block_bytes;
   size_t floor = (size_t)hak_option_number(HAK_OPTION_thread_cache);
   size_t allowed = hak_max_size(floor, heap->owned_bytes / HAK_THREAD_CACHE_SHARE);
   if (heap->cache_bytes + more <= allowed) grow_to(heap, size_class, capacity);
@@ -147,18 +151,23 @@ static void own(hak_heap_t* heap, hak_bin_t* bin, hak_slab_t* slab) {
   hak_slab_list_append(&bin->partial, slab);
 }
 
+// An unowned slab; only one whose thread has ended counts as adopted, not one that all shared.
+static hak_slab_t* adopt(hak_heap_t* heap, unsigned size_class) {
+  hak_slab_t* slab = hak_central_adopt(size_class, heap);
+  if (slab == NULL || hak_slab_use(slab) != HAK_RUN_ABANDONED) return slab;
+  hak_slab_set_use(slab, HAK_RUN_SLAB);
+  hak_counter_add(&heap->bins[size_class].adoptions, 1);
+  size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+  hak_event_record(HAK_EVENT_ADOPTED, size_class, slab->base, bytes, 0);
+  return slab;
+}
+
 // Makes sure that the heap has a slab of the class with free blocks; false: out of memory.
 static bool find_slab(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   if (bin->partial.first != NULL) return true;
-  hak_slab_t* slab = hak_central_adopt(size_class, heap);
-  if (slab != NULL) {
-    hak_counter_add(&bin->adoptions, 1);
-    hak_event_record(HAK_EVENT_ADOPTED, size_class, slab->base,
-                     (size_t)slab->n_pages << HAK_PAGE_SHIFT, 0);
-  } else {
-    slab = hak_slab_create(size_class, heap);
-  }
+  hak_slab_t* slab = adopt(heap, size_class);
+  if (slab == NULL) slab = hak_slab_create(size_class, heap);
   if (slab == NULL) return false;
   own(heap, bin, slab);
   return true;
@@ -173,7 +182,7 @@ static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, un
     hak_slab_t* slab = bin->partial.first;
     taken += hak_slab_take(slab, end - taken, n - taken);
     // Before it counts as full: what others have freed into it meanwhile.
-    if (slab->free_count == 0 && hak_slab_collect(slab) == 0) {
+    if (hak_slab_free_count(slab) == 0 && hak_slab_collect(slab) == 0) {
       hak_slab_list_remove(&bin->partial, slab);
       hak_slab_list_append(&bin->full, slab);
     }
@@ -188,17 +197,18 @@ static bool fill(hak_heap_t* heap, unsigned size_class) {
   hak_flush_pending(heap);
   unsigned n, taken;
   if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
-    n = (unsigned)hak_min_size(shared_batch(size_class, bin->shared_refills), bin->capacity);
+    n = (unsigned)hak_min_size(shared_batch(size_class, bin->shared_refills), capacity_of(bin));
     bin->shared_refills++;
-    taken = hak_central_take(size_class, bin->loaded + n, n);
+    taken = hak_central_take(size_class, loaded_slots(bin) + n, n);
   } else {
     make_pair(heap, size_class);
     grow_if_thrashing(heap, size_class);
     // Half full: a thread that hovers around what it has now neither runs dry nor overflows soon.
-    n = bin->capacity / 2;
-    taken = take_owned(heap, size_class, bin->loaded + n, n);
+    n = capacity_of(bin) / 2;
+    taken = take_owned(heap, size_class, loaded_slots(bin) + n, n);
   }
-  if (taken < n) memmove(bin->loaded, bin->loaded + (n - taken), taken * sizeof(void*));
+  void** loaded = loaded_slots(bin);
+  if (taken < n) memmove(loaded, loaded + (n - taken), taken * sizeof(void*));
   set_loaded(heap, size_class, taken);
   hak_counter_add(&bin->taken, taken);
   hak_counter_add(&bin->refills, 1);
@@ -218,7 +228,7 @@ void* hak_cache_refill(hak_heap_t* heap, size_t class_index) {
   }
   hak_bin_t* bin = &heap->bins[size_class];
   hak_thread_enter(heap);
-  if (bin->loaded == NULL) add_first_magazine(heap, size_class);
+  if (loaded_slots(bin) == NULL) add_first_magazine(heap, size_class);
   bool swapped = hak_load_relaxed(&bin->spare_count) != 0;
   if (swapped) {
     swap_magazines(heap, size_class);
@@ -263,7 +273,7 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, size_t class_index) {
   unsigned size_class = (unsigned)class_index;
   hak_thread_enter(heap);
   bool flushed = false;
-  if (heap->bins[size_class].loaded == NULL) {
+  if (loaded_slots(&heap->bins[size_class]) == NULL) {
     add_first_magazine(heap, size_class);
   } else {
     flushed = make_room(heap, size_class);
@@ -284,7 +294,7 @@ void hak_cache_free_remote(void* block, hak_heap_t* heap) {
     }
   }
   unsigned n = hak_load_relaxed(&heap->n_outgoing);
-  heap->outgoing[n] = block;
+  hak_store_relaxed(&heap->outgoing[n], block);
   hak_store_relaxed(&heap->n_outgoing, n + 1);
   if (hak_likely(n + 1 < HAK_OUTGOING_BLOCKS)) return;
   hak_thread_enter(heap);
@@ -296,13 +306,13 @@ void hak_cache_free_remote(void* block, hak_heap_t* heap) {
 void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
-    if (bin->loaded == NULL) continue;
-    flush_magazine(heap, self, c, bin->loaded, loaded_count(heap, c));
+    if (loaded_slots(bin) == NULL) continue;
+    flush_magazine(heap, self, c, loaded_slots(bin), loaded_count(heap, c));
     set_loaded(heap, c, 0);
     flush_magazine(heap, self, c, bin->spare, hak_load_relaxed(&bin->spare_count));
     hak_store_relaxed(&bin->spare_count, 0);
   }
-  hak_flush_blocks(self, heap->outgoing, hak_load_relaxed(&heap->n_outgoing));
+  hak_flush_blocks(self, (void* const*)heap->outgoing, hak_load_relaxed(&heap->n_outgoing));
   hak_store_relaxed(&heap->n_outgoing, 0);
 }
 

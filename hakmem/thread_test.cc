@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <set>
@@ -14,6 +15,7 @@
 
 extern "C" {
 #include "hakmem/central.h"
+#include "hakmem/events.h"
 #include "hakmem/meta.h"
 #include "hakmem/options.h"
 }
@@ -139,6 +141,37 @@ TEST_IN_CHILD(ThreadTest, SlabsOfEndedThreadsAreAdopted) {
   for (size_t i = 1; i < blocks.size(); i += 2) FreeMarked(blocks[i]);
   for (const MarkedBlock& block : mine) FreeMarked(block);
   ExpectNothingLeft();
+}
+
+// Each adoption is an event that says which slab. Taking over a slab that threads which begin share
+// is none.
+TEST_IN_CHILD(ThreadTest, AdoptionsAreEvents) {
+  constexpr unsigned kClass = 33;
+  std::vector<void*> mine;
+  for (int i = 0; i < 200; ++i) mine.push_back(AllocBlock(kClass));
+  const hak_counter_t* adoptions = &hak_this_heap->bins[kClass].adoptions;
+  EXPECT_EQ(hak_counter_read(adoptions), 0u);
+  std::vector<void*> blocks;
+  std::thread([&] {
+    for (int i = 0; i < 2000; ++i) blocks.push_back(AllocBlock(kClass));
+    for (int i = 0; i < 2000; i += 2) FreeBlock(blocks[i]);
+  }).join();
+  std::set<uint64_t> abandoned;
+  for (int i = 1; i < 2000; i += 2) abandoned.insert(hak::SlabOf(blocks[i])->base);
+  for (int i = 0; i < 2000; ++i) mine.push_back(AllocBlock(kClass));
+  std::array<hak_event_t, HAK_EVENT_RING> events;
+  size_t n = hak_events_read(events.data(), events.size());
+  uint64_t adopted = 0;
+  for (size_t i = 0; i < n; ++i) {
+    if (events[i].kind != HAK_EVENT_ADOPTED) continue;
+    ++adopted;
+    EXPECT_EQ(events[i].size_class, kClass);
+    EXPECT_EQ(abandoned.count(events[i].address), 1u);
+    EXPECT_EQ(events[i].bytes, hak_class_info(kClass)->slab_pages * HAK_PAGE_BYTES);
+    EXPECT_EQ(events[i].thread, hak_thread_id());
+  }
+  EXPECT_GT(adopted, 0u);
+  EXPECT_EQ(adopted, hak_counter_read(adoptions));
 }
 
 // What an ended thread counted is not lost.

@@ -157,6 +157,7 @@ static const struct {
                 {HP_retained_abandoned_bytes, "abandoned slabs"},
                 {HP_retained_huge_cache_bytes, "huge cache"},
                 {HP_retained_prewarmed_bytes, "prewarmed"},
+                {HP_retained_lost_bytes, "lost in a fork"},
                 {HP_retained_empty_pages_bytes, "empty pages"}};
 enum { REASONS = sizeof(kReasons) / sizeof(kReasons[0]) };
 

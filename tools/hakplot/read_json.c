@@ -129,10 +129,15 @@ static bool take_object(hp_dataset* data, hp_perf_run* run, json_t* object, size
     return take_perf_count(data, run, object, line);
   }
   hp_perf_end_run(run);
+  // Events stand among the allocator's telemetry; no chart is made of them.
+  if (json_is_string(schema) && strcmp(json_string_value(schema), "hakmem.event.1") == 0) {
+    return true;
+  }
   if (!json_is_string(schema) || !is_known_schema(json_string_value(schema), &kind)) {
     const char* name = json_is_string(schema) ? json_string_value(schema) : "not a text";
     return hp_fail(data, run->file, line,
-                   "schema \"%.60s\": expected hakmem.{workload,record,sample,telemetry,profile}.1",
+                   "schema \"%.60s\": expected hakmem."
+                   "{workload,record,sample,telemetry,event,profile}.1",
                    name);
   }
   return take_record(data, run->file, line, object, kind);

@@ -289,6 +289,14 @@ TEST_F(ReadTest, TelemetryGivesMomentsTotalsAndClasses) {
   EXPECT_EQ(last->classes[1].block_bytes, 192);
 }
 
+TEST_F(ReadTest, EventsAmongTelemetryAreLeftOut) {
+  ASSERT_TRUE(
+      read("{\"schema\":\"hakmem.event.1\",\"sequence\":1,\"event\":\"purged\",\"class\":5}\n"
+           "{\"schema\":\"hakmem.telemetry.1\",\"pid\":1,\"time_ns\":10,\"sequence\":1}\n"));
+  EXPECT_EQ(rows(HP_TELEMETRY).size(), 1u);
+  EXPECT_EQ(data_.row_count, 2u) << "the line, and its process's totals";
+}
+
 TEST_F(ReadTest, PhasesAreNamedByRecordLabelAllocatorOrFile) {
   auto phase = [&] { return std::string(hp_string(&data_.rows[data_.row_count - 1], HP_phase)); };
   ASSERT_TRUE(read(R"({"schema":"hakmem.record.1","phase":"own"})"));

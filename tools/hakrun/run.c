@@ -347,9 +347,15 @@ static void add_time(json_t* line) {
   json_object_set_new(line, "time_utc", json_string(text));
 }
 
-// The last state that the allocator told, under its own prefix.
+// The last state that the allocator told, under its own prefix. (Its events are lines of another
+// schema.)
 static void add_telemetry(json_t* line, const json_t* telemetry) {
-  json_t* last = json_array_get(telemetry, json_array_size(telemetry) - 1);
+  size_t at = json_array_size(telemetry);
+  json_t* last = NULL;
+  while (last == NULL && at > 0) {
+    json_t* said = json_array_get(telemetry, --at);
+    if (strcmp(text_of(said, "schema"), "hakmem.telemetry.1") == 0) last = said;
+  }
   const char* key;
   json_t* value;
   json_object_foreach(last, key, value) {

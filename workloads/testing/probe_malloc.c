@@ -137,4 +137,5 @@ __attribute__((destructor)) static void report(void) {
              "{\"schema\":\"hakmem.telemetry.1\",\"sequence\":%d,\"vmas\":%d}\n", i, 30 + i);
     write_report("HAKMEM_TELEMETRY", line);
   }
+  write_report("HAKMEM_TELEMETRY", "{\"schema\":\"hakmem.event.1\",\"sequence\":1}\n");
 }
