@@ -56,6 +56,7 @@ TEST_F(InstallTest, PutsFilesWithTheirRightsAndNothingElse) {
       "755 bin/hakplot",
       "755 bin/hakrecord",
       "755 bin/hakrun",
+      "755 bin/haktop",
       "644 include/hakmem/hakmem.h",
       "644 lib/cmake/hakmem/hakmemConfig.cmake",
       "644 lib/libhakmem.a",
@@ -67,6 +68,7 @@ TEST_F(InstallTest, PutsFilesWithTheirRightsAndNothingElse) {
       "644 share/man/man1/hakplot.1",
       "644 share/man/man1/hakrecord.1",
       "644 share/man/man1/hakrun.1",
+      "644 share/man/man1/haktop.1",
       "644 share/man/man3/hakmem.3",
   };
   for (const std::string& line : wanted) {

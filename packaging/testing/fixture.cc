@@ -86,6 +86,17 @@ void ExpectToolsWork(const std::string& prefix) {
 
   Must(clean + "hakrecord -o trace.txt sh -c 'echo done'", directory, environment);
   Must(clean + "$P/libexec/hakmem/workloads/replay trace.txt", directory, environment);
+
+  std::string watched =
+      Must(clean +
+               "HAKMEM_TELEMETRY_SHM=1 LD_PRELOAD=$P/lib/libhakmem.so sleep 60 & pid=$!\n"
+               "trap 'kill $pid' EXIT\n"
+               "tries=0; until haktop --once --interval 50 $pid 2>message; do\n"
+               "  [[ $((tries += 1)) -lt 50 ]] || { cat message >&2; exit 1; }\n"
+               "  sleep 0.1\n"
+               "done",
+           directory, environment);
+  EXPECT_NE(watched.find("sleep"), std::string::npos) << watched;
 }
 
 std::string Version() {
