@@ -1,8 +1,9 @@
-"""Counts what passed and failed in runs of `bazel test`: count.py EVENTS.json...
+"""Counts what passed and failed in runs of `bazel test`: count.py (EVENTS.json | NAME.exit)...
 
 EVENTS.json is what --build_event_json_file wrote. A test passed if Bazel says so; a target of any
 kind that could not be loaded, analysed or built has failed. A run that ended badly, or not at all,
-without a target to blame is one failure.
+without a target to blame is one failure. NAME.exit holds the exit code of some other command, which
+passed if that is 0.
 """
 
 import json
@@ -20,8 +21,17 @@ def read_events(path):
         return
 
 
+def command_outcome(path):
+    """The same as outcome, of a command that is not `bazel test`."""
+    with open(path, encoding="utf-8") as file:
+        code = file.read().strip()
+    return ({"command"}, set()) if code == "0" else (set(), {f"command: exit code {code}"})
+
+
 def outcome(path):
     """The sets of targets that passed and that failed in one run."""
+    if path.endswith(".exit"):
+        return command_outcome(path)
     passed, failed, exit_name = set(), set(), "never finished"
     for event in read_events(path):
         # An event's id is {kind: {label, ...}}.
@@ -47,7 +57,7 @@ def main(paths):
         passed, failed = outcome(path)
         n_passed += len(passed)
         n_failed += len(failed)
-        run = os.path.basename(path).removesuffix(".json")
+        run = os.path.splitext(os.path.basename(path))[0]
         for label in sorted(failed):
             print(f"FAILED {run}: {label}")
     print(f"{n_passed} passed, {n_failed} failed")

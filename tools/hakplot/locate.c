@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/installed/installed.h"
+
 #define HP_RECORDINGS "testdata/phases"
 
 static char* started_in;
@@ -22,6 +24,11 @@ void hp_locate_start(void) {
 const char* hp_workspace(void) {
   const char* workspace = getenv("BUILD_WORKSPACE_DIRECTORY");
   return workspace != NULL ? workspace : ".";
+}
+
+const char* hp_command(hp_arena* arena, const char* tool) {
+  if (getenv("BUILD_WORKSPACE_DIRECTORY") == NULL) return tool;
+  return hp_format(arena, "bazel run //tools:%s --", tool);
 }
 
 // nftw has no argument to pass on.
@@ -64,12 +71,16 @@ const char* hp_recordings(hp_arena* arena) {
   char self[4096];
   ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
   self[length > 0 ? length : 0] = '\0';
-  // The checkout, the runfiles that `bazel run` starts in, those beside the program.
+  char* installed = installed_find(HP_RECORDINGS);
+  // The checkout, the runfiles that `bazel run` starts in, those beside the program, those
+  // installed with it.
   char* places[] = {
       hp_format(arena, "%s/" HP_RECORDINGS, hp_workspace()),
       hp_format(arena, "%s/" HP_RECORDINGS, started_in != NULL ? started_in : "."),
       hp_format(arena, "%s.runfiles/hakmem/" HP_RECORDINGS, self),
+      hp_format(arena, "%s", installed != NULL ? installed : ""),
   };
+  free(installed);
   for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
     if (is_folder(places[i])) return places[i];
   }

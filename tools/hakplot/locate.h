@@ -12,6 +12,9 @@ void hp_locate_start(void);
 // The checkout under `bazel run`, else ".".
 const char* hp_workspace(void);
 
+// How the user calls one of the tools: by its name, or through `bazel run` where that was used now.
+const char* hp_command(hp_arena* arena, const char* tool);
+
 // The newest .jsonl file below results/ of the checkout or of the present folder; NULL: none.
 const char* hp_newest_results(hp_arena* arena);
 

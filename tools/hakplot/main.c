@@ -207,9 +207,9 @@ static bool read_input(hp_session* session) {
     printf("Newest results: %s\n\n", input);
   } else if ((input = hp_recordings(&data->arena)) != NULL) {
     printf(
-        "No results yet (bazel run //tools:hakrun makes some): showing %s,\n"
+        "No results yet (%s smoke makes some): showing %s,\n"
         "the report that this project answers.\n\n",
-        input);
+        hp_command(&data->arena, "hakrun"), input);
   } else {
     fprintf(stderr, "hakplot: no results/ and no testdata/phases here: name files to read\n");
     return false;
@@ -308,7 +308,7 @@ static bool print_figures(hp_session* session) {
 // The command as a shell would take it, for the page.
 static const char* command_of(hp_session* session, int argc, char** argv) {
   hp_text text = {0};
-  hp_puts(&text, "bazel run //tools:hakplot --");
+  hp_puts(&text, hp_command(&session->data.arena, "hakplot"));
   for (int i = 1; i < argc; i++) {
     hp_puts(&text, " '");
     for (const char* at = argv[i]; *at != '\0'; at++) {

@@ -18,6 +18,7 @@
 
 #include "tools/hakrecord/convert.h"
 #include "tools/hakrecord/raw.h"
+#include "tools/installed/installed.h"
 
 static const char kUsage[] =
     "usage: hakrecord -o TRACE [--] PROGRAM [ARGUMENTS]\n"
@@ -38,9 +39,15 @@ static _Noreturn void fail(const char* what) {
   exit(1);
 }
 
-// The recorder lies beside this program.
+// The recorder lies where //:install puts it, or beside this program.
 static void recorder_path(char path[PATH_MAX]) {
   static const char kName[] = "libhakrecord.so";
+  char* installed = installed_find("tools/hakrecord/libhakrecord.so");
+  if (installed != NULL) {
+    snprintf(path, PATH_MAX, "%s", installed);
+    free(installed);
+    return;
+  }
   ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - sizeof(kName));
   if (length < 0) fail("/proc/self/exe");
   path[length] = '\0';

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tools/hakrun/text.h"
+#include "tools/installed/installed.h"
 
 bool resources_enter_user_directory(void) {
   const char* directory = getenv("BUILD_WORKING_DIRECTORY");  // set by `bazel run`
@@ -23,11 +24,16 @@ static char* existing(const char* base, const char* infix, const char* path) {
 }
 
 char* resources_find(const char* path) {
+  char* found = installed_find(path);
+  if (found != NULL) return found;
   // Beside the program in Bazel's output tree, in its runfiles, in those of a test or tool that
   // started it.
   char* program = realpath("/proc/self/exe", NULL);
   char* folder = program != NULL ? text_format("%s", program) : NULL;
-  for (int i = 0; i < 3 && folder != NULL; i++) *strrchr(folder, '/') = '\0';
+  for (int i = 0; i < 3 && folder != NULL; i++) {
+    char* slash = strrchr(folder, '/');
+    *(slash != NULL ? slash : folder) = '\0';
+  }
   const struct {
     const char* base;
     const char* infix;
@@ -38,7 +44,6 @@ char* resources_find(const char* path) {
       {getenv("TEST_SRCDIR"), "/hakmem"},
       {getenv("BUILD_WORKSPACE_DIRECTORY"), ""},
   };
-  char* found = NULL;
   for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && found == NULL; i++) {
     found = existing(places[i].base, places[i].infix, path);
   }

@@ -1,5 +1,6 @@
 // Where hakrun finds what belongs to it (workloads, the allocator, shipped experiments) and what
-// the user means by a relative path: hakrun is started by `bazel run`, by a test or directly.
+// the user means by a relative path: hakrun is installed, or started by `bazel run`, by a test or
+// directly.
 //
 // Paths that are returned are absolute and to be freed.
 
