@@ -21,8 +21,8 @@
 #define HAKMEM_FORK_H_
 
 // Registers the child's repair with pthread_atfork, once. Called when the library is loaded and by
-// the first thread that begins, whichever comes first: as early as can be, since child handlers run in
-// the order of registration, and others may allocate; and while no other thread can hold a lock.
+// the first thread that begins, whichever comes first: as early as can be, since child handlers run
+// in the order of registration, and others may allocate; and while no other thread can hold a lock.
 void hak_fork_register(void);
 
 #endif  // HAKMEM_FORK_H_
