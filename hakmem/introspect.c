@@ -1,6 +1,7 @@
 #include "hakmem/introspect.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "hakmem/atomic.h"
@@ -168,15 +169,32 @@ void hak_introspect_print(void) {
 
 // ---- malloc_info ----
 
-typedef unsigned long long ull_t;
+// One XML attribute.
+static void attribute(FILE* stream, const char* name, uint64_t value) {
+  fprintf(stream, " %s=\"%" PRIu64 "\"", name, value);
+}
 
 static void print_xml_class(FILE* stream, unsigned size_class, const hak_class_stats* stats) {
-  fprintf(stream,
-          "<size from=\"%zu\" to=\"%llu\" total=\"%llu\" count=\"%llu\" live=\"%llu\" "
-          "cached=\"%llu\"/>\n",
-          (size_t)hak_class_info(size_class - 1)->block_bytes + 1, (ull_t)stats->block_bytes,
-          (ull_t)(stats->free * stats->block_bytes), (ull_t)stats->free, (ull_t)stats->live,
-          (ull_t)stats->cached);
+  fputs("<size", stream);
+  attribute(stream, "from", (uint64_t)hak_class_info(size_class - 1)->block_bytes + 1);
+  attribute(stream, "to", stats->block_bytes);
+  attribute(stream, "total", stats->free * stats->block_bytes);
+  attribute(stream, "count", stats->free);
+  attribute(stream, "live", stats->live);
+  attribute(stream, "cached", stats->cached);
+  fputs("/>\n", stream);
+}
+
+// The elements of glibc's that tell totals: <NAME type="TYPE" size="BYTES"/>.
+static void print_xml_size(FILE* stream, const char* name, const char* type, uint64_t bytes) {
+  fprintf(stream, "<%s type=\"%s\" size=\"%" PRIu64 "\"/>\n", name, type, bytes);
+}
+
+static void print_xml_total(FILE* stream, const char* type, uint64_t count, uint64_t bytes) {
+  fprintf(stream, "<total type=\"%s\"", type);
+  attribute(stream, "count", count);
+  attribute(stream, "size", bytes);
+  fputs("/>\n", stream);
 }
 
 int hak_introspect_xml(FILE* stream) {
@@ -188,17 +206,15 @@ int hak_introspect_xml(FILE* stream) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     if (snapshot->classes[c].slabs != 0) print_xml_class(stream, c, &snapshot->classes[c]);
   }
-  fprintf(stream,
-          "</sizes>\n<total type=\"rest\" count=\"%llu\" size=\"%llu\"/>\n"
-          "<total type=\"mmap\" count=\"%llu\" size=\"%llu\"/>\n"
-          "<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n"
-          "<aspace type=\"total\" size=\"%llu\"/>\n</heap>\n</malloc>\n",
-          (ull_t)stats->spans, (ull_t)stats->span_bytes, (ull_t)stats->huge_blocks,
-          (ull_t)stats->huge_bytes, (ull_t)stats->committed_bytes,
-          (ull_t)(stats->committed_bytes + stats->purged_bytes), (ull_t)stats->reserved_bytes);
+  fputs("</sizes>\n", stream);
+  print_xml_total(stream, "rest", stats->spans, stats->span_bytes);
+  print_xml_total(stream, "mmap", stats->huge_blocks, stats->huge_bytes);
+  print_xml_size(stream, "system", "current", stats->committed_bytes);
+  print_xml_size(stream, "system", "max", stats->committed_bytes + stats->purged_bytes);
+  print_xml_size(stream, "aspace", "total", stats->reserved_bytes);
+  fputs("</heap>\n</malloc>\n", stream);
   drop_snapshot(snapshot);
   // Most streams meet the disk only here.
-  int flush_error = fflush(stream) != 0 ? errno : 0;
-  if (flush_error != 0) return flush_error;
+  if (fflush(stream) != 0) return errno;
   return ferror(stream) != 0 ? EIO : 0;
 }

@@ -164,7 +164,7 @@ TEST_IN_CHILD(RetentionTest, HalfFreedThenAllFreedThenTrimmed) {
   KeepAll();
   SetOption(HAK_OPTION_thp, "never");
   Program program;
-  for (size_t size : {24, 200, 1000, 5000, 30000}) program.AllocMany(2000, size);
+  for (size_t size : {24u, 200u, 1000u, 5000u, 30000u}) program.AllocMany(2000, size);
   ExpectExact(program);
   program.FreeSome(2);
   hak_retention half = ExpectExact(program);
@@ -178,6 +178,27 @@ TEST_IN_CHILD(RetentionTest, HalfFreedThenAllFreedThenTrimmed) {
   EXPECT_EQ(trimmed.empty_pages_bytes + trimmed.huge_cache_bytes, 0u);
   EXPECT_EQ(trimmed.thread_caches_bytes, 0u);
   EXPECT_LT(trimmed.committed_bytes, all.committed_bytes);
+}
+
+// They are still held while the kernel is being told.
+TEST_IN_CHILD(RetentionTest, PagesThatAPurgeHasOut) {
+  KeepAll();
+  SetOption(HAK_OPTION_thp, "never");
+  Program program;
+  program.AllocMany(5, 200000);
+  hak_superslab_t* super = hak_page_map_super(program.Alloc(300000));
+  program.FreeSome(2);
+  uint64_t empty_bytes = ExpectExact(program).empty_pages_bytes;
+  EXPECT_GT(empty_bytes, 0u);
+  hak_lock_acquire(&hak_backend_lock);
+  uint64_t pages = super->free_pages & super->dirty_pages;
+  hak_super_check_out(super, pages);
+  hak_lock_release(&hak_backend_lock);
+  EXPECT_EQ(ExpectExact(program).empty_pages_bytes, empty_bytes);
+  hak_lock_acquire(&hak_backend_lock);
+  hak_super_check_in(super, pages, 0);
+  hak_lock_release(&hak_backend_lock);
+  ExpectExact(program);
 }
 
 TEST_IN_CHILD(RetentionTest, PurgeDelayZeroKeepsNoEmptyPages) {
@@ -314,7 +335,7 @@ TEST_IN_CHILD(RetentionTest, HugeBlocksMovedAndShrunk) {
   Program program;
   program.Alloc(3 * HAK_MIB);
   program.Alloc(3 * HAK_MIB);
-  for (size_t mib : {5, 9, 17, 33}) {
+  for (size_t mib : {5u, 9u, 17u, 33u}) {
     program.Realloc(0, mib * HAK_MIB + 12345);  // the other one is in the way: it moves
     ExpectExact(program);
     program.Realloc(1, mib * HAK_MIB / 2 + 54321);
@@ -352,7 +373,7 @@ TEST_IN_CHILD(RetentionTest, DirectBackend) {
   KeepAll();
   SetOption(HAK_OPTION_use_superslab, "0");
   Program program;
-  for (size_t size : {24, 1000, 30000}) program.AllocMany(500, size);
+  for (size_t size : {24u, 1000u, 30000u}) program.AllocMany(500, size);
   program.AllocMany(5, 200000);
   program.Alloc(3 * HAK_MIB);
   ExpectExact(program);
@@ -425,7 +446,7 @@ TEST_IN_CHILD(RetentionTest, ForkedChildThatGivesUpASuperSlab) {
 
 void Churn(uint64_t seed, Program* program) {
   hak::Random random(seed);
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < (hak::kUnderSanitizer ? 500 : 3000); ++i) {
     size_t size = random.LogUniform(random.Below(50) == 0 ? 6 * HAK_MIB : 60000);
     if (program->size() < 100 || random.Below(5) < 2) {
       program->Alloc(size);

@@ -27,7 +27,7 @@ typedef struct gather {
   hak_class_stats* classes;
   unsigned first, end;
   hak_class_stats unwanted;          // of all other classes together
-  uint64_t small_bytes, free_bytes;  // blocks of all slabs; of those, free in them
+  uint64_t small_bytes, free_bytes;  // blocks of all slabs; of those, free in them or lost
 } gather_t;
 
 static hak_class_stats* class_of(gather_t* gather, unsigned size_class) {
@@ -78,6 +78,7 @@ static size_t add_outgoing(gather_t* gather, hak_heap_t* heap) {
 // pre: lock:COUNTS, and the heap is_counted. A closed one is that of a thread which a fork has left
 // behind, and nobody will return what it caches, or of one that has just ended, and empty.
 static void add_heap(gather_t* gather, hak_heap_t* heap) {
+  bool is_open = hak_thread_heap_is_open(heap);  // first: a thread empties its heap, then closes it
   gather->stats->remote_atomics += hak_counter_read(&heap->atomics);
   size_t cached_bytes = 0;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
@@ -89,7 +90,7 @@ static void add_heap(gather_t* gather, hak_heap_t* heap) {
     cached_bytes += cached * hak_class_info(c)->block_bytes;
   }
   size_t outgoing_bytes = add_outgoing(gather, heap);
-  if (hak_thread_heap_is_open(heap)) {
+  if (is_open) {
     gather->stats->heaps++;
     gather->stats->cached_bytes += cached_bytes;
     gather->stats->outgoing_bytes += outgoing_bytes;

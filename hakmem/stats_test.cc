@@ -443,4 +443,36 @@ TEST_IN_CHILD(StatsTest, FiguresOfABusyProgramAreBoundedAndNeverGoBack) {
   EXPECT_EQ(Gather().stats.allocated_bytes, 0u);
 }
 
+// A fork may catch a thread that gathers, with a lock held. The child can ask, and goes on from
+// what its parent counted.
+TEST_IN_CHILD(StatsTest, AChildForkedWhileAThreadGathersCanAsk) {
+  std::atomic<bool> stop{false};
+  std::thread user([&stop] {
+    for (uint64_t seed = 0; !stop; ++seed) std::thread(UseAndEnd, seed).join();
+  });
+  std::thread gatherer([&stop] {
+    static hak_snapshot_t snapshot;
+    while (!stop) hak_stats_gather(&snapshot);
+  });
+  hak_free(hak_malloc(100));
+  for (int i = 0; i < 100; ++i) {
+    hak_stats before = {};
+    ASSERT_TRUE(hak_stats_get(&before, sizeof before));
+    ASSERT_TRUE(hak::PassesInChild([&before] {
+      for (int k = 0; k < 3; ++k) hak_free(hak_malloc(1000));
+      hak_stats after = {};
+      ASSERT_TRUE(hak_stats_get(&after, sizeof after));
+      EXPECT_GE(after.refills, before.refills);
+      EXPECT_EQ(after.heaps, 1u);
+      EXPECT_LE(after.allocated_bytes, after.committed_bytes);
+      hak_retention retention = {};
+      ASSERT_TRUE(hak_retention_get(&retention, sizeof retention));
+      EXPECT_EQ(SumOfReasons(retention), retention.committed_bytes - retention.live_bytes);
+    }));
+  }
+  stop = true;
+  user.join();
+  gatherer.join();
+}
+
 }  // namespace

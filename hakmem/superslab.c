@@ -266,14 +266,14 @@ void hak_super_check_out(hak_superslab_t* super, uint64_t pages) {
   hak_assert((super->free_pages & pages) == pages);
   begin_change(super);
   super->free_pages &= ~pages;
-  super->checked_out = pages;
+  super->checked_out |= pages;  // another thread's purge may have some already
   end_change(super);
 }
 
 void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_pages) {
   begin_change(super);
   super->free_pages |= pages;
-  super->checked_out = 0;
+  super->checked_out &= ~pages;
   super->dirty_pages &= ~clean_pages;
   end_change(super);
 }

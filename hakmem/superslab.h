@@ -81,7 +81,7 @@ typedef struct hak_superslab {
   // Written under lock BACKEND, on lines that freeing threads do not read.
   alignas(HAK_CACHE_LINE) uint64_t free_pages;
   uint64_t dirty_pages;
-  uint64_t checked_out;        // pages that a purge has out of circulation now
+  uint64_t checked_out;        // pages that purges have out of circulation now
   uint64_t aged_pages;         // free and dirty since before the purge's last visit
   struct hak_superslab* next;  // PAGES: the bin of its longest free run
   struct hak_superslab* prev;

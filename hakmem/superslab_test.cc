@@ -226,6 +226,27 @@ TEST_IN_CHILD(SuperSlabTest, CheckedOutPagesAreNobodys) {
   EXPECT_EQ(FreeSupers() * hak_super_bytes(), hak_reserve_bytes());
 }
 
+// Two threads may purge different pages of one SuperSlab at a time.
+TEST_IN_CHILD(SuperSlabTest, EachPurgeKeepsThePagesItHasOut) {
+  hak_slab_t* a = Take(8).slab;
+  hak_slab_t* b = Take(8).slab;
+  hak_superslab_t* super = SuperOf(a);
+  uint64_t pages_of_a = MaskOf(a), pages_of_b = MaskOf(b);
+  hak_super_return_run(a);
+  hak_lock_acquire(&hak_backend_lock);
+  hak_super_check_out(super, pages_of_a);
+  hak_lock_release(&hak_backend_lock);
+  hak_super_return_run(b);
+  hak_lock_acquire(&hak_backend_lock);
+  hak_super_check_out(super, pages_of_b);
+  EXPECT_EQ(super->checked_out, pages_of_a | pages_of_b);
+  hak_super_check_in(super, pages_of_a, pages_of_a);
+  EXPECT_EQ(super->checked_out, pages_of_b) << "what a fork now must give back to the child";
+  hak_super_check_in(super, pages_of_b, pages_of_b);
+  hak_lock_release(&hak_backend_lock);
+  EXPECT_EQ(FreeSupers() * hak_super_bytes(), hak_reserve_bytes());
+}
+
 TEST_IN_CHILD(SuperSlabTest, CountsDirtyBytes) {
   auto dirty_bytes = [](size_t* free_bytes) {
     hak::Held held = hak::CountHeld();

@@ -154,10 +154,10 @@ TEST_IN_CHILD(ThreadTest, AdoptionsAreEvents) {
   std::vector<void*> blocks;
   std::thread([&] {
     for (int i = 0; i < 2000; ++i) blocks.push_back(AllocBlock(kClass));
-    for (int i = 0; i < 2000; i += 2) FreeBlock(blocks[i]);
+    for (size_t i = 0; i < 2000; i += 2) FreeBlock(blocks[i]);
   }).join();
   std::set<uint64_t> abandoned;
-  for (int i = 1; i < 2000; i += 2) abandoned.insert(hak::SlabOf(blocks[i])->base);
+  for (size_t i = 1; i < 2000; i += 2) abandoned.insert(hak::SlabOf(blocks[i])->base);
   for (int i = 0; i < 2000; ++i) mine.push_back(AllocBlock(kClass));
   std::array<hak_event_t, HAK_EVENT_RING> events;
   size_t n = hak_events_read(events.data(), events.size());

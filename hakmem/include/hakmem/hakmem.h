@@ -139,8 +139,10 @@ HAK_API unsigned hak_ss_prewarm_class(unsigned size_class, unsigned superslabs);
 //
 // All figures come from counters that the allocator's slow paths keep, so that they cost the fast
 // paths nothing. Nothing is stopped to read them: in a busy program figures may be out of step by
-// what moved meanwhile; in a quiescent one they are exact. Reading them costs a walk over all
-// slabs, allocates nothing, and counts as a slow path, not as a fast one.
+// what moved meanwhile; in a quiescent one they are exact, and what counts from the start never
+// goes back. Reading them costs a walk over all slabs (2 GiB take some 2 ms), allocates nothing,
+// and counts as a slow path, not as a fast one. hak_stats_get also asks the kernel about the
+// process, which takes it the longer the more mappings there are.
 //
 // The structures grow by fields at their end in later versions. A caller passes the size it was
 // compiled with and gets the fields it knows; a field the running library does not know is left
