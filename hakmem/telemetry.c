@@ -30,7 +30,6 @@ static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_TELEMETRY);
 static hak_target_t target;
 static bool has_target;
 static hak_descriptor_t file = HAK_DESCRIPTOR_NONE;
-static char directory[4096];  // where the program was at the start; "" when FILE is absolute
 static int64_t process_id;
 static uint64_t sequence;          // of the last line
 static uint64_t events_before;     // of the process that forked this one
@@ -39,11 +38,15 @@ static uint64_t page_interval_ms;  // 0: no page
 static uint64_t line_due_ms = HAK_TICK_NEVER, page_due_ms = HAK_TICK_NEVER;
 static bool has_complained;
 
-// Static, since a thread may have a small stack, and untouched, so no memory, unless they are used.
-static hak_snapshot_t snapshot;
-static char text_bytes[HAK_REPORT_LINE_BYTES];
-static hak_event_t events[HAK_EVENT_RING];
-static char path[PATH_BYTES], prom_path[PATH_BYTES], new_path[PATH_BYTES];
+// lock:TELEMETRY. Static, since a thread may have a small stack; and apart from the rest, so that
+// none of it takes memory unless it is used.
+static struct {
+  hak_snapshot_t snapshot;
+  char text[HAK_REPORT_LINE_BYTES];
+  hak_event_t events[HAK_EVENT_RING];
+  char path[PATH_BYTES], prom_path[PATH_BYTES], new_path[PATH_BYTES];
+  char directory[4096];  // where the program was at the start; "" when it is not known
+} room;
 
 static _Atomic(bool) is_signalled;
 
@@ -69,7 +72,7 @@ static bool fail(const char* where, int error) {
 }
 
 static int find_path(const char* suffix, char out[PATH_BYTES]) {
-  bool fits = hak_target_path(&target, directory, process_id, suffix, out, PATH_BYTES);
+  bool fits = hak_target_path(&target, room.directory, process_id, suffix, out, PATH_BYTES);
   return fits ? 0 : ENAMETOOLONG;
 }
 
@@ -79,11 +82,11 @@ static int ensure_file(void) {
   if (hak_descriptor_has_name(&file)) return 0;
   hak_descriptor_close(&file);
   if (target.is_stderr) return hak_descriptor_duplicate(&file, STDERR_FILENO);
-  int error = find_path("", path);
-  return error != 0 ? error : hak_descriptor_open(&file, path);
+  int error = find_path("", room.path);
+  return error != 0 ? error : hak_descriptor_open(&file, room.path);
 }
 
-static const char* file_name(void) { return target.is_stderr ? "stderr" : path; }
+static const char* file_name(void) { return target.is_stderr ? "stderr" : room.path; }
 
 static bool write_text(const char* text, size_t length) {
   int error = ensure_file();
@@ -104,53 +107,53 @@ static void write_prom(void) {
   hak_text_number(&name, (uint64_t)process_id);
   hak_text_put(&name, ".new", sizeof ".new");
   hak_descriptor_t out;
-  int error = find_path(suffix, new_path);
-  if (error == 0) error = find_path(".prom", prom_path);
-  if (error == 0) error = hak_descriptor_create(&out, new_path);
+  int error = find_path(suffix, room.new_path);
+  if (error == 0) error = find_path(".prom", room.prom_path);
+  if (error == 0) error = hak_descriptor_create(&out, room.new_path);
   if (error == 0) {
     hak_text_t text = {
-        .buffer = text_bytes, .capacity = sizeof text_bytes, .sink = append_piece, .context = &out};
-    hak_report_metrics(&text, &snapshot, HAK_PROMETHEUS_TEXT);
+        .buffer = room.text, .capacity = sizeof room.text, .sink = append_piece, .context = &out};
+    hak_report_metrics(&text, &room.snapshot, HAK_PROMETHEUS_TEXT);
     if (!hak_text_end(&text)) error = EIO;
     hak_descriptor_close(&out);
-    if (error == 0) error = hak_rename(new_path, prom_path);
-    if (error != 0) hak_unlink(new_path);
+    if (error == 0) error = hak_rename(room.new_path, room.prom_path);
+    if (error != 0) hak_unlink(room.new_path);
   }
-  if (error != 0) (void)fail(prom_path, error);
+  if (error != 0) (void)fail(room.prom_path, error);
 }
 
-// A line of the figures in `snapshot`. A number is used up even if the line is lost, so that a gap
-// shows it.
+// A line of the figures in `room.snapshot`. A number is used up even if the line is lost, so that a
+// gap shows it.
 static bool write_line(void) {
   char phase[HAK_PHASE_BYTES];
   hak_export_phase(phase);
-  hak_text_t text = {.buffer = text_bytes, .capacity = sizeof text_bytes};
+  hak_text_t text = {.buffer = room.text, .capacity = sizeof room.text};
   hak_report_head_t head = {++sequence, (uint64_t)process_id, phase};
-  hak_report_json(&text, &snapshot, &head);
+  hak_report_json(&text, &room.snapshot, &head);
   bool is_written =
-      hak_text_end(&text) ? write_text(text_bytes, text.length) : fail("a line", E2BIG);
+      hak_text_end(&text) ? write_text(room.text, text.length) : fail("a line", E2BIG);
   if (target.with_prom) write_prom();
   return is_written;
 }
 
 // This process's events that the ring still holds.
 static void write_events(void) {
-  size_t n = hak_events_read(events, HAK_EVENT_RING);
-  hak_text_t text = {.buffer = text_bytes, .capacity = sizeof text_bytes};
+  size_t n = hak_events_read(room.events, HAK_EVENT_RING);
+  hak_text_t text = {.buffer = room.text, .capacity = sizeof room.text};
   for (size_t i = 0; i < n; i++) {
-    if (events[i].sequence <= events_before) continue;
-    hak_report_event(&text, &events[i], (uint64_t)process_id);
-    if (text.length + HAK_REPORT_EVENT_BYTES <= sizeof text_bytes) continue;
-    (void)write_text(text_bytes, text.length);
+    if (room.events[i].sequence <= events_before) continue;
+    hak_report_event(&text, &room.events[i], (uint64_t)process_id);
+    if (text.length + HAK_REPORT_EVENT_BYTES <= sizeof room.text) continue;
+    (void)write_text(room.text, text.length);
     text.length = 0;
   }
-  if (text.length != 0) (void)write_text(text_bytes, text.length);
+  if (text.length != 0) (void)write_text(room.text, text.length);
 }
 
 static void publish(void) {
   char phase[HAK_PHASE_BYTES];
   hak_export_phase(phase);
-  int error = hak_published_update(&snapshot, process_id, phase);
+  int error = hak_published_update(&room.snapshot, process_id, phase);
   if (error != 0) (void)fail("a shared page", error);
 }
 
@@ -176,7 +179,7 @@ static void do_due(void) {
   uint64_t now_ms = hak_platform_now_ms();
   bool is_line_due = atomic_exchange(&is_signalled, false) || line_due_ms <= now_ms;
   bool is_page_due = page_due_ms <= now_ms;
-  if (is_line_due || is_page_due) hak_stats_gather(&snapshot);
+  if (is_line_due || is_page_due) hak_stats_gather(&room.snapshot);
   if (is_line_due) (void)write_line();
   if (is_page_due) publish();
   line_due_ms = next_due(line_due_ms, interval_ms, now_ms);
@@ -208,7 +211,7 @@ bool hak_telemetry_write(const char* phase) {
   bool is_written = false;
   hak_lock_acquire(&lock);
   if (has_target && is_this_process()) {
-    hak_stats_gather(&snapshot);
+    hak_stats_gather(&room.snapshot);
     is_written = write_line();
   }
   hak_lock_release(&lock);
@@ -226,14 +229,14 @@ static bool take_lock_at_last(void) {
   return false;
 }
 
-// The last line comes after the events, so that it is the last of the file. With other locks held
-// there is no gathering.
+// The last line comes after the events, so that it is the last of the file. With other locks
+// held there is no gathering.
 static void write_last(bool can_gather) {
   if (!take_lock_at_last()) return;
   if (has_target && is_this_process()) {
     write_events();
     if (can_gather) {
-      hak_stats_gather(&snapshot);
+      hak_stats_gather(&room.snapshot);
       (void)write_line();
     }
     line_due_ms = HAK_TICK_NEVER;
@@ -273,7 +276,7 @@ static void start_target(void) {
   const char* value = hak_option_text(HAK_OPTION_telemetry);
   has_target = value != NULL && hak_target_parse(value, &target);
   if (!has_target) return;
-  if (!hak_working_directory(directory, sizeof directory)) directory[0] = '\0';
+  if (!hak_working_directory(room.directory, sizeof room.directory)) room.directory[0] = '\0';
   int error = ensure_file();
   if (error != 0) (void)fail(file_name(), error);
   interval_ms = (uint64_t)hak_option_number(HAK_OPTION_telemetry_interval);

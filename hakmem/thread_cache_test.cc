@@ -42,7 +42,7 @@ void WarmUp(unsigned size_class) {
 size_t CachedBlocks(unsigned size_class) {
   hak_bin_t* bin = Bin(size_class);
   if (bin->loaded == nullptr) return 0;
-  auto loaded = hak_load_relaxed(&hak_this_heap->top[size_class]) - bin->loaded;
+  auto loaded = hak_load_relaxed(&hak_this_heap->top[size_class]) - hak_load_relaxed(&bin->bottom);
   return static_cast<size_t>(loaded) + hak_load_relaxed(&bin->spare_count);
 }
 

@@ -89,6 +89,8 @@ int Storm(const Arguments& arguments) {
 
 // Children beside threads that write: each ends by exit and leaves its line.
 int Fork(const Arguments& arguments) {
+  Churn(9, 10);  // the first events are the parent's
+  hak_telemetry_write("parent");
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (unsigned t = 0; t < 2; t++) {
