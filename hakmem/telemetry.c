@@ -296,6 +296,10 @@ bool hak_telemetry_start(void) {
   const char* phase = hak_option_text(HAK_OPTION_phase);
   if (phase != NULL) hak_export_set_phase(phase);
   pthread_atfork(NULL, NULL, begin_child);
+  // Most programs ask for none of it, and shall not touch memory for it.
+  bool is_wanted = hak_option_text(HAK_OPTION_telemetry) != NULL ||
+                   hak_option_number(HAK_OPTION_telemetry_shm) != 0;
+  if (!is_wanted) return false;
   hak_lock_acquire(&lock);
   process_id = hak_process_id();
   hak_tick_register(HAK_JOB_TELEMETRY, run_job);

@@ -1,5 +1,6 @@
 #include "hakmem/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -161,10 +162,12 @@ static void retire(hak_heap_t* heap) {
   hak_super_count_heaps(-1);
   hak_heap_entry_t* entry = heap->entry;
   retire_counters(heap);
+  int error = EAGAIN;
   if (has_warm_heaps()) {
-    int error = hak_platform_purge(heap, heap_bytes());
+    error = hak_platform_purge(heap, heap_bytes());
     (void)hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, heap, heap_bytes());
   }
+  if (error != 0) hak_cache_clear(heap);
   put_entry(entry);
 }
 

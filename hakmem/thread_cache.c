@@ -52,7 +52,6 @@ void hak_cache_init(hak_heap_t* heap) {
   for (unsigned c = 0; c < HAK_N_CLASSES; c++) {
     hak_store_relaxed(&heap->top[c], hak_no_heap.limit[c]);
     heap->limit[c] = hak_no_heap.limit[c];
-    memset(&heap->bins[c], 0, sizeof heap->bins[c]);
   }
   hak_store_relaxed(&heap->atomics, 0);
   heap->cache_bytes = heap->owned_bytes = 0;
@@ -61,6 +60,8 @@ void hak_cache_init(hak_heap_t* heap) {
   hak_store_relaxed(&heap->n_outgoing, 0);
   heap->outgoing_bytes = 0;
 }
+
+void hak_cache_clear(hak_heap_t* heap) { memset(heap->bins, 0, sizeof heap->bins); }
 
 // ---- the loaded and the spare magazine ----
 

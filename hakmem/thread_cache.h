@@ -29,8 +29,11 @@ void hak_cache_drain(hak_heap_t* heap);
 // Returns what `heap`, whose thread is gone, caches, on behalf of `self` (NULL: no heap).
 void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self);
 
-// Prepares a heap fresh from hak_meta_alloc or from its last thread.
+// Prepares a heap fresh from hak_meta_alloc, or cleared after its last thread.
 void hak_cache_init(hak_heap_t* heap);
+
+// Clears a heap whose memory is kept for the next thread.
+void hak_cache_clear(hak_heap_t* heap);
 
 // Empties the spare magazine and the outgoing buffer, takes in what other threads have freed, and
 // gives up the heap's slabs that have free blocks, with their memory: for the owner, or for idle.c

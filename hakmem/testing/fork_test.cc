@@ -229,10 +229,15 @@ void InterruptByForks(size_t largest, int wanted, bool with_threads) {
     crew.AddMixer(6, largest);
   }
   pthread_t self = pthread_self();
-  int sent = 0;
+  int answered = 0;  // how often the handler must have run before the next signal
   crew.Add([&] {
-    if (sent == handler_forks) pthread_kill(self, SIGUSR1), sent++;
-    usleep(static_cast<useconds_t>(100 + sent * 7 % 100));
+    // (It may have run once more: for a signal of the last call that was still pending.)
+    int forks = handler_forks;
+    if (forks >= answered) {
+      answered = forks + 1;
+      pthread_kill(self, SIGUSR1);
+    }
+    usleep(static_cast<useconds_t>(100 + answered * 7 % 100));
   });
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   Mixer mixer(7);
