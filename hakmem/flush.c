@@ -3,6 +3,7 @@
 #include "hakmem/bits.h"
 #include "hakmem/central.h"
 #include "hakmem/check.h"
+#include "hakmem/options.h"
 #include "hakmem/page_map.h"
 
 // ---- the owner's side ----
@@ -16,6 +17,7 @@ void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab)
 // How many empty slabs of a class a heap keeps: those that came and went would cost two locks each
 // time, and a class of large blocks has few in a slab.
 static unsigned reserve_of(const hak_bin_t* bin, unsigned size_class) {
+  if (hak_option_number(HAK_OPTION_use_superslab) == 0) return 0;  // direct: unmapped when empty
   size_t slab_bytes = (size_t)hak_class_info(size_class)->slab_pages << HAK_PAGE_SHIFT;
   size_t fit = hak_min_size(bin->n_slabs / 4, HAK_RESERVE_SLAB_BYTES / slab_bytes);
   return (unsigned)hak_max_size(fit, 1);

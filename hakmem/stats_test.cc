@@ -250,8 +250,10 @@ TEST_IN_CHILD(StatsTest, ResidentMemoryIsThatOfSmapsRollup) {
   memset(hak_malloc(kBytes), 1, kBytes);
   hak_stats after = Gather().stats;
   double rollup = static_cast<double>(Kilobytes("/proc/self/smaps_rollup", "Rss:"));
-  // The kernel gathers the counter behind statm from its processors now and then.
-  EXPECT_NEAR(static_cast<double>(after.rss_bytes), rollup, 2 * HAK_MIB);
+  // The kernel gathers the counter behind statm from its processors now and then; and a sanitizer
+  // takes memory while this very test reads a file.
+  double tolerance = static_cast<double>(hak::kUnderSanitizer ? 8 * HAK_MIB : 2 * HAK_MIB);
+  EXPECT_NEAR(static_cast<double>(after.rss_bytes), rollup, tolerance);
   if (!hak::kUnderSanitizer) {
     EXPECT_NEAR(static_cast<double>(after.rss_bytes - before.rss_bytes), kBytes, 2 * HAK_MIB);
   }

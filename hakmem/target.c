@@ -93,7 +93,8 @@ bool hak_target_parse(const char* value, hak_target_t* target) {
 
 bool hak_target_path(const hak_target_t* target, const char* directory, int64_t process_id,
                      const char* suffix, char* out, size_t bytes) {
-  hak_text_t path = {.buffer = out, .capacity = bytes};
+  hak_text_t path = {.capacity = bytes};
+  path.buffer = out;
   if (target->file[0] != '/' && directory[0] != '\0') {
     hak_text_string(&path, directory);
     hak_text_string(&path, "/");
