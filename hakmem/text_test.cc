@@ -44,7 +44,7 @@ TEST(TextTest, NumbersAreAsPrintfWritesThem) {
     char expected[100];
     snprintf(expected, sizeof expected, "%" PRIu64 " %" PRIu64 ".%09" PRIu64, value,
              value / 1000000000, value % 1000000000);
-    EXPECT_EQ(Written(1 + i % 40,
+    EXPECT_EQ(Written(static_cast<size_t>(1 + i % 40),
                       [&](hak_text_t* text) {
                         hak_text_number(text, value);
                         hak_text_string(text, " ");

@@ -96,7 +96,8 @@ Cost Measure(size_t size, size_t n, bool shuffled, unsigned producers = 1) {
     *stats = Stats();
   }
   auto frees = static_cast<double>(after.remote_frees - before.remote_frees);
-  EXPECT_GT(frees, 0.9 * static_cast<double>(n));
+  // (The first blocks of a thread come from slabs that nobody owns; they are not remote.)
+  EXPECT_GT(frees, 0.8 * static_cast<double>(n));
   Cost cost = {
       1e6 * static_cast<double>(after.remote_atomics - before.remote_atomics) / frees,
       1e6 * static_cast<double>(after.lock_acquisitions - before.lock_acquisitions) / frees,
@@ -111,13 +112,15 @@ constexpr size_t kBlocks = size_t{1} << 20;
 TEST(RemoteBudgetTest, SmallBlocksInOrder) {
   Cost cost = Measure(64, kBlocks, false);
   EXPECT_LT(cost.atomics, 40000);
-  EXPECT_LT(cost.locks, 4000);
+  EXPECT_LT(cost.locks, 2000);
 }
 
+// The worst order: each batch is shuffled as a whole, and the blocks of a flush lie in as many
+// words as there are.
 TEST(RemoteBudgetTest, SmallBlocksShuffled) {
   Cost cost = Measure(64, kBlocks, true);
-  EXPECT_LT(cost.atomics, 40000);
-  EXPECT_LT(cost.locks, 4000);
+  EXPECT_LT(cost.atomics, 300000);
+  EXPECT_LT(cost.locks, 2000);
 }
 
 TEST(RemoteBudgetTest, BlocksOfWhichASlabHoldsFew) {
