@@ -119,13 +119,13 @@ TEST(RemoteBudgetTest, SmallBlocksInOrder) {
 // words as there are.
 TEST(RemoteBudgetTest, SmallBlocksShuffled) {
   Cost cost = Measure(64, kBlocks, true);
-  EXPECT_LT(cost.atomics, 300000);
-  EXPECT_LT(cost.locks, 2000);
+  EXPECT_LT(cost.atomics, 600000);  // one for each block, and one to announce it, would be more
+  EXPECT_LT(cost.locks, 4000);
 }
 
 TEST(RemoteBudgetTest, BlocksOfWhichASlabHoldsFew) {
   Cost cost = Measure(1024, kBlocks, false);
-  EXPECT_LT(cost.locks, 10000);
+  EXPECT_LT(cost.locks, 28000);  // slabs that come and go take 31 000
 }
 
 // 64 MiB or more pass through; what is on its way at any time is 4 MiB of blocks at the most.
