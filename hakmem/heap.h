@@ -68,7 +68,7 @@ typedef struct hak_heap {
   size_t cache_bytes;            // what the magazines may hold when full
   size_t owned_bytes;            // of the slabs owned
   void** next_first_slot;        // in first_slots: not used yet
-  void** next_slot;              // in slots: not used yet
+  _Atomic(void**) next_slot;     // in slots: not used yet
   hak_counter_t atomics;         // read-modify-writes made for remote frees
   struct hak_heap_entry* entry;  // const while open: the heap's place in the registry
   hak_bin_t bins[HAK_N_CLASSES];

@@ -15,6 +15,7 @@
 #include "hakmem/test_support.h"
 
 extern "C" {
+#include "hakmem/idle.h"
 #include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/introspect.h"
 #include "hakmem/meta.h"
@@ -75,11 +76,25 @@ uint64_t SumOfReasons(const hak_retention& r) {
          r.lost_bytes + r.metadata_bytes;
 }
 
+// What was given back of part-used slabs.
+size_t PurgedInSlabs() {
+  size_t bytes = 0;
+  hak_lock_acquire(&hak_backend_lock);
+  hak_super_visit_slabs(
+      [](hak_slab_t* slab, void* context) {
+        *static_cast<size_t*>(context) += hak_load_relaxed(&slab->purged_bytes);
+      },
+      &bytes);
+  hak_lock_release(&hak_backend_lock);
+  return bytes;
+}
+
 // The equation, with both its sides from elsewhere than the figures.
 hak_retention ExpectExact(size_t live_bytes) {
   hak_retention r = {};
   EXPECT_TRUE(hak_retention_get(&r, sizeof r));
-  size_t committed = hak::CountHeld().dirty_bytes + hak_meta_used_bytes();
+  size_t committed = hak::CountHeld().dirty_bytes - PurgedInSlabs() + hak_meta_used_bytes() -
+                     hak_thread_untouched_bytes();
   EXPECT_EQ(r.committed_bytes, committed);
   EXPECT_EQ(r.live_bytes, live_bytes);
   EXPECT_EQ(SumOfReasons(r), committed - live_bytes);
@@ -231,6 +246,27 @@ TEST_IN_CHILD(RetentionTest, ThreadsEndedWithBlocksLive) {
   hak_retention r = ExpectExact(program);
   EXPECT_GT(r.abandoned_bytes, 0u);
   EXPECT_EQ(r.thread_caches_bytes, 0u) << "an ended thread caches nothing";
+}
+
+TEST_IN_CHILD(RetentionTest, CachesTakenBackFromAnIdleThread) {
+  KeepAll();
+  Program program;
+  InThread(
+      [&program] {
+        program.AllocMany(3000, 64);
+        program.AllocMany(300, 3000);
+        program.FreeSome(1);
+        program.AllocMany(3, 3000);
+      },
+      true);
+  hak_retention before = ExpectExact(program);
+  for (int i = 0; i < 6; ++i) hak_idle_visit();
+  hak_retention after = ExpectExact(program);
+  EXPECT_LT(after.thread_caches_bytes, 4000u) << "one block of each class";
+  EXPECT_GT(PurgedInSlabs(), 0u);
+  EXPECT_LT(after.committed_bytes, before.committed_bytes);
+  program.AllocMany(3000, 64);  // out of slabs that have given memory back
+  ExpectExact(program);
 }
 
 TEST_IN_CHILD(RetentionTest, AdoptedSlabsAreNoLongerAbandoned) {

@@ -37,6 +37,7 @@ void hak_slab_init(hak_slab_t* slab, unsigned size_class) {
   set_free_count(slab, info->slab_blocks);
   slab->scan_word = 0;
   slab->uncounted = 0;
+  hak_store_relaxed(&slab->purged_bytes, 0);
   slab->next = slab->prev = NULL;
   for (unsigned w = 0; w < info->slab_words; w++) {
     unsigned left = info->slab_blocks - w * 64u;
@@ -87,6 +88,7 @@ static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines
     }
     if (slab->free[w] == 0 && w == first_left) first_left = w + 1;
   }
+  hak_store_relaxed(&slab->purged_bytes, 0);  // which of it, nobody knows
   slab->scan_word = (uint16_t)first_left;
   set_free_count(slab, hak_slab_free_count(slab) - taken);
   if (taken != 0 && hak_slab_use(slab) == HAK_RUN_PREWARMED) hak_slab_set_use(slab, HAK_RUN_SLAB);
@@ -135,6 +137,7 @@ size_t hak_slab_purge(hak_slab_t* slab) {
     int error = hak_platform_purge((void*)from, to - from);
     if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)from, to - from)) bytes += to - from;
   }
+  hak_store_relaxed(&slab->purged_bytes, (uint32_t)bytes);
   return bytes;
 }
 

@@ -145,7 +145,10 @@ static void add_slab(gather_t* gather, hak_slab_t* slab, unsigned size_class, si
   gather->small_bytes += small_bytes;
   gather->free_bytes += free_blocks * info->block_bytes;
   gather->retention->rounding_bytes += bytes - small_bytes;
-  *reason_of_free(gather, slab) += free_blocks * info->block_bytes;
+  size_t slab_free_bytes = free_blocks * info->block_bytes;
+  size_t purged_bytes = hak_min_size(hak_load_relaxed(&slab->purged_bytes), slab_free_bytes);
+  gather->stats->committed_bytes -= purged_bytes;
+  *reason_of_free(gather, slab) += slab_free_bytes - purged_bytes;
 }
 
 // What the page map says of a slab may be read at any time; its size_class may not.
@@ -273,7 +276,7 @@ static void finish_class(hak_class_stats* class_stats, unsigned size_class) {
 
 static void finish(gather_t* gather) {
   hak_stats* stats = gather->stats;
-  stats->metadata_bytes = hak_meta_used_bytes();
+  stats->metadata_bytes = hak_meta_used_bytes() - hak_thread_untouched_bytes();
   stats->committed_bytes += stats->metadata_bytes;
   stats->reserved_bytes += hak_reserve_bytes();
   stats->purged_bytes = hak_purge_bytes();

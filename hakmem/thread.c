@@ -49,6 +49,17 @@ const hak_heap_entry_t* hak_thread_heaps(void) { return hak_load_acquire(&entrie
 
 static size_t heap_bytes(void) { return hak_round_up(hak_cache_heap_bytes(), HAK_PAGE_BYTES); }
 
+size_t hak_thread_untouched_bytes(void) {
+  size_t bytes = 0;
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    uintptr_t end = (uintptr_t)hak_load_relaxed(&entry->heap->next_slot);  // NULL: given back
+    size_t touched = end != 0 ? end - (uintptr_t)entry->heap : 0;
+    touched = hak_min_size(hak_round_up(touched, hak_platform_os_page_bytes()), heap_bytes());
+    bytes += heap_bytes() - touched;
+  }
+  return bytes;
+}
+
 static void on_thread_exit(void* arg);
 
 // Entries are made many at a time: one between two heaps, which begin pages of their own, would

@@ -18,6 +18,10 @@ static inline bool hak_thread_heap_is_open(hak_heap_t* heap) {
   return hak_load_acquire(&heap->pending) != HAK_PENDING_CLOSED;
 }
 
+// Bytes of all heaps that no thread has come to yet, or that were given back: they are mapped, and
+// not in memory.
+size_t hak_thread_untouched_bytes(void);
+
 // A heap's slabs and magazines are in motion between these two (they nest). A forked child looks:
 // of a thread that was between them nothing but its slabs' bitmaps can be trusted. And whoever
 // takes back what an idle thread caches (idle.h): it stays away from a heap that is busy, and the

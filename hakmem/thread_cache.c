@@ -56,7 +56,7 @@ void hak_cache_init(hak_heap_t* heap) {
   hak_store_relaxed(&heap->atomics, 0);
   heap->cache_bytes = heap->owned_bytes = 0;
   heap->next_first_slot = heap->first_slots;
-  heap->next_slot = heap->slots;
+  hak_store_relaxed(&heap->next_slot, heap->slots);
   hak_store_relaxed(&heap->n_outgoing, 0);
   heap->outgoing_bytes = 0;
 }
@@ -125,8 +125,10 @@ static void grow_to(hak_heap_t* heap, unsigned size_class, uint32_t capacity) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_assert(hak_load_relaxed(&bin->spare_count) == 0);
   unsigned count = loaded_count(heap, size_class);
-  void** loaded = take_slots(&heap->next_slot, capacity);
-  bin->spare = take_slots(&heap->next_slot, capacity);
+  void** next = hak_load_relaxed(&heap->next_slot);
+  void** loaded = take_slots(&next, capacity);
+  bin->spare = take_slots(&next, capacity);
+  hak_store_relaxed(&heap->next_slot, next);
   memcpy(loaded, bin->loaded, count * sizeof(void*));
   heap->cache_bytes +=
       (size_t)(capacity - capacity_of(bin)) * 2 * hak_class_info(size_class)->block_bytes;

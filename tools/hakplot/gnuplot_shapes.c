@@ -203,6 +203,8 @@ static void put_fill(hp_text* script, unsigned tone) {
       {"#d55e00", 6},
       {"#8c8c8c", SOLID},
       {"#009e73", 7},
+      {"#e69f00", SOLID},
+      {"#cc79a7", 2},
   };
   unsigned others = (unsigned)(sizeof(kTones) / sizeof(kTones[0])) - HP_TONE_OTHERS;
   if (tone >= HP_TONE_OTHERS) tone = HP_TONE_OTHERS + (tone - HP_TONE_OTHERS) % others;
