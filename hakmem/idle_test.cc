@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -73,11 +74,13 @@ void VisitAll() {
   for (int i = 0; i < 6; ++i) hak_idle_visit();
 }
 
-void FillCaches(uint64_t seed, int n) {
+// (It keeps off libc's malloc, and so do the threads of Bursts: a sanitizer's may hang in a child.)
+void FillCaches(uint64_t seed, size_t n) {
+  std::array<MarkedBlock, 900> blocks;
+  ASSERT_LE(n, blocks.size());
   for (unsigned c : kClasses) {
-    std::vector<MarkedBlock> blocks;
-    for (int i = 0; i < n; ++i) blocks.push_back(AllocMarked(c, seed + static_cast<uint64_t>(i)));
-    for (const MarkedBlock& block : blocks) FreeMarked(block);
+    for (size_t i = 0; i < n; ++i) blocks[i] = AllocMarked(c, seed + i);
+    for (size_t i = 0; i < n; ++i) FreeMarked(blocks[i]);
   }
 }
 
@@ -208,20 +211,20 @@ TEST_IN_CHILD(IdleTest, WhenTheSecondBarrierFailsTheFencesComeDown) {
 // end.
 class Bursts {
  public:
-  explicit Bursts(unsigned n) {
-    for (unsigned t = 0; t < n; ++t) {
+  explicit Bursts(unsigned n_threads) {
+    for (unsigned t = 0; t < n_threads; ++t) {
       threads_.emplace_back([this, t] {
         hak::Random random(t);
-        std::vector<MarkedBlock> blocks;
+        std::array<MarkedBlock, 400> blocks;
+        size_t n = 0;
         for (uint64_t mark = t << 20; !is_over_; ++mark) {
           for (uint64_t i = random.Below(60); i != 0; --i) {
             unsigned c = kClasses[random.Below(std::size(kClasses))];
-            if (blocks.size() < 400 && random.Below(2) == 0) {
-              blocks.push_back(AllocMarked(c, mark + i));
-            } else if (!blocks.empty()) {
-              std::swap(blocks[random.Below(blocks.size())], blocks.back());
-              FreeMarked(blocks.back());
-              blocks.pop_back();
+            if (n < blocks.size() && random.Below(2) == 0) {
+              blocks[n++] = AllocMarked(c, mark + i);
+            } else if (n != 0) {
+              std::swap(blocks[random.Below(n)], blocks[n - 1]);
+              FreeMarked(blocks[--n]);
             }
           }
           FreeBlock(slot_.exchange(AllocBlock(5)));  // now and then another thread's
@@ -229,7 +232,7 @@ class Bursts {
             std::this_thread::sleep_for(std::chrono::microseconds(random.Below(200)));
           }
         }
-        for (const MarkedBlock& block : blocks) FreeMarked(block);
+        while (n != 0) FreeMarked(blocks[--n]);
       });
     }
     visitor_ = std::thread([this] {

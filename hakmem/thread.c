@@ -68,8 +68,9 @@ static void on_thread_exit(void* arg);
 
 // lock:REGISTRY
 static hak_heap_entry_t* new_entry(void) {
-  static hak_heap_entry_t* unused;
-  static unsigned n_unused;
+  static hak_heap_entry_t first[2];  // for most programs that is all
+  static hak_heap_entry_t* unused = first;
+  static unsigned n_unused = sizeof first / sizeof first[0];
   if (n_unused == 0) {
     unused = hak_meta_alloc(ENTRY_BATCH * sizeof *unused, HAK_CACHE_LINE);
     if (unused == NULL) return NULL;
