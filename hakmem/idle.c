@@ -104,6 +104,7 @@ static void raise_fences(victim_t* victim) {
 
 // Only if the owner has not put another block there since.
 static void lower_fence(const fence_t* fence) {
+  if (fence->slot == NULL) return;
   void* none = NULL;
   atomic_compare_exchange_strong_explicit((hak_slot_t*)fence->slot, &none, fence->block,
                                           memory_order_relaxed, memory_order_relaxed);
@@ -121,8 +122,8 @@ static void take_below(hak_heap_t* heap, unsigned size_class, const fence_t* fen
   }
   void** first = hak_load_relaxed(&bin->bottom);
   unsigned n = (unsigned)(fence->slot - first);
-  hak_store_relaxed(&bin->bottom,
-                    fence->slot + 1);  // first: a forked child must not find them in two places
+  // Before they go: a forked child must not find them in two places.
+  hak_store_relaxed(&bin->bottom, fence->slot + 1);
   hak_compiler_barrier();
   hak_flush_blocks(heap, first, n);
   hak_flush_block(heap, fence->block);
@@ -152,9 +153,7 @@ static void reclaim_victims(void) {
       size_t bytes = reclaim(&victims[i]);
       if (bytes != 0) hak_purge_report(bytes);
     } else {
-      for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-        if (victims[i].fences[c].slot != NULL) lower_fence(&victims[i].fences[c]);
-      }
+      for (unsigned c = 1; c < HAK_N_CLASSES; c++) lower_fence(&victims[i].fences[c]);
     }
   }
   mark(HAK_RECLAIM_NONE);

@@ -6,6 +6,7 @@
 #include "hakmem/central.h"
 #include "hakmem/events.h"
 #include "hakmem/heap.h"
+#include "hakmem/idle.h"
 #include "hakmem/meta.h"
 #include "hakmem/page_map.h"
 #include "hakmem/platform.h"
@@ -252,6 +253,7 @@ static void add_locks(hak_stats* stats) {
   hak_lock_count(&hak_backend_lock, &counts);
   hak_central_count_locks(&counts);
   hak_thread_count_locks(&counts);
+  hak_idle_count_locks(&counts);
   stats->lock_acquisitions = counts.acquisitions;
   stats->lock_contentions = counts.waits;
 }
