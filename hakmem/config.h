@@ -86,7 +86,7 @@
 // Largest magazine: of a pair, so that a class caches at most twice this.
 #define HAK_MAGAZINE_MAX_BLOCKS 1024
 #define HAK_MAGAZINE_MAX_BYTES (128 * HAK_KIB)
-#define HAK_MAGAZINE_MIN_BLOCKS 8
+#define HAK_MAGAZINE_MIN_BLOCKS 32
 // What the magazines of a thread may hold together: HAKMEM_THREAD_CACHE, and beyond it this share
 // of the slabs the thread owns, so that a large heap is not starved of cache and the cost stays
 // proportional.

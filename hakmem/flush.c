@@ -29,7 +29,11 @@ static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
   hak_bin_t* bin = &heap->bins[slab->size_class];
   if (had == 0 && hak_slab_free_count(slab) != 0) {
     hak_slab_list_remove(&bin->full, slab);
-    hak_slab_list_append(&bin->partial, slab);
+    // Towards the end: the longer a slab waits, the more of its blocks come back, and the more of
+    // them one refill can take. But last comes the slab that was never full: taking from it means
+    // touching fresh memory.
+    hak_slab_t* last = bin->partial.last;
+    hak_slab_list_insert(&bin->partial, slab, last != NULL && !last->was_full ? last : NULL);
   }
   if (!hak_slab_is_idle(slab)) return;
   hak_slab_list_remove(&bin->partial, slab);

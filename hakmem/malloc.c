@@ -71,31 +71,31 @@ static bool begins_block(const void* ptr, unsigned size_class) {
   return hak_class_block_index(size_class, (uintptr_t)ptr - base) != UINT32_MAX;
 }
 
-// Usable bytes of the block that begins at `ptr`. Aborts when none does.
-static size_t usable_size(const void* ptr, const char* misuse) {
-  unsigned size_class = hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK;
-  if (hak_likely(size_class != 0)) {
-    size_t bytes = hak_class_info(size_class)->block_bytes;
-    if (!begins_block(ptr, size_class)) hak_fatal_block(misuse, ptr, size_class, bytes);
-    return bytes;
-  }
-  size_t bytes = hak_large_usable_size(ptr);
-  if (bytes == 0) hak_fatal_block(misuse, ptr, 0, 0);
+// The class of the slab that `ptr` lies in; 0: in none, so that it may only be a large block.
+static unsigned class_at(const void* ptr) { return hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK; }
+
+// Usable bytes of the block that begins at `ptr`, where `size_class` is. Aborts when none does.
+static size_t usable_size(const void* ptr, unsigned size_class, const char* misuse) {
+  size_t bytes =
+      size_class != 0 ? hak_class_info(size_class)->block_bytes : hak_large_usable_size(ptr);
+  bool begins = size_class != 0 ? begins_block(ptr, size_class) : bytes != 0;
+  if (hak_unlikely(!begins)) hak_fatal_block(misuse, ptr, size_class, bytes);
   return bytes;
 }
 
 size_t hak_usable_size(const void* ptr) {
-  return ptr == NULL ? 0 : usable_size(ptr, "size asked of a pointer that is not a block");
+  if (ptr == NULL) return 0;
+  return usable_size(ptr, class_at(ptr), "size asked of a pointer that is not a block");
 }
 
 // With assertions on, a size that could not have given this block is fatal; the price of the
 // look-up is not paid otherwise.
 static void check_size(const void* ptr, size_t size) {
   if (HAK_DEBUG == 0 || ptr == NULL) return;
-  size_t usable = usable_size(ptr, "free_sized of a pointer that is not a block");
+  unsigned size_class = class_at(ptr);
+  size_t usable = usable_size(ptr, size_class, "free_sized of a pointer that is not a block");
   if (size > usable) {
-    hak_fatal_block("free_sized with a size the block cannot have", ptr,
-                    hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK, usable);
+    hak_fatal_block("free_sized with a size the block cannot have", ptr, size_class, usable);
   }
 }
 
@@ -112,8 +112,19 @@ void hak_free_aligned_sized(void* ptr, size_t alignment, size_t size) {
 
 // ---- realloc ----
 
+// A block that grows by less than a quarter gets the quarter, if there is memory: what is appended
+// to piece by piece is copied half as often (as tcmalloc does).
+static void* malloc_grown(size_t old_size, size_t size) {
+  size_t quarter_more = old_size + old_size / 4;
+  if (size > old_size && size < quarter_more) {
+    void* block = hak_malloc(quarter_more);
+    if (block != NULL) return block;
+  }
+  return hak_malloc(size);
+}
+
 static void* move_block(void* ptr, size_t old_size, size_t size) {
-  void* block = hak_malloc(size);
+  void* block = malloc_grown(old_size, size);
   if (block == NULL) return NULL;
   memcpy(block, ptr, hak_min_size(old_size, size));
   hak_free(ptr);
@@ -127,9 +138,9 @@ void* hak_realloc(void* ptr, size_t size) {
     return NULL;
   }
   if (hak_unlikely(size > PTRDIFF_MAX)) return out_of_memory();
-  size_t old_size = usable_size(ptr, "realloc of a pointer that is not a live block");
-  bool was_small = (hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK) != 0;
-  if (was_small) {
+  unsigned size_class = class_at(ptr);
+  size_t old_size = usable_size(ptr, size_class, "realloc of a pointer that is not a live block");
+  if (size_class != 0) {
     // Down to half its size a block stays: programs that shrink a little grow again soon.
     if (size <= old_size && size > old_size / 2) return ptr;
   } else if (size > HAK_SMALL_MAX) {

@@ -36,6 +36,7 @@ void hak_slab_init(hak_slab_t* slab, unsigned size_class) {
   slab->capacity = info->slab_blocks;
   set_free_count(slab, info->slab_blocks);
   slab->scan_word = 0;
+  slab->was_full = false;
   slab->uncounted = 0;
   hak_store_relaxed(&slab->purged_bytes, 0);
   slab->next = slab->prev = NULL;
@@ -187,15 +188,12 @@ bool hak_slab_announce_remote(hak_slab_t* slab, unsigned n) {
   return hak_fetch_add_acq_rel(&slab->remote_count, n) == 0;
 }
 
-void hak_slab_list_append(hak_slab_list_t* list, hak_slab_t* slab) {
-  slab->next = NULL;
-  slab->prev = list->last;
-  if (list->last != NULL) {
-    list->last->next = slab;
-  } else {
-    list->first = slab;
-  }
-  list->last = slab;
+void hak_slab_list_insert(hak_slab_list_t* list, hak_slab_t* slab, hak_slab_t* before) {
+  hak_slab_t* after = before != NULL ? before->prev : list->last;
+  slab->next = before;
+  slab->prev = after;
+  *(after != NULL ? &after->next : &list->first) = slab;
+  *(before != NULL ? &before->prev : &list->last) = slab;
 }
 
 void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab) {

@@ -75,10 +75,12 @@ static inline uint32_t hak_slab_block_index(const hak_slab_t* slab, const void* 
   return hak_class_block_index(slab->size_class, (uintptr_t)address - slab->base);
 }
 
-// Lists. New slabs with free blocks go to the end: the longer a slab waits, the more of its blocks
-// come back, and the more of them one refill can take.
-void hak_slab_list_append(hak_slab_list_t* list, hak_slab_t* slab);
+// Lists. `before` is in the list; NULL: at the end.
+void hak_slab_list_insert(hak_slab_list_t* list, hak_slab_t* slab, hak_slab_t* before);
 void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab);
+static inline void hak_slab_list_append(hak_slab_list_t* list, hak_slab_t* slab) {
+  hak_slab_list_insert(list, slab, NULL);
+}
 
 // After a fork that may have caught the slab's owner at work: derives the counts from the bitmap.
 void hak_slab_recount(hak_slab_t* slab);

@@ -56,6 +56,7 @@ typedef struct hak_slab {
   uint16_t scan_word;            // no word of free[] below this one has a bit set
   uint32_t uncounted;            // blocks collected from remote[] less those taken off remote_count
   _Atomic(uint8_t) use;          // hak_run_use_t
+  bool was_full;                 // a heap has taken the last of its blocks: all may be touched
   _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
   struct hak_slab* next;           // owner: its partial or its full list; unowned: the class's list
   struct hak_slab* prev;

@@ -207,6 +207,7 @@ static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, un
     taken += hak_slab_take(slab, end - taken, n - taken);
     // Before it counts as full: what others have freed into it meanwhile.
     if (hak_slab_free_count(slab) == 0 && hak_slab_collect(slab) == 0) {
+      slab->was_full = true;
       hak_slab_list_remove(&bin->partial, slab);
       hak_slab_list_append(&bin->full, slab);
     }

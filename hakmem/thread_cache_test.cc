@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <random>
 #include <set>
 #include <thread>
 #include <vector>
@@ -111,6 +112,31 @@ TEST_IN_CHILD(ThreadCacheTest, RandomUseOfAllClassesKeepsBlocksApart) {
     EXPECT_EQ(CachedBlocks(c), 0u);
     EXPECT_LE(Bin(c)->n_slabs, 1u);
   }
+}
+
+// A program whose live blocks go up and down takes fresh memory only for a new peak, but for the
+// rest of a batch.
+TEST_IN_CHILD(ThreadCacheTest, BlocksUsedBeforeAreUsedAgainBeforeFreshOnes) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_thread_cache, "0"));  // so that slabs are at work
+  const unsigned kClass = hak_class_of(1024);
+  std::mt19937_64 random(42);
+  std::vector<void*> live;
+  std::set<void*> used;
+  size_t peak = 0;
+  for (unsigned i = 0; i < 200000; ++i) {
+    unsigned around = 64 + i / 100 % 64;
+    if (random() % (2 * around) >= live.size()) {
+      live.push_back(AllocBlock(kClass));
+      used.insert(live.back());
+      peak = std::max(peak, live.size());
+    } else {
+      std::swap(live[random() % live.size()], live.back());
+      FreeBlock(live.back());
+      live.pop_back();
+    }
+  }
+  EXPECT_GT(hak_counter_read(&Bin(kClass)->flushes), 20u) << "slabs must have been at work";
+  EXPECT_LE(used.size(), peak + HAK_MAGAZINE_FIRST);
 }
 
 // ---- magazine sizes ----
