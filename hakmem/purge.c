@@ -62,13 +62,17 @@ void hak_purge_enqueue(hak_superslab_t* super) {
   }
 }
 
-static void dequeue(hak_superslab_t* super) {
-  hak_assert(super == oldest);
-  oldest = super->next_dirty;
-  if (oldest != NULL) {
-    oldest->prev_dirty = NULL;
+void hak_purge_forget(hak_superslab_t* super) {
+  if (!super->in_dirty_queue) return;
+  if (super->next_dirty != NULL) {
+    super->next_dirty->prev_dirty = super->prev_dirty;
   } else {
-    newest = NULL;
+    newest = super->prev_dirty;
+  }
+  if (super->prev_dirty != NULL) {
+    super->prev_dirty->next_dirty = super->next_dirty;
+  } else {
+    oldest = super->next_dirty;
   }
   super->next_dirty = super->prev_dirty = NULL;
   super->in_dirty_queue = false;
@@ -77,6 +81,7 @@ static void dequeue(hak_superslab_t* super) {
 // Takes what is due (all: whatever waits) off the queue and out of circulation.
 static void collect(batch_t* batch, bool all) {
   batch->n = 0;
+  all = all || delay_ms() == 0;  // no page is too young
   uint64_t now_ms = hak_platform_now_ms();
   hak_lock_acquire(&hak_backend_lock);
   // A SuperSlab that is queued again below, because its pages are too young, is not met twice:
@@ -86,7 +91,7 @@ static void collect(batch_t* batch, bool all) {
     if (!all && now_ms < super->dirty_since_ms + delay_ms()) break;
     uint64_t pages = free_dirty_pages(super);
     if (!all) pages &= super->aged_pages;
-    dequeue(super);
+    hak_purge_forget(super);
     if (pages != 0) {
       hak_super_check_out(super, pages);
       batch->supers[batch->n] = super;

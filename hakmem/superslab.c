@@ -172,10 +172,7 @@ static hak_slab_t* take_in_use(unsigned n_pages, unsigned align_pages, unsigned 
 static hak_slab_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned size_class,
                                bool* dirty) {
   hak_superslab_t* super = new_super();
-  if (super == NULL) {
-    hak_event_record(HAK_EVENT_OUT_OF_MEMORY, size_class, 0, (size_t)n_pages << HAK_PAGE_SHIFT, 0);
-    return NULL;
-  }
+  if (super == NULL) return NULL;
   hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
   return take_in(super, find_run(super, n_pages, align_pages), n_pages, size_class, dirty);
 }
