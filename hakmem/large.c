@@ -193,6 +193,9 @@ static void* move_huge(hak_superslab_t* from, size_t bytes) {
   if (hak_load_relaxed(&n_moved) < HAK_MOVED_MAX) {
     hak_fetch_add_relaxed(&n_moved, 1);
     to->was_moved = true;
+    // A mapping that has memory when the move splits it in two can be whole again later: else each
+    // half gets an anon_vma of its own with its first page, and the kernel never merges them.
+    *(volatile char*)to->base = 0;
     is_clean = move_bytes(from->base, to->base, from->huge_bytes);
   } else {
     memcpy((void*)to->base, (const void*)from->base, from->huge_bytes);

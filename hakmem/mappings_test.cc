@@ -32,7 +32,7 @@ extern "C" {
 namespace {
 
 constexpr size_t kKib = 1024, kMib = 1024 * kKib;
-constexpr size_t kPerReservation = 3, kPerMovedBlock = 3;
+constexpr size_t kPerReservation = 4, kPerMovedBlock = 4;
 
 uint64_t Operations() {
   const char* text = getenv("MAPPINGS_TEST_OPERATIONS");
