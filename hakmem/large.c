@@ -172,13 +172,16 @@ static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
 }
 
 // Moves what is at `from` to `to`. The kernel moves page tables, not bytes, but only within one of
-// its mappings (EFAULT): a range that earlier moves pieced together is moved in halves. Where the
-// kernel cannot move at all, the bytes are copied. Returns whether all of `from` is zero now.
+// its mappings (EFAULT): a range that earlier moves pieced together is moved in halves. SuperSlabs
+// are moved whole, so that the seams lie between them and no half is left to be copied. Where the
+// kernel cannot move at all, the bytes are copied. Returns whether the SuperSlabs at `from` are
+// zero now. pre: the block at `to` covers as many SuperSlabs as that at `from`, and more.
 static bool move_bytes(uintptr_t from, uintptr_t to, size_t bytes) {
-  int error = hak_platform_move((void*)from, (void*)to, bytes);
-  if (hak_event_kernel_ok(HAK_KERNEL_MREMAP, error, (void*)from, bytes)) return true;
+  size_t whole = hak_round_up(bytes, hak_super_bytes());
+  int error = hak_platform_move((void*)from, (void*)to, whole);
+  if (hak_event_kernel_ok(HAK_KERNEL_MREMAP, error, (void*)from, whole)) return true;
   if (error == EFAULT && bytes > hak_super_bytes()) {
-    size_t half = hak_round_up(bytes / 2, hak_super_bytes());
+    size_t half = hak_round_up(whole / 2, hak_super_bytes());
     bool first = move_bytes(from, to, half);
     return move_bytes(from + half, to + half, bytes - half) && first;
   }
@@ -200,7 +203,7 @@ static void* move_huge(hak_superslab_t* from, size_t bytes) {
   } else {
     memcpy((void*)to->base, (const void*)from->base, from->huge_bytes);
   }
-  huge_free(from, is_clean ? from->huge_bytes : 0);
+  huge_free(from, is_clean ? (size_t)from->huge_supers * hak_super_bytes() : 0);
   return (void*)to->base;
 }
 

@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -197,6 +199,51 @@ TEST_IN_CHILD(LargeTest, SteadyStateMakesNoSystemCalls) {
   uint64_t calls = MemoryCalls();
   for (int i = 0; i < 20; ++i) loop();
   EXPECT_EQ(MemoryCalls(), calls);
+}
+
+uint64_t MinorFaults() {
+  rusage usage;
+  EXPECT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
+  return static_cast<uint64_t>(usage.ru_minflt);
+}
+
+// Threads that take and free huge blocks in a loop share a few, and pay for them once.
+TEST_IN_CHILD(LargeTest, ThreadsTakeHugeBlocksInTurnWithoutTheKernel) {
+  KeepMemory();
+  constexpr unsigned kThreads = 4;
+  constexpr size_t kSize = 64 * HAK_MIB;
+  std::atomic<unsigned> warm{0};
+  std::atomic<bool> begin{false};
+  auto use = [](char mark) {
+    char* p = Alloc(kSize);
+    ASSERT_NE(p, nullptr);
+    for (size_t i = 0; i < kSize; i += 4096) p[i] = mark;
+    std::this_thread::yield();
+    for (size_t i = 0; i < kSize; i += HAK_PAGE_BYTES) ASSERT_EQ(p[i], mark);
+    hak_large_free(p);
+  };
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      char* p = Alloc(kSize);
+      ASSERT_NE(p, nullptr);
+      memset(p, 1, kSize);
+      warm++;
+      while (warm < kThreads) std::this_thread::yield();  // all have one at once
+      hak_large_free(p);
+      warm++;
+      while (!begin) std::this_thread::yield();
+      for (int i = 0; i < 10; ++i) use(static_cast<char>(2 + t));
+    });
+  }
+  while (warm < 2 * kThreads) std::this_thread::yield();
+  uint64_t calls = MemoryCalls(), faults = MinorFaults();
+  begin = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(MemoryCalls(), calls);
+  if (!hak::kUnderSanitizer) {
+    EXPECT_LE(MinorFaults(), faults + 50);
+  }
 }
 
 // ---- zero ----
