@@ -403,6 +403,30 @@ TEST_IN_CHILD(LargeTest, MovesABlockOfSeveralMappings) {
   }
 }
 
+// Sizes that end inside a SuperSlab make no seam there, at which a move would have to copy.
+TEST_IN_CHILD(LargeTest, BlocksOfAnySizeAreMovedWhole) {
+  KeepMemory();
+  auto moved_bytes = [] {
+    return hak_load_relaxed(&hak_platform_counters(HAK_KERNEL_MREMAP)->bytes);
+  };
+  size_t super = hak_super_bytes(), size = 3 * super + 5000;
+  char* p = Alloc(size);
+  memset(p, 7, size);
+  for (int step = 0; step < 4; ++step) {
+    BlockGrowth(p);
+    uint64_t before = moved_bytes();
+    auto* moved = static_cast<char*>(hak_large_resize(p, size + super));
+    ASSERT_NE(moved, nullptr);
+    ASSERT_NE(moved, p);
+    EXPECT_GE(moved_bytes() - before, size) << "the rest was copied, step " << step;
+    p = moved;
+    ASSERT_EQ(hak_large_resize(p, 2 * size), p) << "room is left for as much again";
+    memset(p + size, 7, size);
+    size *= 2;
+    ASSERT_TRUE(IsFilledWith(p, size, 7));
+  }
+}
+
 // What a move leaves behind is zero only where the block was: the rest of its last SuperSlab may
 // hold an earlier block's contents.
 TEST_IN_CHILD(LargeTest, WhatAMoveLeavesIsZeroOnlyWhereTheBlockWas) {

@@ -178,6 +178,15 @@ void* Zeroed(size_t size) {
   return block;
 }
 
+// What is freed and given back is zero, and what could not be given back is cleared.
+void ReuseZeroed(size_t size) {
+  auto* block = static_cast<char*>(hak_malloc(size));
+  for (size_t i = 0; block != nullptr && i < size; i += 4096) block[i] = 1;
+  hak_free(block);
+  (void)hak_introspect_trim();
+  hak_free(Zeroed(size));
+}
+
 void UseAll(Program* program) {
   program->Take(3 * kMib);  // the first three, each in the way of the one before
   program->Take(3 * kMib);
@@ -190,9 +199,8 @@ void UseAll(Program* program) {
     for (int i = 0; i < 8; ++i) program->Take(size);
   }
   program->Free(3);
-  program->Take(5 * kMib, Zeroed);
-  (void)hak_introspect_trim();
-  program->Take(5 * kMib, Zeroed);
+  ReuseZeroed(300 * kKib);
+  ReuseZeroed(5 * kMib);
   program->Take(8 * kMib, [](size_t size) { return hak_aligned_alloc(8 * kMib, size); });
   // A second thread, whose cache is taken back while it lives.
   std::atomic<int> step{0};
