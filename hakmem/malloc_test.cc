@@ -19,6 +19,7 @@
 
 extern "C" {
 #include "hakmem/base.h"  // HAK_DEBUG
+#include "hakmem/events.h"
 }
 
 namespace {
@@ -217,6 +218,12 @@ TEST_IN_CHILD(MallocTest, CachesServeBeforeAProgramIsRefused) {
   hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
   size_t pages = 0;
   while (hak_malloc(kPage) != nullptr) pages++;
+  hak_event_t events[HAK_EVENT_RING];
+  size_t n = hak_events_read(events, HAK_EVENT_RING);
+  EXPECT_EQ(std::count_if(events, events + n,
+                          [](const hak_event_t& e) { return e.kind == HAK_EVENT_OUT_OF_MEMORY; }),
+            1)
+      << "of what is had in the end, no event says that it was not";
   // The other thread keeps a block of each class.
   EXPECT_GE(pages * kPage, reserved_bytes - 80 * 2 * kPage);
   step = 2;

@@ -192,6 +192,27 @@ TEST_IN_CHILD(ReserveTest, RefusedMetadataLeavesNothing) {
   EXPECT_NE(Take(1, 1), nullptr);
 }
 
+// A kernel that refuses huge pages because it is short of something is asked again; one that has
+// none is not.
+TEST(ReserveTest, HugePagesAreAskedForAsLongAsTheKernelHasSome) {
+  for (int error : {ENOMEM, EINVAL}) {
+    EXPECT_TRUE(hak::PassesInChild([error] {
+      hak_reserve_ready();
+      hak_lock_acquire(&hak_backend_lock);
+      {
+        hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MADVISE, error));
+        hak_superslab_t* super = hak_reserve_take(1, 1, true);
+        EXPECT_FALSE(super->reservation->has_huge_pages);
+      }
+      uint64_t calls = hak::KernelCalls(HAK_KERNEL_MADVISE);
+      EXPECT_NE(hak_reserve_take(1, 1, true), nullptr);
+      EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MADVISE), calls + (error == ENOMEM));
+      EXPECT_EQ(hak_reserve_count(), error == ENOMEM ? 2u : 1u);
+      hak_lock_release(&hak_backend_lock);
+    })) << error;
+  }
+}
+
 // ---- reservations given back ----
 
 std::vector<hak_superslab_t*> TakeAll(uint32_t n) {

@@ -287,7 +287,7 @@ void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_p
 // ---- all of them ----
 
 // Where a walk over all SuperSlabs stands: in a reservation, or after the last of them at a direct
-// unit. It stays valid when the lock is released: nothing it names ever goes away.
+// unit. It stays valid when the lock is released: no descriptor ever goes away.
 typedef struct walk {
   unsigned reservation;
   uint32_t i;
