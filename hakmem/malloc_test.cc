@@ -284,7 +284,7 @@ TEST(MallocTest, WhatIsAppendedToIsMovedSeldom) {
 // Above a SuperSlab a block that grows is never copied: that would touch all of it again.
 TEST(MallocTest, GrowthToAGibibyteCopiesNothing) {
   if (hak::kUnderSanitizer) GTEST_SKIP() << "its own memory is touched too";
-  for (size_t percent : {150, 200}) {
+  for (size_t percent : {size_t{150}, size_t{200}}) {
     EXPECT_TRUE(hak::PassesInChild([percent] {
       constexpr size_t kStep = 64 * kKib;
       std::vector<void*> walls;
