@@ -62,17 +62,13 @@ void hak_purge_enqueue(hak_superslab_t* super) {
   }
 }
 
-void hak_purge_forget(hak_superslab_t* super) {
-  if (!super->in_dirty_queue) return;
-  if (super->next_dirty != NULL) {
-    super->next_dirty->prev_dirty = super->prev_dirty;
+static void dequeue(hak_superslab_t* super) {
+  hak_assert(super == oldest);
+  oldest = super->next_dirty;
+  if (oldest != NULL) {
+    oldest->prev_dirty = NULL;
   } else {
-    newest = super->prev_dirty;
-  }
-  if (super->prev_dirty != NULL) {
-    super->prev_dirty->next_dirty = super->next_dirty;
-  } else {
-    oldest = super->next_dirty;
+    newest = NULL;
   }
   super->next_dirty = super->prev_dirty = NULL;
   super->in_dirty_queue = false;
@@ -91,7 +87,7 @@ static void collect(batch_t* batch, bool all) {
     if (!all && now_ms < super->dirty_since_ms + delay_ms()) break;
     uint64_t pages = free_dirty_pages(super);
     if (!all) pages &= super->aged_pages;
-    hak_purge_forget(super);
+    dequeue(super);
     if (pages != 0) {
       hak_super_check_out(super, pages);
       batch->supers[batch->n] = super;

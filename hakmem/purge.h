@@ -14,9 +14,6 @@
 // Puts `super` in the queue if it has free dirty pages and is not there yet. lock:BACKEND
 void hak_purge_enqueue(hak_superslab_t* super);
 
-// Takes `super` off the queue, if it is there. lock:BACKEND
-void hak_purge_forget(hak_superslab_t* super);
-
 // Gives back what is due, one batch at the most: the job of the tick (tick.h). No lock held.
 void hak_purge_due(void);
 

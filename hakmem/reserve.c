@@ -9,7 +9,6 @@
 #include "hakmem/options.h"
 #include "hakmem/page_map.h"
 #include "hakmem/platform.h"
-#include "hakmem/purge.h"
 
 static unsigned super_shift = HAK_SUPER_DEFAULT_SHIFT;
 static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
@@ -212,9 +211,9 @@ static void unmap(hak_reservation_t* r) {
   int error = hak_platform_unmap((void*)r->base, bytes);
   if (hak_event_kernel_ok(HAK_KERNEL_MUNMAP, error, (void*)r->base, bytes)) {
     hak_page_map_set_super(r->base, bytes, NULL);
+    // (A purge that one of them waits for will find nothing to give back.)
     for (uint32_t i = 0; i < r->n_prepared; i++) {
       hak_superslab_t* super = hak_reserve_super(r, i);
-      hak_purge_forget(super);
       super->base = 0;
       super->dirty_pages = super->aged_pages = 0;
     }
