@@ -61,6 +61,10 @@
 #define HAK_RESERVE_LIMIT_FRACTION 32
 #define HAK_RESERVE_MAX_COUNT 1024
 
+// Live huge blocks whose memory mremap has moved: each takes a mapping or a few of its own, of
+// which a process may have 65530 (vm.max_map_count). Beyond, growing blocks are copied.
+#define HAK_MOVED_MAX 4096
+
 // A heap asks for transparent huge pages once this much of it is in use: then a huge page that is
 // only partly touched is a few per cent at most, and the saved faults and TLB misses are many.
 #define HAK_HUGE_PAGE_BYTES (2 * HAK_MIB)

@@ -71,7 +71,11 @@ void hak_direct_return_run(hak_superslab_t* unit, hak_slab_t* run) {
   unit->free_pages |= mask;
   unit->dirty_pages &= ~mask;
   hak_lock_release(&hak_backend_lock);
-  // Last: from here on another mapping may come to lie there.
+  // Last: from here on another mapping may come to lie there. Where the kernel refuses, for it
+  // would have to split a mapping and there are too many, the address space is lost but not the
+  // memory.
   int error = hak_platform_unmap((void*)base, bytes);
-  (void)hak_event_kernel_ok(HAK_KERNEL_MUNMAP, error, (void*)base, bytes);
+  if (hak_event_kernel_ok(HAK_KERNEL_MUNMAP, error, (void*)base, bytes)) return;
+  error = hak_platform_purge((void*)base, bytes);
+  (void)hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)base, bytes);
 }

@@ -23,10 +23,19 @@ static unsigned reserve_of(const hak_bin_t* bin, unsigned size_class) {
   return (unsigned)hak_max_size(fit, 1);
 }
 
+void hak_flush_return_reserve(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  hak_slab_t* longest = bin->reserve.first;
+  bin->n_reserve--;
+  hak_flush_disown(heap, &bin->reserve, longest);
+  hak_slab_destroy(longest);
+}
+
 // A slab of one's own has gained free blocks; `had` is how many it had. An empty one is kept in
 // reserve, or goes back.
 static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
-  hak_bin_t* bin = &heap->bins[slab->size_class];
+  unsigned size_class = slab->size_class;
+  hak_bin_t* bin = &heap->bins[size_class];
   if (had == 0 && hak_slab_free_count(slab) != 0) {
     hak_slab_list_remove(&bin->full, slab);
     // Towards the end: the longer a slab waits, the more of its blocks come back, and the more of
@@ -39,12 +48,7 @@ static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
   hak_slab_list_remove(&bin->partial, slab);
   hak_slab_list_append(&bin->reserve, slab);
   bin->n_reserve++;
-  while (bin->n_reserve > reserve_of(bin, slab->size_class)) {
-    hak_slab_t* longest = bin->reserve.first;
-    bin->n_reserve--;
-    hak_flush_disown(heap, &bin->reserve, longest);
-    hak_slab_destroy(longest);
-  }
+  while (bin->n_reserve > reserve_of(bin, size_class)) hak_flush_return_reserve(heap, size_class);
 }
 
 // ---- telling the owner ----

@@ -23,6 +23,9 @@ void hak_flush_pending(hak_heap_t* heap);
 // Takes a slab off `list`, one of the heap's, and off those that it owns.
 void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab);
 
+// Returns the slab of a class that has been in reserve longest. pre: n_reserve != 0.
+void hak_flush_return_reserve(hak_heap_t* heap, unsigned size_class);
+
 // Closes a heap's pending stack for good and sees to what is on it. pre: it owns no slab any more.
 void hak_flush_close(hak_heap_t* heap);
 

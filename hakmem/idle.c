@@ -57,14 +57,14 @@ static uint64_t signature_of(hak_heap_t* heap) {
   return signature;
 }
 
-static bool is_victim(hak_heap_entry_t* entry) {
+static bool is_victim(hak_heap_entry_t* entry, bool must_be_idle) {
   hak_heap_t* heap = entry->heap;
   if (heap == hak_this_heap || !hak_thread_heap_is_open(heap)) return false;
   uint64_t signature = signature_of(heap);
   bool is_idle = signature == entry->seen;
   entry->seen = signature;
   bool has_news = hak_load_relaxed(&heap->pending) != HAK_PENDING_NONE;
-  return is_idle && (signature != entry->reclaimed || has_news);
+  return (is_idle || !must_be_idle) && (signature != entry->reclaimed || has_news);
 }
 
 // ---- taking back ----
@@ -166,7 +166,7 @@ void hak_idle_visit(void) {
   for (unsigned i = 0; i < VISITS && n_victims < BATCH && cursor != NULL; i++) {
     hak_heap_entry_t* entry = (hak_heap_entry_t*)cursor;
     cursor = entry->next;
-    if (is_victim(entry)) victims[n_victims++].entry = entry;
+    if (is_victim(entry, true)) victims[n_victims++].entry = entry;
   }
   reclaim_victims();
   bool is_round_over = cursor == NULL;
@@ -174,6 +174,19 @@ void hak_idle_visit(void) {
   uint64_t period_ms =
       hak_max_size((size_t)hak_option_number(HAK_OPTION_purge_delay), MIN_PERIOD_MS);
   hak_tick_set_due(HAK_JOB_IDLE, hak_platform_now_ms() + (is_round_over ? period_ms : 0));
+}
+
+void hak_idle_reclaim_all(void) {
+  hak_lock_acquire(&lock);
+  for (const hak_heap_entry_t* next = hak_thread_heaps(); next != NULL;) {
+    for (n_victims = 0; next != NULL && n_victims < BATCH;) {
+      hak_heap_entry_t* entry = (hak_heap_entry_t*)next;
+      next = next->next;
+      if (is_victim(entry, false)) victims[n_victims++].entry = entry;
+    }
+    reclaim_victims();
+  }
+  hak_lock_release(&lock);
 }
 
 void hak_idle_start(void) {

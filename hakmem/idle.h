@@ -31,6 +31,10 @@ void hak_idle_start(void);
 // Visits some heaps, and takes back what those cache that have not changed since the last visit.
 void hak_idle_visit(void);
 
+// Takes back what the caches of all other threads hold, idle or not, but for those in a slow path:
+// for a thread that finds no memory. No lock held.
+void hak_idle_reclaim_all(void);
+
 // In a forked child: true when a thread that is gone was emptying `self`, the heap of the one
 // thread (NULL: it has none). The heap then knows no slabs any more.
 bool hak_idle_repair(hak_heap_t* self);

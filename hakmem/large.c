@@ -99,13 +99,15 @@ static void clear_stale(const hak_superslab_t* head, size_t size) {
   }
 }
 
+static _Atomic(uint32_t) n_moved;  // live huge blocks with was_moved
+
 // With `room`, prefers a place that is followed by as much free address space again.
 static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
   uint32_t n = supers_of(bytes);
   uint32_t align_supers = (uint32_t)hak_max_size(alignment / hak_super_bytes(), 1);
   bool huge_pages = hak_option_number(HAK_OPTION_thp) == HAK_THP_ALWAYS;
   hak_lock_acquire(&hak_backend_lock);
-  hak_superslab_t* head = room ? hak_reserve_take(2 * n, align_supers, huge_pages) : NULL;
+  hak_superslab_t* head = room ? hak_reserve_try(2 * n, align_supers, huge_pages) : NULL;
   if (head != NULL) {
     hak_reserve_give(super_at(head, n), n);
   } else {
@@ -118,10 +120,6 @@ static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
     join_huge(head, 0);
   }
   hak_lock_release(&hak_backend_lock);
-  if (head == NULL) {
-    hak_event_record(HAK_EVENT_OUT_OF_MEMORY, 0, 0, bytes, 0);
-    return NULL;
-  }
   return head;
 }
 
@@ -133,14 +131,16 @@ static void* huge_alloc(size_t size, size_t alignment, bool zero) {
   return (void*)head->base;
 }
 
+// Memory that mremap moved in keeps the kernel from merging its mapping with its neighbours.
+// Mapping SuperSlabs [from, huge_supers) afresh, before they are free, mends that; where the kernel
+// refuses, they just stay separate. Returns whether they are zero now.
+static bool mend_mapping(hak_superslab_t* head, uint32_t from) {
+  return head->was_moved && hak_reserve_map_again(super_at(head, from), head->huge_supers - from);
+}
+
 static void huge_free(hak_superslab_t* head, size_t clean_bytes) {
-  if (head->was_moved) {
-    // Memory that mremap moved in keeps the kernel from merging its mapping with its neighbours.
-    // Mapping the range afresh mends that; where the kernel refuses, it just stays separate.
-    size_t bytes = (size_t)head->huge_supers * hak_super_bytes();
-    int error = hak_platform_map_again((void*)head->base, bytes);
-    if (hak_event_kernel_ok(HAK_KERNEL_MMAP, error, (void*)head->base, bytes)) clean_bytes = bytes;
-  }
+  if (mend_mapping(head, 0)) clean_bytes = (size_t)head->huge_supers * hak_super_bytes();
+  if (head->was_moved) hak_fetch_add_relaxed(&n_moved, (uint32_t)-1);
   hak_lock_acquire(&hak_backend_lock);
   leave_huge(head, 0, clean_bytes);
   hak_lock_release(&hak_backend_lock);
@@ -163,20 +163,25 @@ static bool grow_in_place(hak_superslab_t* head, size_t bytes) {
 }
 
 static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
+  uint32_t n = supers_of(bytes), had = head->huge_supers;
+  bool is_clean = n < had && mend_mapping(head, n);
   hak_lock_acquire(&hak_backend_lock);
-  if (supers_of(bytes) < head->huge_supers) leave_huge(head, supers_of(bytes), 0);
+  if (n < had) leave_huge(head, n, is_clean ? (size_t)had * hak_super_bytes() : 0);
   head->huge_bytes = bytes;
   hak_lock_release(&hak_backend_lock);
 }
 
 // Moves what is at `from` to `to`. The kernel moves page tables, not bytes, but only within one of
-// its mappings (EFAULT): a range that earlier moves pieced together is moved in halves. Where the
-// kernel cannot move at all, the bytes are copied. Returns whether all of `from` is zero now.
+// its mappings (EFAULT): a range that earlier moves pieced together is moved in halves. SuperSlabs
+// are moved whole, so that the seams lie between them and no half is left to be copied. Where the
+// kernel cannot move at all, the bytes are copied. Returns whether the SuperSlabs at `from` are
+// zero now. pre: the block at `to` covers as many SuperSlabs as that at `from`, and more.
 static bool move_bytes(uintptr_t from, uintptr_t to, size_t bytes) {
-  int error = hak_platform_move((void*)from, (void*)to, bytes);
-  if (hak_event_kernel_ok(HAK_KERNEL_MREMAP, error, (void*)from, bytes)) return true;
+  size_t whole = hak_round_up(bytes, hak_super_bytes());
+  int error = hak_platform_move((void*)from, (void*)to, whole);
+  if (hak_event_kernel_ok(HAK_KERNEL_MREMAP, error, (void*)from, whole)) return true;
   if (error == EFAULT && bytes > hak_super_bytes()) {
-    size_t half = hak_round_up(bytes / 2, hak_super_bytes());
+    size_t half = hak_round_up(whole / 2, hak_super_bytes());
     bool first = move_bytes(from, to, half);
     return move_bytes(from + half, to + half, bytes - half) && first;
   }
@@ -187,9 +192,18 @@ static bool move_bytes(uintptr_t from, uintptr_t to, size_t bytes) {
 static void* move_huge(hak_superslab_t* from, size_t bytes) {
   hak_superslab_t* to = huge_take(bytes, 1, true);
   if (to == NULL) return NULL;
-  to->was_moved = true;
-  bool is_clean = move_bytes(from->base, to->base, from->huge_bytes);
-  huge_free(from, is_clean ? from->huge_bytes : 0);
+  bool is_clean = false;
+  if (hak_load_relaxed(&n_moved) < HAK_MOVED_MAX) {
+    hak_fetch_add_relaxed(&n_moved, 1);
+    to->was_moved = true;
+    // A mapping that has memory when the move splits it in two can be whole again later: else each
+    // half gets an anon_vma of its own with its first page, and the kernel never merges them.
+    *(volatile char*)to->base = 0;
+    is_clean = move_bytes(from->base, to->base, from->huge_bytes);
+  } else {
+    memcpy((void*)to->base, (const void*)from->base, from->huge_bytes);
+  }
+  huge_free(from, is_clean ? (size_t)from->huge_supers * hak_super_bytes() : 0);
   return (void*)to->base;
 }
 

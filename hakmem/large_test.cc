@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -199,6 +201,51 @@ TEST_IN_CHILD(LargeTest, SteadyStateMakesNoSystemCalls) {
   EXPECT_EQ(MemoryCalls(), calls);
 }
 
+uint64_t MinorFaults() {
+  rusage usage;
+  EXPECT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
+  return static_cast<uint64_t>(usage.ru_minflt);
+}
+
+// Threads that take and free huge blocks in a loop share a few, and pay for them once.
+TEST_IN_CHILD(LargeTest, ThreadsTakeHugeBlocksInTurnWithoutTheKernel) {
+  KeepMemory();
+  constexpr unsigned kThreads = 4;
+  constexpr size_t kSize = 64 * HAK_MIB;
+  std::atomic<unsigned> warm{0};
+  std::atomic<bool> begin{false};
+  auto use = [](char mark) {
+    char* p = Alloc(kSize);
+    ASSERT_NE(p, nullptr);
+    for (size_t i = 0; i < kSize; i += 4096) p[i] = mark;
+    std::this_thread::yield();
+    for (size_t i = 0; i < kSize; i += HAK_PAGE_BYTES) ASSERT_EQ(p[i], mark);
+    hak_large_free(p);
+  };
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      char* p = Alloc(kSize);
+      ASSERT_NE(p, nullptr);
+      memset(p, 1, kSize);
+      warm++;
+      while (warm < kThreads) std::this_thread::yield();  // all have one at once
+      hak_large_free(p);
+      warm++;
+      while (!begin) std::this_thread::yield();
+      for (int i = 0; i < 10; ++i) use(static_cast<char>(2 + t));
+    });
+  }
+  while (warm < 2 * kThreads) std::this_thread::yield();
+  uint64_t calls = MemoryCalls(), faults = MinorFaults();
+  begin = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(MemoryCalls(), calls);
+  if (!hak::kUnderSanitizer) {
+    EXPECT_LE(MinorFaults(), faults + 50);
+  }
+}
+
 // ---- zero ----
 
 TEST_IN_CHILD(LargeTest, ZeroMeansAllOfItAfterAnyUse) {
@@ -354,6 +401,44 @@ TEST_IN_CHILD(LargeTest, MovesABlockOfSeveralMappings) {
     size = 2 * size + super;
     for (size_t i = 0; i < size; i += 4096) ASSERT_EQ(p[i], 7) << step;
   }
+}
+
+// Sizes that end inside a SuperSlab make no seam there, at which a kernel that moves one mapping at
+// a time would leave the rest to be copied.
+void MoveOften() {
+  auto moved_bytes = [] {
+    return hak_load_relaxed(&hak_platform_counters(HAK_KERNEL_MREMAP)->bytes);
+  };
+  size_t super = hak_super_bytes(), size = 3 * super + 5000;
+  char* p = Alloc(size);
+  memset(p, 7, size);
+  for (int step = 0; step < 4; ++step) {
+    BlockGrowth(p);
+    uint64_t before = moved_bytes();
+    auto* moved = static_cast<char*>(hak_large_resize(p, size + super));
+    ASSERT_NE(moved, nullptr);
+    ASSERT_NE(moved, p);
+    EXPECT_EQ(moved_bytes() - before, (size + super - 1) / super * super) << "in step " << step;
+    p = moved;
+    ASSERT_EQ(hak_large_resize(p, 2 * size), p) << "room is left for as much again";
+    memset(p + size, 7, size);
+    size *= 2;
+    ASSERT_TRUE(IsFilledWith(p, size, 7));
+  }
+}
+
+TEST_IN_CHILD(LargeTest, BlocksOfAnySizeAreMovedBySuperSlabs) {
+  KeepMemory();
+  MoveOften();
+}
+
+// As by kernels before 6.17, where every SuperSlab is a mapping of its own.
+TEST_IN_CHILD(LargeTest, BlocksInManyMappingsAreMovedPieceByPiece) {
+  KeepMemory();
+  hak::ScopedFault fault([](hak_kernel_kind_t kind, size_t bytes) {
+    return kind == HAK_KERNEL_MREMAP && bytes > hak_super_bytes() ? EFAULT : 0;
+  });
+  MoveOften();
 }
 
 // What a move leaves behind is zero only where the block was: the rest of its last SuperSlab may

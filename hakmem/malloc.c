@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "hakmem/check.h"
+#include "hakmem/events.h"
 #include "hakmem/fast_path.h"
 #include "hakmem/flush.h"
+#include "hakmem/idle.h"
 #include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/large.h"
 #include "hakmem/platform.h"
@@ -14,13 +16,33 @@
 #include "hakmem/slab.h"
 #include "hakmem/start.h"
 
-static void* out_of_memory(void) {
+// ---- out of memory ----
+
+static void* refuse(void) {
   errno = ENOMEM;
   return NULL;
 }
 
-static void* or_out_of_memory(void* block) {
-  return hak_likely(block != NULL) ? block : out_of_memory();
+static void* out_of_memory(unsigned size_class, size_t bytes) {
+  hak_event_record(HAK_EVENT_OUT_OF_MEMORY, size_class, 0, bytes, 0);
+  return refuse();
+}
+
+// Memory that caches hold, those of other threads too, serves a program that would have none
+// otherwise. False: nothing could give it so much.
+static bool empty_caches(size_t bytes) {
+  if (!hak_reserve_is_possible(bytes)) return false;
+  if (hak_this_heap != HAK_NO_HEAP) hak_cache_drain(hak_this_heap);
+  hak_idle_reclaim_all();
+  return true;
+}
+
+// pre: the sum of size and alignment is at most PTRDIFF_MAX.
+static void* alloc_large(size_t size, size_t alignment, bool zero) {
+  void* block = hak_large_alloc(size, alignment, zero);
+  if (hak_likely(block != NULL)) return block;
+  if (empty_caches(size + alignment)) block = hak_large_alloc(size, alignment, zero);
+  return block != NULL ? block : out_of_memory(0, size);
 }
 
 // ---- malloc and free ----
@@ -30,12 +52,16 @@ void* hak_malloc(size_t size) { return hak_fast_malloc(size); }
 void hak_free(void* ptr) { hak_fast_free(ptr); }
 
 void* hak_malloc_large(size_t size) {
-  if (size > PTRDIFF_MAX) return out_of_memory();
-  return or_out_of_memory(hak_large_alloc(size, HAK_MIN_ALIGNMENT, false));
+  if (size > PTRDIFF_MAX) return refuse();
+  return alloc_large(size, HAK_MIN_ALIGNMENT, false);
 }
 
 void* hak_malloc_refill(hak_heap_t* heap, size_t size_class) {
-  return or_out_of_memory(hak_cache_refill(heap, size_class));
+  void* block = hak_cache_refill(heap, size_class);
+  if (hak_likely(block != NULL)) return block;
+  size_t bytes = (size_t)hak_class_info((unsigned)size_class)->slab_pages << HAK_PAGE_SHIFT;
+  if (empty_caches(bytes)) block = hak_cache_refill(hak_this_heap, size_class);
+  return block != NULL ? block : out_of_memory((unsigned)size_class, bytes);
 }
 
 void hak_free_other(void* ptr, hak_heap_t* heap, size_t entry) {
@@ -50,10 +76,10 @@ void hak_free_other(void* ptr, hak_heap_t* heap, size_t entry) {
 void* hak_calloc(size_t count, size_t size) {
   size_t bytes;
   if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX)) {
-    return out_of_memory();
+    return refuse();
   }
   if (hak_unlikely(bytes > HAK_SMALL_MAX)) {
-    return or_out_of_memory(hak_large_alloc(bytes, HAK_MIN_ALIGNMENT, true));
+    return alloc_large(bytes, HAK_MIN_ALIGNMENT, true);
   }
   void* block = hak_fast_malloc(bytes);
   return hak_likely(block != NULL) ? memset(block, 0, bytes) : NULL;
@@ -136,7 +162,7 @@ void* hak_realloc(void* ptr, size_t size) {
     hak_free(ptr);
     return NULL;
   }
-  if (hak_unlikely(size > PTRDIFF_MAX)) return out_of_memory();
+  if (hak_unlikely(size > PTRDIFF_MAX)) return refuse();
   unsigned size_class = class_at(ptr);
   size_t old_size = usable_size(ptr, size_class, "realloc of a pointer that is not a live block");
   if (size_class != 0) {
@@ -152,7 +178,7 @@ void* hak_realloc(void* ptr, size_t size) {
 
 void* hak_reallocarray(void* ptr, size_t count, size_t size) {
   size_t bytes;
-  if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes))) return out_of_memory();
+  if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes))) return refuse();
   return hak_realloc(ptr, bytes);
 }
 
@@ -161,9 +187,9 @@ void* hak_reallocarray(void* ptr, size_t count, size_t size) {
 // pre: `alignment` is a power of two.
 static void* alloc_aligned(size_t alignment, size_t size) {
   if (alignment <= HAK_MIN_ALIGNMENT) return hak_malloc(size);
-  if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return out_of_memory();
+  if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size) return refuse();
   unsigned size_class = hak_class_of_aligned(size, alignment);
-  if (size_class == 0) return or_out_of_memory(hak_large_alloc(size, alignment, false));
+  if (size_class == 0) return alloc_large(size, alignment, false);
   hak_heap_t* heap = hak_this_heap;
   void* block = hak_cache_pop(heap, size_class);
   return hak_likely(block != NULL) ? block : hak_malloc_refill(heap, size_class);

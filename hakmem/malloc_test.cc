@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -18,6 +19,7 @@
 
 extern "C" {
 #include "hakmem/base.h"  // HAK_DEBUG
+#include "hakmem/events.h"
 }
 
 namespace {
@@ -46,6 +48,12 @@ bool IsFilledWith(const char* p, size_t size, char value) {
 
 bool IsAligned(const void* p, size_t alignment) {
   return reinterpret_cast<uintptr_t>(p) % alignment == 0;
+}
+
+hak_stats Stats() {
+  hak_stats stats = {};
+  EXPECT_TRUE(hak_stats_get(&stats, sizeof stats));
+  return stats;
 }
 
 // ---- sizes ----
@@ -186,6 +194,42 @@ TEST_IN_CHILD(MallocTest, ARefusingKernelIsEnomemAndNotForEver) {
   hak_free(kept);
 }
 
+// What the threads' caches hold is memory too, their empty slabs above all.
+TEST_IN_CHILD(MallocTest, CachesServeBeforeAProgramIsRefused) {
+  constexpr size_t kPage = 64 * kKib;
+  std::atomic<int> step{0};
+  auto fill_caches = [] {
+    std::vector<void*> blocks;
+    for (unsigned c = 1; hak_class_size(c) != 0; ++c) {
+      for (size_t bytes = 0; bytes < kMib; bytes += hak_class_size(c)) {
+        blocks.push_back(hak_malloc(hak_class_size(c)));
+      }
+    }
+    for (void* p : blocks) hak_free(p);
+  };
+  std::thread other([&] {
+    fill_caches();
+    step = 1;
+    while (step != 2) std::this_thread::yield();
+  });
+  while (step != 1) std::this_thread::yield();
+  fill_caches();
+  size_t reserved_bytes = Stats().reserved_bytes;
+  hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
+  size_t pages = 0;
+  while (hak_malloc(kPage) != nullptr) pages++;
+  hak_event_t events[HAK_EVENT_RING];
+  size_t n = hak_events_read(events, HAK_EVENT_RING);
+  EXPECT_EQ(std::count_if(events, events + n,
+                          [](const hak_event_t& e) { return e.kind == HAK_EVENT_OUT_OF_MEMORY; }),
+            1)
+      << "of what is had in the end, no event says that it was not";
+  // The other thread keeps a block of each class.
+  EXPECT_GE(pages * kPage, reserved_bytes - 80 * 2 * kPage);
+  step = 2;
+  other.join();
+}
+
 // ---- calloc ----
 
 TEST(MallocTest, CallocIsZeroAfterAnyUse) {
@@ -235,6 +279,37 @@ TEST(MallocTest, WhatIsAppendedToIsMovedSeldom) {
   p = hak_realloc(p, 60000);
   EXPECT_LE(hak_usable_size(p), 64 * kKib);
   hak_free(p);
+}
+
+// Above a SuperSlab a block that grows is never copied: that would touch all of it again.
+TEST(MallocTest, GrowthToAGibibyteCopiesNothing) {
+  if (hak::kUnderSanitizer) GTEST_SKIP() << "its own memory is touched too";
+  for (size_t percent : {size_t{150}, size_t{200}}) {
+    EXPECT_TRUE(hak::PassesInChild([percent] {
+      constexpr size_t kStep = 64 * kKib;
+      std::vector<void*> walls;
+      size_t touched = 0;
+      auto* p = static_cast<unsigned char*>(hak_malloc(2 * kMib));
+      uint64_t faults = Stats().minor_faults;
+      for (size_t size = 2 * kMib; touched < 1024 * kMib; size = size * percent / 100) {
+        p = static_cast<unsigned char*>(hak_realloc(p, size));
+        ASSERT_NE(p, nullptr);
+        for (; touched < size; touched += kStep) {
+          p[touched] = static_cast<unsigned char>(touched / kStep);
+        }
+        walls.push_back(hak_malloc(3 * kMib / 2));  // in its way, now and then
+      }
+      // Besides, each SuperSlab has a descriptor of several pages.
+      size_t descriptors = 2 * Stats().reserved_bytes / (2 * kMib);
+      EXPECT_LE(Stats().minor_faults - faults, touched / kStep + descriptors + 100);
+      EXPECT_GE(hak::KernelCalls(HAK_KERNEL_MREMAP), 4u) << "it was never in the way";
+      for (size_t i = 0; i < touched; i += kStep) {
+        ASSERT_EQ(p[i], static_cast<unsigned char>(i / kStep));
+      }
+      hak_free(p);
+      for (void* wall : walls) hak_free(wall);
+    })) << percent;
+  }
 }
 
 TEST(MallocTest, ReallocToNothingFrees) {

@@ -77,6 +77,7 @@ static void dequeue(hak_superslab_t* super) {
 // Takes what is due (all: whatever waits) off the queue and out of circulation.
 static void collect(batch_t* batch, bool all) {
   batch->n = 0;
+  all = all || delay_ms() == 0;  // no page is too young
   uint64_t now_ms = hak_platform_now_ms();
   hak_lock_acquire(&hak_backend_lock);
   // A SuperSlab that is queued again below, because its pages are too young, is not met twice:

@@ -1,5 +1,7 @@
 #include "hakmem/reserve.h"
 
+#include <errno.h>
+
 #include "hakmem/bits.h"
 #include "hakmem/check.h"
 #include "hakmem/events.h"
@@ -11,7 +13,6 @@
 static unsigned super_shift = HAK_SUPER_DEFAULT_SHIFT;
 static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
 static _Atomic(uint32_t) n_reservations;
-static size_t next_bytes = HAK_RESERVE_FIRST;
 static hak_counter_t reserved_bytes;
 static bool no_huge_pages;  // lock:BACKEND: the kernel refuses to give them
 
@@ -95,16 +96,43 @@ void hak_reserve_ready(void) {
   hak_lock_release(&hak_backend_lock);
 }
 
-static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
-  size_t bytes = (size_t)n_supers << super_shift;
-  size_t words = (n_supers + 63) / 64;
+// The smallest of those that were unmapped with room for `n` SuperSlabs; NULL when there is none.
+static hak_reservation_t* find_vacant(uint32_t n) {
+  hak_reservation_t* best = NULL;
+  for (uint32_t k = 0; k < hak_load_relaxed(&n_reservations); k++) {
+    hak_reservation_t* r = reservations[k];
+    bool fits = r->base == 0 && r->capacity >= n;
+    if (fits && (best == NULL || r->capacity < best->capacity)) best = r;
+  }
+  return best;
+}
+
+static hak_reservation_t* new_vacant(uint32_t n) {
+  uint32_t count = hak_load_relaxed(&n_reservations);
+  if (count == HAK_RESERVE_MAX_COUNT) return NULL;
+  size_t words = (n + 63) / 64;
   hak_reservation_t* r =
       hak_meta_alloc(sizeof *r + words * sizeof r->free_supers[0], HAK_CACHE_LINE);
-  char* descriptors = hak_meta_alloc(n_supers * descriptor_stride(), HAK_CACHE_LINE);
-  if (r == NULL || descriptors == NULL || !hak_page_map_add_range(base, bytes)) return NULL;
-  r->base = base;
-  r->n_supers = n_supers;
+  char* descriptors = hak_meta_alloc(n * descriptor_stride(), HAK_CACHE_LINE);
+  if (r == NULL || descriptors == NULL) return NULL;
+  r->capacity = n;
   r->descriptors = descriptors;
+  reservations[count] = r;
+  hak_store_release(&n_reservations, count + 1);
+  return r;
+}
+
+// Enters what has been mapped, all of it free.
+static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
+  if (!hak_page_map_add_range(base, (size_t)n_supers << super_shift)) return NULL;
+  hak_reservation_t* r = find_vacant(n_supers);
+  if (r == NULL) r = new_vacant(n_supers);
+  if (r == NULL) return NULL;
+  r->n_supers = r->n_free = n_supers;
+  for (uint32_t i = 0; i < n_supers; i++) r->free_supers[i / 64] |= UINT64_C(1) << (i % 64);
+  hak_compiler_barrier();  // a child forked meanwhile leaves vacant what has no base
+  r->base = base;
+  hak_counter_add(&reserved_bytes, (size_t)n_supers << super_shift);
   return r;
 }
 
@@ -136,17 +164,16 @@ static void* map_some(size_t needed, size_t wanted, size_t align_bytes, size_t* 
 // it, it stays one mapping.
 static void advise(hak_reservation_t* r, bool huge_pages) {
   size_t bytes = (size_t)r->n_supers << super_shift;
-  bool advised = hak_platform_advise_huge((void*)r->base, bytes, huge_pages) == 0;
-  r->has_huge_pages = huge_pages && advised;
-  if (huge_pages && !advised) no_huge_pages = true;  // a kernel without: not asked again
+  int error = hak_platform_advise_huge((void*)r->base, bytes, huge_pages);
+  r->has_huge_pages = huge_pages && error == 0;
+  if (huge_pages && error == EINVAL) no_huge_pages = true;  // a kernel without: not asked again
 }
 
 static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_pages) {
-  uint32_t count = hak_load_relaxed(&n_reservations);
-  if (count == HAK_RESERVE_MAX_COUNT) return NULL;
   size_t needed = (size_t)n << super_shift;
   size_t limit = hak_platform_address_limit();
-  size_t wanted = next_bytes;
+  // As much again as there is, so that sizes double.
+  size_t wanted = hak_min_size(HAK_RESERVE_FIRST + hak_reserve_bytes(), HAK_RESERVE_MAX);
   if (limit != SIZE_MAX) wanted = hak_min_size(wanted, limit / HAK_RESERVE_LIMIT_FRACTION);
   wanted = hak_max_size(hak_round_down(wanted, hak_super_bytes()), needed);
   size_t bytes;
@@ -157,15 +184,72 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_page
     hak_platform_unmap(base, bytes);
     return NULL;
   }
-  for (uint32_t i = 0; i < r->n_supers; i++) r->free_supers[i / 64] |= UINT64_C(1) << (i % 64);
-  r->n_free = r->n_supers;
   advise(r, huge_pages);
-  reservations[count] = r;
-  hak_store_release(&n_reservations, count + 1);
-  hak_counter_add(&reserved_bytes, bytes);
   hak_event_record(HAK_EVENT_RESERVED, 0, r->base, bytes, 0);
-  next_bytes = hak_min_size(hak_max_size(next_bytes, bytes) * 2, HAK_RESERVE_MAX);
   return r;
+}
+
+bool hak_reserve_map_again(const hak_superslab_t* first, uint32_t n) {
+  size_t bytes = (size_t)n << super_shift;
+  int error = hak_platform_map_again((void*)first->base, bytes);
+  if (!hak_event_kernel_ok(HAK_KERNEL_MMAP, error, (void*)first->base, bytes)) return false;
+  // The kernel merges only mappings with the same advice. Should it refuse, this one stays apart.
+  (void)hak_platform_advise_huge((void*)first->base, bytes, first->reservation->has_huge_pages);
+  return true;
+}
+
+// ---- reservations given back ----
+
+static bool is_unused(const hak_reservation_t* r) {
+  return r->base != 0 && r->n_free == r->n_supers;
+}
+
+static void unmap(hak_reservation_t* r) {
+  size_t bytes = (size_t)r->n_supers << super_shift;
+  r->is_leaving = true;
+  hak_compiler_barrier();
+  int error = hak_platform_unmap((void*)r->base, bytes);
+  if (hak_event_kernel_ok(HAK_KERNEL_MUNMAP, error, (void*)r->base, bytes)) {
+    hak_page_map_set_super(r->base, bytes, NULL);
+    // (A purge that one of them waits for will find nothing to give back.)
+    for (uint32_t i = 0; i < r->n_prepared; i++) {
+      hak_superslab_t* super = hak_reserve_super(r, i);
+      super->base = 0;
+      super->dirty_pages = super->aged_pages = 0;
+    }
+    for (uint32_t i = 0; i < r->n_supers; i += 64) r->free_supers[i / 64] = 0;
+    r->n_prepared = r->n_free = 0;
+    r->base = 0;
+    hak_counter_add(&reserved_bytes, (uint64_t)0 - bytes);
+  }
+  hak_compiler_barrier();
+  r->is_leaving = false;
+}
+
+// Whether the kernel would grant `bytes`, had it `more` than it has.
+static bool would_grant(size_t bytes, size_t more) {
+  if (bytes <= more) return true;
+  void* base = NULL;
+  if (hak_platform_map(bytes - more, hak_platform_os_page_bytes(), &base) != 0) return false;
+  hak_platform_unmap(base, bytes - more);
+  return true;
+}
+
+bool hak_reserve_is_possible(size_t bytes) { return would_grant(bytes, hak_reserve_bytes()); }
+
+// Unmaps the reservations that nobody uses, if that can make room for `bytes`: a request that
+// exceeds all there is must not cost the program the memory it has ready. Whether it did.
+static bool give_back_unused(size_t bytes) {
+  size_t before = hak_reserve_bytes(), unused = 0;
+  uint32_t count = hak_load_relaxed(&n_reservations);
+  for (uint32_t k = 0; k < count; k++) {
+    if (is_unused(reservations[k])) unused += (size_t)reservations[k]->n_supers << super_shift;
+  }
+  if (unused == 0 || !would_grant(bytes, unused)) return false;
+  for (uint32_t k = 0; k < count; k++) {
+    if (is_unused(reservations[k])) unmap(reservations[k]);
+  }
+  return hak_reserve_bytes() < before;
 }
 
 // ---- taking and giving ----
@@ -186,13 +270,21 @@ static hak_superslab_t* take_free(uint32_t n, uint32_t align_supers, bool huge_p
   return NULL;
 }
 
-hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers, bool huge_pages) {
+hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t align_supers, bool huge_pages) {
   huge_pages = huge_pages && !no_huge_pages;
   hak_superslab_t* first = take_free(n, align_supers, huge_pages);
   if (first != NULL) return first;
   hak_reservation_t* r = reserve(n, (size_t)align_supers << super_shift, huge_pages);
   if (r != NULL) return take_at(r, 0, n);
   return take_free(n, align_supers, !huge_pages);  // better the wrong kind than none
+}
+
+hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers, bool huge_pages) {
+  hak_superslab_t* first = hak_reserve_try(n, align_supers, huge_pages);
+  if (first != NULL) return first;
+  uint32_t room = align_supers > 1 ? n + align_supers : n;
+  if (!give_back_unused((size_t)room << super_shift)) return NULL;
+  return hak_reserve_try(n, align_supers, huge_pages);
 }
 
 bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n) {
@@ -217,10 +309,17 @@ void hak_reserve_give(hak_superslab_t* first, uint32_t n) {
 void hak_reserve_repair(void) {
   for (uint32_t k = 0; k < hak_load_relaxed(&n_reservations); k++) {
     hak_reservation_t* r = reservations[k];
+    if (r->is_leaving) {  // it may be gone or not
+      r->base = 0;
+      r->capacity = 0;
+    }
+    bool is_mapped = r->base != 0;
+    if (!is_mapped) r->n_prepared = 0;
     r->n_free = 0;
     for (uint32_t i = 0; i < r->n_supers; i++) {
       uint64_t bit = UINT64_C(1) << (i % 64);
-      bool free_now = hak_load_relaxed(&hak_reserve_super(r, i)->state) == HAK_SUPER_FREE;
+      bool free_now =
+          is_mapped && hak_load_relaxed(&hak_reserve_super(r, i)->state) == HAK_SUPER_FREE;
       r->free_supers[i / 64] =
           free_now ? r->free_supers[i / 64] | bit : r->free_supers[i / 64] & ~bit;
       r->n_free += free_now;

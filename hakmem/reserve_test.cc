@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "hakmem/test_support.h"
 
 extern "C" {
+#include "hakmem/meta.h"
 #include "hakmem/options.h"
 #include "hakmem/page_map.h"
 #include "hakmem/reserve.h"
@@ -190,6 +192,102 @@ TEST_IN_CHILD(ReserveTest, RefusedMetadataLeavesNothing) {
   EXPECT_NE(Take(1, 1), nullptr);
 }
 
+// A kernel that refuses huge pages because it is short of something is asked again; one that has
+// none is not.
+TEST(ReserveTest, HugePagesAreAskedForAsLongAsTheKernelHasSome) {
+  for (int error : {ENOMEM, EINVAL}) {
+    EXPECT_TRUE(hak::PassesInChild([error] {
+      hak_reserve_ready();
+      hak_lock_acquire(&hak_backend_lock);
+      {
+        hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MADVISE, error));
+        hak_superslab_t* super = hak_reserve_take(1, 1, true);
+        EXPECT_FALSE(super->reservation->has_huge_pages);
+      }
+      uint64_t calls = hak::KernelCalls(HAK_KERNEL_MADVISE);
+      EXPECT_NE(hak_reserve_take(1, 1, true), nullptr);
+      EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MADVISE), calls + (error == ENOMEM));
+      EXPECT_EQ(hak_reserve_count(), error == ENOMEM ? 2u : 1u);
+      hak_lock_release(&hak_backend_lock);
+    })) << error;
+  }
+}
+
+// ---- reservations given back ----
+
+std::vector<hak_superslab_t*> TakeAll(uint32_t n) {
+  std::vector<hak_superslab_t*> all;
+  while (hak_superslab_t* super = Take(n, 1)) all.push_back(super);
+  return all;
+}
+
+// Where a kernel commits no more, what is free serves any request, however the reservations were
+// cut when it was first asked for; and their descriptors serve again.
+TEST_IN_CHILD(ReserveTest, WhatNobodyUsesMakesRoomForOthers) {
+  hak::ScopedFault fault(hak::CommitLimit(200 * HAK_MIB));
+  size_t n = TakeAll(1).size();
+  EXPECT_GE(n * hak_super_bytes(), 180 * HAK_MIB);
+  size_t metadata_bytes = 0;
+  for (int round = 0; round < 10; ++round) {
+    for (unsigned i = 0; i < hak_reserve_count(); ++i) {
+      const hak_reservation_t* r = hak_reserve_get(i);
+      if (r->base != 0) Give(hak_reserve_super(r, 0), r->n_supers);
+    }
+    EXPECT_EQ(FreeSupers() * hak_super_bytes(), hak_reserve_bytes());
+    hak_superslab_t* large = Take(85, 1);
+    ASSERT_NE(large, nullptr) << round;
+    memset(reinterpret_cast<void*>(large->base), 1, hak_super_bytes());
+    Give(large, 85);
+    EXPECT_GE(TakeAll(1).size(), n - 5) << round;
+    if (round == 1) metadata_bytes = hak_meta_used_bytes();
+  }
+  EXPECT_EQ(hak_meta_used_bytes(), metadata_bytes);
+}
+
+TEST_IN_CHILD(ReserveTest, WhatIsUsedStays) {
+  hak::ScopedFault fault(hak::CommitLimit(100 * HAK_MIB));
+  hak_superslab_t* used = Take(1, 1);
+  memset(reinterpret_cast<void*>(used->base), 7, hak_super_bytes());
+  EXPECT_EQ(Take(40, 1), nullptr);
+  EXPECT_EQ(hak_page_map_super(reinterpret_cast<void*>(used->base)), used);
+  EXPECT_EQ(*reinterpret_cast<char*>(used->base), 7);
+  uintptr_t base = used->base;
+  Give(used, 1);
+  EXPECT_NE(Take(40, 1), nullptr);
+  auto* now = hak_page_map_super(reinterpret_cast<void*>(base));
+  EXPECT_TRUE(now == nullptr || now->reservation->n_supers >= 40) << "the old one is forgotten";
+}
+
+// A request that exceeds all there is does not cost the program the memory it has ready.
+TEST_IN_CHILD(ReserveTest, AHopelessRequestChangesNothing) {
+  hak::ScopedFault fault([](hak_kernel_kind_t kind, size_t bytes) {
+    return kind == HAK_KERNEL_MMAP && bytes > HAK_GIB ? ENOMEM : 0;
+  });
+  Give(Take(1, 1), 1);
+  size_t bytes = hak_reserve_bytes();
+  for (uint32_t n : {1000u, 1u << 19}) EXPECT_EQ(Take(n, 1), nullptr);
+  EXPECT_EQ(hak_reserve_bytes(), bytes);
+  EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MUNMAP), 0u);
+}
+
+TEST_IN_CHILD(ReserveTest, WhatTheKernelWillNotUnmapStaysUsable) {
+  Give(Take(4, 1), 4);
+  uint64_t free_supers = FreeSupers();
+  {
+    hak::ScopedFault fault([](hak_kernel_kind_t kind, size_t bytes) {
+      bool refused =
+          kind == HAK_KERNEL_MUNMAP || (kind == HAK_KERNEL_MMAP && bytes > HAK_RESERVE_FIRST);
+      return refused ? ENOMEM : 0;
+    });
+    EXPECT_EQ(Take(33, 1), nullptr);
+  }
+  EXPECT_EQ(FreeSupers(), free_supers);
+  hak_superslab_t* super = Take(4, 1);
+  ASSERT_NE(super, nullptr);
+  *reinterpret_cast<char*>(super->base) = 1;
+  EXPECT_EQ(hak_reserve_count(), 1u);
+}
+
 TEST_IN_CHILD(ReserveTest, TakesAFractionOfALimitedAddressSpace) {
   if (hak::kUnderSanitizer) return;
   struct rlimit limit = {HAK_GIB, HAK_GIB};
@@ -214,6 +312,20 @@ TEST_IN_CHILD(ReserveTest, RepairBelievesTheStates) {
   hak_lock_release(&hak_backend_lock);
   EXPECT_EQ(FreeSupers(), HAK_RESERVE_FIRST / hak_super_bytes() - 3);
   EXPECT_EQ(Take(3, 1), At(first, 3));
+}
+
+// Whether it was unmapped already cannot be known: the child leaves it alone.
+TEST_IN_CHILD(ReserveTest, RepairGivesUpAReservationOnItsWayOut) {
+  hak_superslab_t* super = Take(1, 1);
+  Give(super, 1);
+  hak_reserve_get(0)->is_leaving = true;
+  hak_lock_acquire(&hak_backend_lock);
+  hak_reserve_repair();
+  hak_lock_release(&hak_backend_lock);
+  EXPECT_EQ(FreeSupers(), 0u);
+  hak_superslab_t* other = Take(1, 1);
+  ASSERT_NE(other, nullptr);
+  EXPECT_EQ(other->reservation, hak_reserve_get(1));
 }
 
 }  // namespace

@@ -172,10 +172,7 @@ static hak_slab_t* take_in_use(unsigned n_pages, unsigned align_pages, unsigned 
 static hak_slab_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned size_class,
                                bool* dirty) {
   hak_superslab_t* super = new_super();
-  if (super == NULL) {
-    hak_event_record(HAK_EVENT_OUT_OF_MEMORY, size_class, 0, (size_t)n_pages << HAK_PAGE_SHIFT, 0);
-    return NULL;
-  }
+  if (super == NULL) return NULL;
   hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
   return take_in(super, find_run(super, n_pages, align_pages), n_pages, size_class, dirty);
 }
@@ -290,7 +287,7 @@ void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_p
 // ---- all of them ----
 
 // Where a walk over all SuperSlabs stands: in a reservation, or after the last of them at a direct
-// unit. It stays valid when the lock is released: nothing it names ever goes away.
+// unit. It stays valid when the lock is released: no descriptor ever goes away.
 typedef struct walk {
   unsigned reservation;
   uint32_t i;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <utility>
 
@@ -48,6 +49,16 @@ ScopedFault::~ScopedFault() { hak_platform_set_fault(nullptr); }
 
 ScopedFault::Fault Refuse(hak_kernel_kind_t kind, int error) {
   return [kind, error](hak_kernel_kind_t asked, size_t) { return asked == kind ? error : 0; };
+}
+
+ScopedFault::Fault CommitLimit(size_t bytes) {
+  auto mapped = [] {
+    return hak_load_relaxed(&hak_platform_counters(HAK_KERNEL_MMAP)->bytes) -
+           hak_load_relaxed(&hak_platform_counters(HAK_KERNEL_MUNMAP)->bytes);
+  };
+  return [mapped, most = mapped() + bytes](hak_kernel_kind_t kind, size_t more) {
+    return kind == HAK_KERNEL_MMAP && mapped() + more > most ? ENOMEM : 0;
+  };
 }
 
 uint64_t KernelCalls(hak_kernel_kind_t kind) {

@@ -57,6 +57,10 @@ class ScopedFault {
 ScopedFault::Fault Refuse(hak_kernel_kind_t kind, int error);
 
 // Calls of a kind that have been made since the process began, refused ones included.
+// Refuses to map what would be more than `bytes` beyond what is mapped now, as a kernel does that
+// never overcommits. (A mapping in the place of another counts twice.)
+ScopedFault::Fault CommitLimit(size_t bytes);
+
 uint64_t KernelCalls(hak_kernel_kind_t kind);
 
 // Whether the OS page at `address` is in memory.

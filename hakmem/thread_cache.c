@@ -398,5 +398,8 @@ void hak_cache_drain(hak_heap_t* heap) {
   hak_thread_enter(heap);
   hak_cache_return_all(heap, heap);
   hak_flush_pending(heap);
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    while (heap->bins[c].n_reserve != 0) hak_flush_return_reserve(heap, c);
+  }
   hak_thread_leave(heap);
 }

@@ -23,7 +23,7 @@ hak_noinline void hak_cache_overflow(void* block, hak_heap_t* heap, size_t size_
 // Takes a small block back that the thread does not own: into the outgoing buffer.
 hak_noinline void hak_cache_free_remote(void* block, hak_heap_t* heap, size_t size_class);
 
-// Returns everything the heap caches to the slabs. The heap stays open.
+// Returns everything the heap caches to the slabs, and its empty slabs. The heap stays open.
 void hak_cache_drain(hak_heap_t* heap);
 
 // Returns what `heap`, whose thread is gone, caches, on behalf of `self` (NULL: no heap).

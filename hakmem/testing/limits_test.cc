@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -38,11 +39,21 @@ T Opaque(T value) {
   return value;
 }
 
-void LimitAddressSpace(size_t more) {
-  size_t now = StatusBytes("/proc/self/status", "\nVmSize");
-  rlimit limit = {now + more, RLIM_INFINITY};
-  REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+// What a kernel refuses beyond: all address space (RLIMIT_AS), or writable memory, used or not, as
+// it does where it does not overcommit (RLIMIT_DATA).
+struct Limit {
+  const char* name;
+  int resource;
+  const char* now;  // in /proc/self/status
+  size_t mib;
+};
+
+void SetLimit(const Limit& limit) {
+  rlimit bytes = {StatusBytes("/proc/self/status", limit.now) + limit.mib * kMiB, RLIM_INFINITY};
+  REQUIRE(setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &bytes) == 0);
 }
+
+void LimitAddressSpace(size_t mib) { SetLimit({"", RLIMIT_AS, "\nVmSize", mib}); }
 
 // Allocates blocks of `size` until there are no more, in a list through the blocks themselves.
 // Returns how many.
@@ -76,14 +87,14 @@ size_t Footprint(size_t size) {
   return (size + unit - 1) / unit * unit;
 }
 
-class AddressSpaceTest : public testing::TestWithParam<size_t> {};
+class MemoryLimitTest : public testing::TestWithParam<Limit> {};
 
 // NULL comes when the address space has gone, not before, and goes when memory is freed.
-TEST_P(AddressSpaceTest, IsUsedUpAndUsableAgain) {
-  size_t room = GetParam() * kMiB;
+TEST_P(MemoryLimitTest, IsUsedUpAndUsableAgain) {
+  size_t room = GetParam().mib * kMiB;
   for (size_t size : {size_t{64}, size_t{1000}, size_t{30000}, size_t{200000}, size_t{3} << 20}) {
     Outcome outcome = RunInChild([&] {
-      LimitAddressSpace(room);
+      SetLimit(GetParam());
       void** list = nullptr;
       size_t n = Exhaust(size, &list);
       dprintf(1, "%zu", n * Footprint(size) * 100 / room);
@@ -104,8 +115,52 @@ TEST_P(AddressSpaceTest, IsUsedUpAndUsableAgain) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(MiB, AddressSpaceTest, testing::Values(64, 256),
-                         testing::PrintToStringParamName());
+// However the memory was cut when it was first used: what is free serves the next phase of the
+// program, in one piece too.
+TEST_P(MemoryLimitTest, ServesAnySizeAfterAnyOther) {
+  size_t room = GetParam().mib * kMiB;
+  Outcome outcome = RunInChild([&] {
+    SetLimit(GetParam());
+    size_t sizes[] = {64, room / 2, 30000, 3 << 20, 200000, room / 3};
+    constexpr size_t kSizes = sizeof sizes / sizeof sizes[0];
+    size_t first[kSizes];
+    for (int round = 0; round < 5; round++) {
+      for (size_t i = 0; i < kSizes; i++) {
+        void** list = nullptr;
+        size_t n = Exhaust(sizes[i], &list);
+        if (round == 0) first[i] = n;
+        // Descriptors of reservations of other sizes take some room, once: up to two chunks of
+        // metadata.
+        if (n * sizes[i] < room / 3 || n + n / 6 < first[i]) {
+          dprintf(2, "round %d: %zu blocks of %zu, %zu at first\n", round, n, sizes[i], first[i]);
+          _exit(1);
+        }
+        FreeAll(&list);
+      }
+    }
+  });
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+INSTANTIATE_TEST_SUITE_P(Limits, MemoryLimitTest,
+                         testing::Values(Limit{"AddressSpace64", RLIMIT_AS, "\nVmSize", 64},
+                                         Limit{"AddressSpace256", RLIMIT_AS, "\nVmSize", 256},
+                                         Limit{"Data64", RLIMIT_DATA, "\nVmData", 64},
+                                         Limit{"Data256", RLIMIT_DATA, "\nVmData", 256}),
+                         [](const testing::TestParamInfo<Limit>& limit) {
+                           return limit.param.name;
+                         });
+
+// From the first allocation on, in programs that know nothing of it.
+TEST(LimitsTest, ProgramsRunUnderUlimit) {
+  RunOptions options;
+  options.preload = Library();
+  Outcome outcome = RunProgram(
+      {"/bin/sh", "-c", "ulimit -v 65536 && seq 200000 | sort -rn | tail -n 1"}, options);
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+  EXPECT_EQ(outcome.out, "1\n");
+  EXPECT_EQ(outcome.err, "");
+}
 
 TEST(LimitsTest, ThreadsRunDryTogetherAndRecover) {
   Outcome outcome = RunInChild([] {
@@ -131,7 +186,7 @@ TEST(LimitsTest, ThreadsRunDryTogetherAndRecover) {
       });
     }
     while (ready != 8) usleep(100);
-    LimitAddressSpace(100 * kMiB);
+    LimitAddressSpace(100);
     limited = true;
     for (std::thread& thread : threads) thread.join();
     REQUIRE(malloc(Opaque(20 * kMiB)) != nullptr);
@@ -141,7 +196,7 @@ TEST(LimitsTest, ThreadsRunDryTogetherAndRecover) {
 
 TEST(LimitsTest, ThreadsCanStartWhereMemoryIsShort) {
   Outcome outcome = RunInChild([] {
-    LimitAddressSpace(128 * kMiB);
+    LimitAddressSpace(128);
     void* kept[64];
     for (void*& block : kept) block = malloc(1000);
     // Eight stacks of 8 MiB fit beside what the allocator has taken.
@@ -207,6 +262,64 @@ TEST(LimitsTest, MappingsStayFewUnderChurn) {
     dprintf(1, "%zu at most, %zu in the end, %zu at first", most, MappingCount(), before);
     REQUIRE(most <= before + 200);
     REQUIRE(MappingCount() <= before + 100);
+  });
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+// The protection of every other page of a large mapping is changed until the kernel grants no more
+// mappings. Returns the mapping.
+void* UseUpMappings(size_t bytes) {
+  void* region = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(region != MAP_FAILED);
+  size_t os_page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  for (size_t at = os_page; at < bytes; at += 2 * os_page) {
+    if (mprotect(static_cast<char*>(region) + at, os_page, PROT_READ) != 0) {
+      REQUIRE(errno == ENOMEM);
+      return region;
+    }
+  }
+  REQUIRE(!"the kernel limits no mappings");
+  return nullptr;
+}
+
+// vm.max_map_count reached: nothing can be mapped or split, and remapping, purging and unmapping
+// fail in their ways.
+TEST(LimitsTest, GoesOnWhereThereAreTooManyMappings) {
+  size_t most = strtoull(ReadFile("/proc/sys/vm/max_map_count").c_str(), nullptr, 10);
+  if (most > 300000) GTEST_SKIP() << "vm.max_map_count is " << most << ": too many to use up";
+  Outcome outcome = RunInChild([most] {
+    std::vector<char*> blocks;
+    for (int i = 0; i < 12; i++) blocks.push_back(static_cast<char*>(malloc(3 * kMiB)));
+    for (char*& block : blocks) {  // a moved block is a mapping of its own already
+      memset(block, 5, 3 * kMiB);
+      block = static_cast<char*>(realloc(block, 5 * kMiB));
+    }
+    size_t region_bytes = 3 * most * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    void* region = UseUpMappings(region_bytes);
+    for (int round = 0; round < 3; round++) {
+      for (size_t i = 0; i < blocks.size(); i++) {
+        size_t size = (i + static_cast<size_t>(round)) % 3 == 0 ? 2 * kMiB : 9 * kMiB;
+        errno = 0;
+        auto* block = static_cast<char*>(realloc(blocks[i], size));
+        REQUIRE(block != nullptr || (errno == ENOMEM && size > 5 * kMiB));
+        if (block == nullptr) continue;
+        blocks[i] = block;
+        for (size_t at = 0; at < 2 * kMiB; at += 4096) REQUIRE(block[at] == 5);
+      }
+      void* small[1000];
+      for (size_t i = 0; i < 1000; i++) {
+        small[i] = malloc(Opaque(i * 100));
+        REQUIRE(small[i] != nullptr || errno == ENOMEM);
+      }
+      for (void* block : small) free(block);
+      malloc_trim(0);
+    }
+    for (char* block : blocks) free(block);
+    free(memset(malloc(Opaque(20 * kMiB)), 1, 20 * kMiB));  // what was freed serves
+    REQUIRE(munmap(region, region_bytes) == 0);
+    void* more = malloc(Opaque(500 * kMiB));
+    REQUIRE(more != nullptr);
+    free(more);
   });
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
 }
