@@ -32,7 +32,8 @@ const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
 
 const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
   static const char* const names[HAK_KERNEL_N_KINDS] = {
-      "mmap", "munmap", "madvise", "mremap", "mprotect", "futex", "membarrier", "telemetry",
+#define HAK_KERNEL_CALL(KIND, name) #name,
+#include "hakmem/kernel_calls.def"
   };
   return names[kind];
 }
