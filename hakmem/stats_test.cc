@@ -56,6 +56,7 @@ void ExpectConsistent(const hak_snapshot_t& snapshot) {
     size_t block_bytes = hak_class_info(c)->block_bytes;
     EXPECT_EQ(s.block_bytes, block_bytes);
     EXPECT_EQ(s.live + s.free + s.cached + s.outgoing, s.capacity) << c;
+    EXPECT_EQ(s.taken - s.returned, s.live + s.cached + s.outgoing) << c;
     live += s.live * block_bytes;
     free += s.free * block_bytes;
     cached += s.cached * block_bytes;
