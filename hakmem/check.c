@@ -5,16 +5,29 @@
 
 #include "hakmem/atomic.h"
 #include "hakmem/line.h"
+#include "hakmem/lock.h"
+#include "hakmem/platform.h"
+
+// How long a thread waits for the last words of another, which may have got stuck in them.
+#define OTHERS_WAIT_MS 2000
 
 typedef void (*last_words_t)(void);
 static _Atomic(last_words_t) last_words;
+static _Atomic(uint32_t) speaker;  // the thread that is saying them; 0: none
 
 void hak_fatal_set_last_words(last_words_t function) { hak_store_release(&last_words, function); }
 
-// What goes wrong on the way finds no last words any more.
+// A heap that is corrupt may end several threads at once: the first one's words are not cut short
+// by the others. What goes wrong in the words themselves finds none any more.
 hak_noreturn static void end(void) {
-  last_words_t function = hak_exchange_acq_rel(&last_words, NULL);
-  if (function != NULL) function();
+  uint32_t nobody = 0, self = hak_thread_id();
+  if (atomic_compare_exchange_strong(&speaker, &nobody, self)) {
+    last_words_t function = hak_exchange_acq_rel(&last_words, NULL);
+    if (function != NULL) function();
+    atomic_store(&speaker, 0);
+  } else if (nobody != self) {
+    hak_platform_sleep_ms(OTHERS_WAIT_MS);
+  }
   abort();
 }
 

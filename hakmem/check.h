@@ -11,7 +11,8 @@
 #include "hakmem/base.h"
 
 // Called after the message and before abort(), at most once: for what is worth keeping. It runs in
-// whatever state the allocator is in, with locks held perhaps.
+// whatever state the allocator is in, with locks held perhaps. Other threads that end here
+// meanwhile wait for it, but not for ever.
 void hak_fatal_set_last_words(void (*last_words)(void));
 
 hak_noreturn hak_cold void hak_fatal_assert(const char* expression, const char* file, int line);

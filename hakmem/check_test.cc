@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
 
 extern "C" {
 #include "hakmem/check.h"
@@ -48,6 +52,46 @@ TEST(CheckDeathTest, AssertionsHoldAtTheirLevel) {
     hak_assert_slow((was_evaluated = true) && false);
     EXPECT_FALSE(was_evaluated);
   }
+}
+
+void Say(const char* text) { EXPECT_GT(write(STDERR_FILENO, text, strlen(text)), 0); }
+
+TEST(CheckDeathTest, LastWordsComeAfterTheMessage) {
+  auto die = [] {
+    hak_fatal_set_last_words([] { Say("last words\n"); });
+    hak_fatal_block("double free", kAddress, 0, 0);
+  };
+  EXPECT_EXIT(die(), KilledBySignal(SIGABRT),
+              testing::Eq("hakmem: double free: 0x7f12345678f0\nlast words\n"));
+}
+
+TEST(CheckDeathTest, WhatGoesWrongInTheLastWordsEndsThem) {
+  auto die = [] {
+    hak_fatal_set_last_words([] { hak_fatal_block("again", kAddress, 0, 0); });
+    hak_fatal_block("double free", kAddress, 0, 0);
+  };
+  EXPECT_EXIT(die(), KilledBySignal(SIGABRT),
+              testing::Eq("hakmem: double free: 0x7f12345678f0\nhakmem: again: 0x7f12345678f0\n"));
+}
+
+// The other thread has begun to end when the words go on for a while.
+TEST(CheckDeathTest, AnotherThreadsEndDoesNotCutTheLastWordsShort) {
+  auto die = [] {
+    hak_fatal_set_last_words([] {
+      static std::atomic<bool> is_ending{false};
+      std::thread([] {
+        is_ending = true;
+        hak_fatal_block("also", kAddress, 0, 0);
+      }).detach();
+      while (!is_ending) std::this_thread::yield();
+      usleep(100 * 1000);
+      Say("last words\n");
+    });
+    hak_fatal_block("double free", kAddress, 0, 0);
+  };
+  EXPECT_EXIT(die(), KilledBySignal(SIGABRT),
+              testing::Eq("hakmem: double free: 0x7f12345678f0\nhakmem: also: 0x7f12345678f0\n"
+                          "last words\n"));
 }
 
 TEST(CheckTest, AssertionsThatHoldDoNothing) {

@@ -105,6 +105,9 @@
 #define HAK_OUTGOING_BLOCKS 512
 #define HAK_OUTGOING_BYTES (256 * HAK_KIB)
 
+// Adoptions are events no more often than this.
+#define HAK_ADOPTION_EVENT_MS 1000
+
 // A page map entry: the size class in the low 7 bits, above it an owner tag of 9. Tag 0 is
 // "unowned"; 511 is nobody's and so never matches; the rest go round among the threads.
 #define HAK_ENTRY_CLASS_BITS 7

@@ -116,15 +116,21 @@ typedef struct group {
 
 typedef struct flush {
   hak_heap_t* heap;
+  hak_heap_t* source;       // whose outgoing blocks they are; NULL: not such, and counted already
   hak_slab_t* remote_slab;  // remote frees of this slab are set but not announced yet
   unsigned remote_n;
   group_t groups[GROUPS];
 } flush_t;
 
+static void count_returned(const flush_t* flush, unsigned size_class, unsigned n) {
+  if (flush->source != NULL) hak_counter_add(&flush->source->bins[size_class].returned, n);
+}
+
 static void announce(flush_t* flush) {
   hak_slab_t* slab = flush->remote_slab;
   if (slab == NULL) return;
   flush->remote_slab = NULL;
+  count_returned(flush, slab->size_class, flush->remote_n);
   if (flush->heap != NULL) {
     hak_counter_add(&flush->heap->atomics, 1);
     hak_counter_add(&flush->heap->bins[slab->size_class].remote_frees, flush->remote_n);
@@ -147,11 +153,16 @@ static void put_remote(flush_t* flush, const group_t* group) {
 
 static void put_group(flush_t* flush, const group_t* group) {
   hak_slab_t* slab = group->slab;
+  unsigned size_class = slab->size_class;  // it may be no slab any more when its last block is back
   hak_heap_t* owner = hak_load_acquire(&slab->owner);
   if (owner == NULL) {
-    if (hak_central_free(slab, group->word, group->mask)) return;
+    if (hak_central_free(slab, group->word, group->mask)) {
+      count_returned(flush, size_class, hak_bit_count(group->mask));
+      return;
+    }
   } else if (owner == flush->heap) {
     unsigned had = hak_slab_free_count(slab);
+    count_returned(flush, size_class, hak_bit_count(group->mask));
     hak_slab_put(slab, group->word, group->mask);
     own_gained(flush->heap, slab, had);
     return;
@@ -191,9 +202,10 @@ static void add_block(flush_t* flush, hak_slab_t* slab, const void* block) {
   *group = (group_t){.slab = slab, .mask = bit, .word = word};
 }
 
-void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n) {
+static void flush_blocks(hak_heap_t* heap, hak_heap_t* source, void* const* blocks, unsigned n) {
   flush_t flush;
   flush.heap = heap;
+  flush.source = source;
   flush.remote_slab = NULL;
   for (unsigned i = 0; i < GROUPS; i++) flush.groups[i].slab = NULL;
   hak_slab_t* slab = NULL;
@@ -213,12 +225,16 @@ void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n) {
   announce(&flush);
 }
 
-void hak_flush_block(hak_heap_t* heap, void* block) { hak_flush_blocks(heap, &block, 1); }
+void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n) {
+  flush_blocks(heap, NULL, blocks, n);
+}
 
-void hak_flush_outgoing(hak_heap_t* heap) {
+void hak_flush_block(hak_heap_t* heap, void* block) { flush_blocks(heap, NULL, &block, 1); }
+
+void hak_flush_outgoing(hak_heap_t* heap, hak_heap_t* self) {
   unsigned n = hak_load_relaxed(&heap->n_outgoing);
   if (n == 0) return;
-  hak_flush_blocks(heap, (void* const*)heap->outgoing, n);
+  flush_blocks(self, heap, (void* const*)heap->outgoing, n);
   hak_store_relaxed(&heap->n_outgoing, 0);
   heap->outgoing_bytes = 0;
 }

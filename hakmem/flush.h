@@ -11,11 +11,11 @@
 #include "hakmem/heap.h"
 
 // Returns `n` blocks of any classes to their slabs, on behalf of the calling thread's heap (NULL:
-// it has none).
+// it has none). The caller counts them.
 void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n);
 
-// Returns the outgoing buffer.
-void hak_flush_outgoing(hak_heap_t* heap);
+// Returns and counts what waits in the outgoing buffer of `heap`, on behalf of `self`, likewise.
+void hak_flush_outgoing(hak_heap_t* heap, hak_heap_t* self);
 
 // Takes in what other threads have freed into the heap's slabs.
 void hak_flush_pending(hak_heap_t* heap);

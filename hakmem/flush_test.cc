@@ -134,7 +134,7 @@ TEST_IN_CHILD(FlushTest, OutgoingIsEmptiedAtOnce) {
   std::vector<void*> blocks = TakeAllOwned(other, OwnSlab(other, 10));
   for (unsigned i = 0; i < 20; ++i) self->outgoing[i] = blocks[i];
   hak_store_relaxed(&self->n_outgoing, 20);
-  hak_flush_outgoing(self);
+  hak_flush_outgoing(self, self);
   EXPECT_EQ(hak_load_relaxed(&self->n_outgoing), 0u);
   hak_flush_pending(other);
   EXPECT_EQ(other->bins[10].partial.first->free_count, 20);

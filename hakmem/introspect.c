@@ -69,12 +69,16 @@ struct mallinfo2 hak_introspect_mallinfo2(void) {
 
 // ---- malloc_stats ----
 
+static void begin_row(hak_line_t* line, const char* name, size_t width) {
+  hak_line_begin(line);
+  hak_line_text(line, name);
+  for (size_t length = strlen(name); length < width; length++) hak_line_text(line, " ");
+}
+
 // "name             bytes bytes"
 static void print_bytes(const char* name, uint64_t bytes) {
   hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, name);
-  for (size_t length = strlen(name); length < 16; length++) hak_line_text(&line, " ");
+  begin_row(&line, name, 16);
   if (bytes == HAK_UNKNOWN) {
     hak_line_text(&line, "         unknown");
   } else {
@@ -101,17 +105,11 @@ static void print_class(unsigned size_class, const hak_class_stats* stats) {
 static void print_kernel(hak_kernel_kind_t kind) {
   const hak_kernel_counters_t* counters = hak_platform_counters(kind);
   hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, hak_platform_kind_name(kind));
-  hak_line_text(&line, ": ");
-  hak_line_number(&line, hak_counter_read(&counters->calls));
-  hak_line_text(&line, " calls, ");
-  hak_line_number(&line, hak_counter_read(&counters->bytes));
-  hak_line_text(&line, " bytes, ");
-  hak_line_number(&line, hak_counter_read(&counters->failures));
-  hak_line_text(&line, " failures, ");
-  hak_line_number(&line, hak_counter_read(&counters->ns) / 1000);
-  hak_line_text(&line, " us");
+  begin_row(&line, hak_platform_kind_name(kind), 10);
+  hak_line_number_padded(&line, hak_counter_read(&counters->calls), 12);
+  hak_line_number_padded(&line, hak_counter_read(&counters->bytes), 18);
+  hak_line_number_padded(&line, hak_counter_read(&counters->failures), 10);
+  hak_line_number_padded(&line, hak_counter_read(&counters->ns) / 1000, 14);
   hak_line_end(&line);
 }
 
@@ -128,6 +126,8 @@ static void print_memory(const hak_stats* stats) {
   print_bytes("resident", stats->rss_bytes);
   print_bytes("purged", stats->purged_bytes);
   print_bytes("live", stats->allocated_bytes);
+  print_bytes("live in spans", stats->span_bytes);
+  print_bytes("live in huge", stats->huge_bytes);
 }
 
 static void print_retention(const hak_retention* retention) {
@@ -157,6 +157,7 @@ void hak_introspect_print(void) {
   hak_line_end(&line);
   print_memory(&snapshot->stats);
   print_retention(&snapshot->retention);
+  print_text("call             calls             bytes  failures  microseconds");
   for (int kind = 0; kind < HAK_KERNEL_N_KINDS; kind++) print_kernel((hak_kernel_kind_t)kind);
   print_text(
       " class bytes     slabs  capacity      live      free    cached  outgoing"

@@ -83,7 +83,11 @@ TEST_IN_CHILD(IntrospectTest, StatsAreATableOnStderr) {
   for (std::string line; std::getline(lines, line);) {
     EXPECT_EQ(line.substr(0, 8), "hakmem: ") << line;
     EXPECT_LT(line.size(), 120u) << line;
-    has_mmap |= line.find("mmap: ") != std::string::npos;
+    char name[16];
+    unsigned long long calls = 0, call_bytes = 0, failures = 1, us = 0;
+    has_mmap |= sscanf(line.c_str(), "hakmem: %15s %llu %llu %llu %llu", name, &calls, &call_bytes,
+                       &failures, &us) == 5 &&
+                name == std::string("mmap") && calls > 0 && call_bytes > 0 && failures == 0;
     unsigned size_class = 0, bytes = 0, slabs = 0, capacity = 0, live = 0;
     int n = sscanf(line.c_str(), "hakmem: %u %u %u %u %u", &size_class, &bytes, &slabs, &capacity,
                    &live);

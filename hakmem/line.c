@@ -5,7 +5,7 @@
 #include "hakmem/platform.h"
 #include "hakmem/text.h"
 
-static void append(hak_line_t* line, const char* text, size_t length) {
+void hak_line_put(hak_line_t* line, const char* text, size_t length) {
   size_t room = sizeof line->text - 1 - line->length;  // keeps one byte for the newline
   size_t taken = hak_min_size(length, room);
   memcpy(line->text + line->length, text, taken);
@@ -16,7 +16,7 @@ static void append_digits(hak_line_t* line, uint64_t value, unsigned base, unsig
   char digits[40];
   size_t at = sizeof digits - hak_digits(digits + sizeof digits, value, base);
   while (sizeof digits - at < width && at > 0) digits[--at] = ' ';
-  append(line, digits + at, sizeof digits - at);
+  hak_line_put(line, digits + at, sizeof digits - at);
 }
 
 void hak_line_begin(hak_line_t* line) {
@@ -24,7 +24,7 @@ void hak_line_begin(hak_line_t* line) {
   hak_line_text(line, "hakmem: ");
 }
 
-void hak_line_text(hak_line_t* line, const char* text) { append(line, text, strlen(text)); }
+void hak_line_text(hak_line_t* line, const char* text) { hak_line_put(line, text, strlen(text)); }
 
 void hak_line_number(hak_line_t* line, uint64_t value) { append_digits(line, value, 10, 0); }
 
@@ -33,7 +33,7 @@ void hak_line_number_padded(hak_line_t* line, uint64_t value, unsigned width) {
 }
 
 void hak_line_hex(hak_line_t* line, uint64_t value) {
-  append(line, "0x", 2);
+  hak_line_put(line, "0x", 2);
   append_digits(line, value, 16, 0);
 }
 

@@ -14,6 +14,7 @@ typedef struct hak_line {
 
 void hak_line_begin(hak_line_t* line);  // "hakmem: "
 void hak_line_text(hak_line_t* line, const char* text);
+void hak_line_put(hak_line_t* line, const char* text, size_t length);
 void hak_line_number(hak_line_t* line, uint64_t value);                         // decimal
 void hak_line_number_padded(hak_line_t* line, uint64_t value, unsigned width);  // right-aligned
 void hak_line_hex(hak_line_t* line, uint64_t value);                            // 0x...

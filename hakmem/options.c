@@ -28,6 +28,10 @@ static const char* const choices[] = {"auto", "always", "never"};  // of HAKMEM_
 
 #define TEXT_BYTES 256
 
+// What the environment calls an option begins with this.
+#define PREFIX "HAKMEM_"
+#define PREFIX_BYTES (sizeof PREFIX - 1)
+
 static int64_t numbers[HAK_N_OPTIONS] = {
 #define HAK_OPTION(id, name, type, def, min, max, help) def,
 #include "hakmem/options.def"
@@ -133,7 +137,7 @@ static void append_range(hak_line_t* line, const row_t* row) {
 hak_cold static void refuse(const row_t* row, const char* value) {
   hak_line_t line;
   hak_line_begin(&line);
-  hak_line_text(&line, "HAKMEM_");
+  hak_line_text(&line, PREFIX);
   hak_line_text(&line, row->name);
   hak_line_text(&line, "=");
   hak_line_text(&line, value);
@@ -167,17 +171,71 @@ bool hak_option_set(hak_option_t option, const char* value) {
 
 // ---- the environment ----
 
+// No misspelt option is longer.
+#define NAME_BYTES 32
+
+// Levenshtein's distance between a name of n bytes, NAME_BYTES at most, and an option's.
+static unsigned distance(const char* name, size_t n, const char* option) {
+  unsigned row[NAME_BYTES + 1];
+  for (unsigned i = 0; i <= n; i++) row[i] = i;
+  for (; *option != '\0'; option++) {
+    unsigned diagonal = row[0]++;
+    for (size_t i = 1; i <= n; i++) {
+      unsigned replaced = diagonal + (name[i - 1] != *option);
+      unsigned shorter = row[i - 1] < row[i] ? row[i - 1] : row[i];
+      diagonal = row[i];
+      row[i] = replaced <= shorter ? replaced : shorter + 1;
+    }
+  }
+  return row[n];
+}
+
+// The option that a name of n bytes may be meant for; NULL when it is not like any.
+static const row_t* closest(const char* name, size_t n) {
+  const row_t* found = NULL;
+  if (n > NAME_BYTES) return NULL;
+  unsigned least = (unsigned)(n + 1) / 2;  // with more of it wrong, it is another word
+  for (int i = 0; i < HAK_N_OPTIONS; i++) {
+    unsigned changes = distance(name, n, rows[i].name);
+    if (changes > least || (found != NULL && changes == least)) continue;
+    least = changes;
+    found = &rows[i];
+  }
+  return found;
+}
+
+hak_cold static void report_unknown(const char* name, size_t n) {
+  const row_t* meant = closest(name, n);
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, PREFIX);
+  hak_line_put(&line, name, n);
+  hak_line_text(&line, " is not an option");
+  if (meant != NULL) {
+    hak_line_text(&line, " (did you mean " PREFIX);
+    hak_line_text(&line, meant->name);
+    hak_line_text(&line, "?)");
+  }
+  hak_line_text(&line, "; it is ignored");
+  hak_line_end(&line);
+}
+
+static void load(const char* name, const char* end) {
+  for (int i = 0; i < HAK_N_OPTIONS; i++) {
+    if (!unit_is(name, end, rows[i].name)) continue;
+    (void)hak_option_set((hak_option_t)i, end + 1);
+    return;
+  }
+  report_unknown(name, (size_t)(end - name));
+}
+
 void hak_options_load(void) {
   if (getauxval(AT_SECURE) != 0 || environ == NULL) return;
-  static const char prefix[] = "HAKMEM_";
   for (char** entry = environ; *entry != NULL; entry++) {
-    if (strncmp(*entry, prefix, sizeof prefix - 1) != 0) continue;
-    const char* name = *entry + sizeof prefix - 1;
-    const char* equals = strchr(name, '=');
-    if (equals == NULL) continue;
-    for (int i = 0; i < HAK_N_OPTIONS; i++) {
-      if (unit_is(name, equals, rows[i].name)) (void)hak_option_set((hak_option_t)i, equals + 1);
-    }
+    if (strncmp(*entry, PREFIX, PREFIX_BYTES) != 0) continue;
+    const char* name = *entry + PREFIX_BYTES;
+    const char* end = strchr(name, '=');
+    if (end != NULL) load(name, end);
   }
 }
 

@@ -1,7 +1,8 @@
 // Options: read from the environment once, from one table (options.def).
 //
 // A value that is malformed or out of range is refused with one line that names the option, the
-// value and the range; the default is used then. A process that runs with more rights than its
+// value and the range; the default is used then. A variable HAKMEM_... that is none of them is
+// named in one line, too: it may be a misspelt one. A process that runs with more rights than its
 // caller (AT_SECURE: setuid and the like) ignores the environment. getenv is not used: it may be
 // interposed by code that allocates.
 

@@ -99,11 +99,69 @@ TEST(OptionsTest, AreReadFromTheEnvironment) {
   EXPECT_TRUE(hak::PassesInChild([] {
     setenv("HAKMEM_PURGE_DELAY", "77", 1);
     setenv("HAKMEM_PREWARM", "1024:2", 1);
-    setenv("HAKMEM_PURGE_DELAY_X", "5", 1);  // another variable
     hak_options_load();
     EXPECT_EQ(hak_option_number(HAK_OPTION_purge_delay), 77);
     EXPECT_STREQ(hak_option_text(HAK_OPTION_prewarm), "1024:2");
   }));
+}
+
+struct Unknown {
+  const char* name;
+  const char* meant;  // NULL: none
+};
+
+TEST(OptionsTest, AVariableThatIsNoneIsNamedWithTheOptionItIsLike) {
+  const Unknown cases[] = {
+      {"PURGE_DELAYS", "PURGE_DELAY"},
+      {"PURGE_DELAY_MS", "PURGE_DELAY"},
+      {"URGE_DELAY", "PURGE_DELAY"},
+      {"PREWARN", "PREWARM"},
+      {"purge_delay", nullptr},
+      {"TPH", "THP"},
+      {"TELEMETRY_INTERVALL", "TELEMETRY_INTERVAL"},
+      {"TELEMETRIE", "TELEMETRY"},
+      {"SUPERSLAB", "SUPERSLAB_SIZE"},
+      {"THREADCACHE", "THREAD_CACHE"},
+      {"X", nullptr},
+      {"", nullptr},
+      {"ZZZZZZZZZZ", nullptr},
+      {"TELEMETRY_TELEMETRY_TELEMETRY_TELEMETRY", nullptr},
+  };
+  for (const Unknown& c : cases) {
+    SCOPED_TRACE(c.name);
+    EXPECT_TRUE(hak::PassesInChild([&c] {
+      std::string name = std::string("HAKMEM_") + c.name;
+      setenv(name.c_str(), "secret", 1);
+      std::string suggestion =
+          c.meant == nullptr ? "" : std::string(" (did you mean HAKMEM_") + c.meant + "?)";
+      EXPECT_EQ(hak::StderrOf(hak_options_load),
+                "hakmem: " + name + " is not an option" + suggestion + "; it is ignored\n");
+      EXPECT_EQ(hak_option_number(HAK_OPTION_purge_delay), 1000);
+    }));
+  }
+}
+
+TEST_IN_CHILD(OptionsTest, VariablesThatAreOptionsOrOthersAreNotRemarkedOn) {
+#define HAK_OPTION(id, name, type, def, min, max, help) setenv("HAKMEM_" name, "1M", 1);
+#include "hakmem/options.def"
+#undef HAK_OPTION
+  for (const char* flag : {"TINY_USE_SUPERSLAB", "BACKGROUND", "SS_DEBUG", "TELEMETRY_SHM"}) {
+    setenv((std::string("HAKMEM_") + flag).c_str(), "1", 1);
+  }
+  setenv("HAKMEM_THP", "auto", 1);
+  setenv("HAKMEM_PURGE_DELAY", "1s", 1);
+  setenv("HAKMEM_TELEMETRY_INTERVAL", "1s", 1);
+  setenv("HAKMEM", "1", 1);
+  setenv("MY_HAKMEM_OPTION", "1", 1);
+  EXPECT_EQ(hak::StderrOf(hak_options_load), "");
+}
+
+TEST_IN_CHILD(OptionsTest, ALongNameIsCutAndItsLineIsWhole) {
+  std::string name = "HAKMEM_" + std::string(5000, 'X');
+  setenv(name.c_str(), "1", 1);
+  std::string said = hak::StderrOf(hak_options_load);
+  EXPECT_EQ(said.compare(0, 50, "hakmem: " + name.substr(0, 42)), 0) << said;
+  EXPECT_EQ(said.find('\n'), said.size() - 1);
 }
 
 TEST(OptionsTest, TheTableNamesEveryOption) {

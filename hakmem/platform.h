@@ -11,14 +11,8 @@
 #include "hakmem/base.h"
 
 typedef enum hak_kernel_kind {
-  HAK_KERNEL_MMAP,
-  HAK_KERNEL_MUNMAP,
-  HAK_KERNEL_MADVISE,
-  HAK_KERNEL_MREMAP,
-  HAK_KERNEL_MPROTECT,
-  HAK_KERNEL_FUTEX,
-  HAK_KERNEL_MEMBARRIER,
-  HAK_KERNEL_TELEMETRY,  // what the figures themselves cost: files read and written
+#define HAK_KERNEL_CALL(KIND, name) HAK_KERNEL_##KIND,
+#include "hakmem/kernel_calls.def"
   HAK_KERNEL_N_KINDS,
 } hak_kernel_kind_t;
 

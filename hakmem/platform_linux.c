@@ -32,7 +32,8 @@ const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
 
 const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
   static const char* const names[HAK_KERNEL_N_KINDS] = {
-      "mmap", "munmap", "madvise", "mremap", "mprotect", "futex", "membarrier", "telemetry",
+#define HAK_KERNEL_CALL(KIND, name) #name,
+#include "hakmem/kernel_calls.def"
   };
   return names[kind];
 }
@@ -273,10 +274,14 @@ static int membarrier(int command) {
                            (const long[6]){command, 0, 0, 0, 0, 0});
 }
 
-// The kernel wants a process to say once that it means to use the fast kind (EPERM until then).
+// The kernel wants a process to say once that it means to use the fast kind: EPERM until then. That
+// is not provoked, lest it look like a failure in the figures. A forked child is registered, too.
 bool hak_platform_barrier_everywhere(void) {
-  int error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  static _Atomic(bool) is_registered;
+  int error =
+      hak_load_relaxed(&is_registered) ? membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) : EPERM;
   if (error == EPERM && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0) {
+    hak_store_relaxed(&is_registered, true);
     error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
   }
   return error == 0;

@@ -164,6 +164,22 @@ TEST(PlatformTest, CallsAreCountedByKindAndKeepErrno) {
   ASSERT_EQ(hak_platform_unmap(b, kCallBytes), 0);
 }
 
+// Neither the first one, in a process that the kernel has to be told of, nor those of its children
+// are failures.
+TEST_IN_CHILD(PlatformTest, ABarrierEverywhereIsNoFailure) {
+  if (!hak_platform_barrier_everywhere()) GTEST_SKIP() << "no membarrier here";
+  EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).calls, 2u);
+  EXPECT_TRUE(hak::PassesInChild([] { EXPECT_TRUE(hak_platform_barrier_everywhere()); }));
+  EXPECT_TRUE(hak::PassesInChild([] {
+    EXPECT_TRUE(hak_platform_barrier_everywhere());
+    EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).calls, 3u);
+    EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).failures, 0u);
+  }));
+  EXPECT_TRUE(hak_platform_barrier_everywhere());
+  EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).calls, 3u);
+  EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).failures, 0u);
+}
+
 TEST(PlatformTest, KindsHaveNamesOfTheirOwn) {
   std::set<std::string> names;
   for (int kind = 0; kind < HAK_KERNEL_N_KINDS; ++kind) {

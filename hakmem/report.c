@@ -30,8 +30,8 @@ typedef struct part {
 } part_t;
 
 static const part_t calls[] = {
-#define HAK_CALL(kind) {#kind, offsetof(hak_snapshot_t, stats.kind), ""},
-#include "hakmem/stats.def"
+#define HAK_KERNEL_CALL(KIND, name) {#name, offsetof(hak_snapshot_t, stats.name), ""},
+#include "hakmem/kernel_calls.def"
 };
 
 static const figure_t call_figures[] = {

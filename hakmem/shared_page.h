@@ -17,7 +17,7 @@
 
 #define HAK_SHARED_PAGE_NAME "hakmem-telemetry"
 #define HAK_SHARED_PAGE_MAGIC "hakmem\0"  // 8 bytes
-#define HAK_SHARED_PAGE_VERSION 1
+#define HAK_SHARED_PAGE_VERSION 2
 #define HAK_SHARED_PAGE_EVENTS 32
 
 typedef struct hak_shared_page {

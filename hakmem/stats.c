@@ -238,13 +238,8 @@ static void add_process(hak_stats* stats) {
   stats->rss_bytes = process.rss_bytes;
   stats->vmas = process.vmas;
   stats->vmas_max = process.vmas_max;
-  add_kernel(&stats->mmap, HAK_KERNEL_MMAP);
-  add_kernel(&stats->munmap, HAK_KERNEL_MUNMAP);
-  add_kernel(&stats->madvise, HAK_KERNEL_MADVISE);
-  add_kernel(&stats->mremap, HAK_KERNEL_MREMAP);
-  add_kernel(&stats->mprotect, HAK_KERNEL_MPROTECT);
-  add_kernel(&stats->futex, HAK_KERNEL_FUTEX);
-  add_kernel(&stats->telemetry, HAK_KERNEL_TELEMETRY);
+#define HAK_KERNEL_CALL(KIND, name) add_kernel(&stats->name, HAK_KERNEL_##KIND);
+#include "hakmem/kernel_calls.def"
 }
 
 static void add_locks(hak_stats* stats) {

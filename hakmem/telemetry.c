@@ -94,9 +94,16 @@ static bool write_text(const char* text, size_t length) {
   return error == 0 || fail(file_name(), error);
 }
 
+// A file that is written piece by piece.
+typedef struct output {
+  hak_descriptor_t file;
+  int error;  // of the piece that failed
+} output_t;
+
 static bool append_piece(const char* text, size_t length, void* context) {
-  const hak_descriptor_t* out = context;
-  return hak_descriptor_append(out->number, text, length) == 0;
+  output_t* out = context;
+  out->error = hak_descriptor_append(out->file.number, text, length);
+  return out->error == 0;
 }
 
 // FILE.prom as a whole: whoever reads it sees the old one or the new one.
@@ -106,16 +113,16 @@ static void write_prom(void) {
   hak_text_string(&name, ".prom.");
   hak_text_number(&name, (uint64_t)process_id);
   hak_text_put(&name, ".new", sizeof ".new");
-  hak_descriptor_t out;
+  output_t out = {.error = 0};
   int error = find_path(suffix, room.new_path);
   if (error == 0) error = find_path(".prom", room.prom_path);
-  if (error == 0) error = hak_descriptor_create(&out, room.new_path);
+  if (error == 0) error = hak_descriptor_create(&out.file, room.new_path);
   if (error == 0) {
     hak_text_t text = {
         .buffer = room.text, .capacity = sizeof room.text, .sink = append_piece, .context = &out};
     hak_report_metrics(&text, &room.snapshot, HAK_PROMETHEUS_TEXT);
-    if (!hak_text_end(&text)) error = EIO;
-    hak_descriptor_close(&out);
+    if (!hak_text_end(&text)) error = out.error;
+    hak_descriptor_close(&out.file);
     if (error == 0) error = hak_rename(room.new_path, room.prom_path);
     if (error != 0) hak_unlink(room.new_path);
   }

@@ -168,14 +168,24 @@ static void own(hak_heap_t* heap, hak_bin_t* bin, hak_slab_t* slab) {
   hak_slab_list_append(&bin->partial, slab);
 }
 
+// Where threads come and go adoptions are nothing rare: one in a while stands for all, lest they
+// push everything else out of the ring of events.
+static void report_adoption(const hak_slab_t* slab) {
+  static _Atomic(uint64_t) next_ms;
+  uint64_t now_ms = hak_platform_now_ms();
+  if (now_ms < hak_load_relaxed(&next_ms)) return;
+  hak_store_relaxed(&next_ms, now_ms + HAK_ADOPTION_EVENT_MS);
+  size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
+  hak_event_record(HAK_EVENT_ADOPTED, slab->size_class, slab->base, bytes, 0);
+}
+
 // An unowned slab; only one whose thread has ended counts as adopted, not one that all shared.
 static hak_slab_t* adopt(hak_heap_t* heap, unsigned size_class) {
   hak_slab_t* slab = hak_central_adopt(size_class, heap);
   if (slab == NULL || hak_slab_use(slab) != HAK_RUN_ABANDONED) return slab;
   hak_slab_set_use(slab, HAK_RUN_SLAB);
   hak_counter_add(&heap->bins[size_class].adoptions, 1);
-  size_t bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
-  hak_event_record(HAK_EVENT_ADOPTED, size_class, slab->base, bytes, 0);
+  report_adoption(slab);
   return slab;
 }
 
@@ -218,7 +228,7 @@ static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, un
 // Fills the loaded magazine, which is empty, from slabs. Returns false when no block can be had.
 static bool fill(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
-  hak_flush_outgoing(heap);
+  hak_flush_outgoing(heap, heap);
   hak_flush_pending(heap);
   unsigned n, taken;
   if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
@@ -331,7 +341,7 @@ void hak_cache_free_remote(void* block, hak_heap_t* heap, size_t size_class) {
   hak_store_relaxed(&heap->n_outgoing, n + 1);
   heap->outgoing_bytes += hak_class_info((unsigned)size_class)->block_bytes;
   bool is_full = n + 1 == HAK_OUTGOING_BLOCKS || heap->outgoing_bytes >= HAK_OUTGOING_BYTES;
-  if (hak_unlikely(is_full)) hak_flush_outgoing(heap);
+  if (hak_unlikely(is_full)) hak_flush_outgoing(heap, heap);
   hak_thread_leave(heap);
   if (hak_unlikely(is_full)) hak_tick();
 }
@@ -344,9 +354,7 @@ void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
     set_loaded(heap, c, 0);
     flush_spare(heap, self, c);
   }
-  hak_flush_blocks(self, (void* const*)heap->outgoing, hak_load_relaxed(&heap->n_outgoing));
-  hak_store_relaxed(&heap->n_outgoing, 0);
-  heap->outgoing_bytes = 0;
+  hak_flush_outgoing(heap, self);
 }
 
 static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list) {
@@ -361,7 +369,7 @@ static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list) {
 }
 
 size_t hak_cache_give_up(hak_heap_t* heap) {
-  hak_flush_outgoing(heap);
+  hak_flush_outgoing(heap, heap);
   hak_flush_pending(heap);
   size_t bytes = 0;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {

@@ -143,8 +143,8 @@ TEST_IN_CHILD(ThreadTest, SlabsOfEndedThreadsAreAdopted) {
   ExpectNothingLeft();
 }
 
-// Each adoption is an event that says which slab. Taking over a slab that threads which begin share
-// is none.
+// An adoption is an event that says which slab, and stands for those that follow at once. Taking
+// over a slab that threads which begin share is none.
 TEST_IN_CHILD(ThreadTest, AdoptionsAreEvents) {
   constexpr unsigned kClass = 33;
   std::vector<void*> mine;
@@ -158,7 +158,9 @@ TEST_IN_CHILD(ThreadTest, AdoptionsAreEvents) {
   }).join();
   std::set<uint64_t> abandoned;
   for (size_t i = 1; i < 2000; i += 2) abandoned.insert(hak::SlabOf(blocks[i])->base);
+  uint64_t begin_ms = hak_platform_now_ms();
   for (int i = 0; i < 2000; ++i) mine.push_back(AllocBlock(kClass));
+  uint64_t intervals = (hak_platform_now_ms() - begin_ms) / HAK_ADOPTION_EVENT_MS;
   std::array<hak_event_t, HAK_EVENT_RING> events;
   size_t n = hak_events_read(events.data(), events.size());
   uint64_t adopted = 0;
@@ -171,7 +173,8 @@ TEST_IN_CHILD(ThreadTest, AdoptionsAreEvents) {
     EXPECT_EQ(events[i].thread, hak_thread_id());
   }
   EXPECT_GT(adopted, 0u);
-  EXPECT_EQ(adopted, hak_counter_read(adoptions));
+  EXPECT_LE(adopted, intervals + 1);
+  EXPECT_GT(hak_counter_read(adoptions), 10u);
 }
 
 // What an ended thread counted is not lost.

@@ -2,6 +2,10 @@
 // of threads and of the process, loaded late, linked statically.
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "hakmem/testing/command.h"
 
@@ -41,6 +45,31 @@ TEST(LifecycleTest, StaticProgram) {
   ExpectDone({Runfile("hakmem/testing/static_program")}, "");
   Outcome outcome = RunProgram({"readelf", "-lW", Runfile("hakmem/testing/static_program")});
   EXPECT_EQ(outcome.out.find("INTERP"), std::string::npos) << "it is not static";
+}
+
+// The program forks.
+TEST(LifecycleTest, AMisspeltOptionIsNamedOnce) {
+  RunOptions options;
+  options.environment = {{"HAKMEM_PURGE_DELAYS", "0"}};
+  Outcome outcome = RunProgram({Runfile("hakmem/testing/static_program")}, options);
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+  EXPECT_EQ(outcome.err,
+            "hakmem: HAKMEM_PURGE_DELAYS is not an option (did you mean HAKMEM_PURGE_DELAY?); it "
+            "is ignored\n");
+}
+
+// A copy that runs as another user than who calls it.
+TEST(LifecycleTest, AProgramWithMoreRightsThanItsCallerKeepsOffTheEnvironment) {
+  std::string program = ScratchDirectory("setuid") + "/program";
+  std::filesystem::copy_file(Runfile("hakmem/testing/static_program"), program);
+  if (chown(program.c_str(), 65534, 65534) != 0 || chmod(program.c_str(), 04755) != 0) {
+    GTEST_SKIP() << "only root can make it, and where there is another user";
+  }
+  RunOptions options;
+  options.environment = {{"HAKMEM_PURGE_DELAYS", "0"}, {"HAKMEM_SS_DEBUG", "1"}};
+  Outcome outcome = RunProgram({program}, options);
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+  EXPECT_EQ(outcome.err, "");
 }
 
 }  // namespace

@@ -164,6 +164,15 @@ int Misuse(const Arguments&) {
   return 0;
 }
 
+// Of a slab that no thread owns, so that it is noticed with the lock of its class held: when the
+// third thread ends and what it has freed goes back. (A second block keeps the slab in use.)
+int DoubleFree(const Arguments&) {
+  void *block = nullptr, *other = nullptr;
+  std::thread([&] { block = hak_malloc(100), other = hak_malloc(100); }).join();
+  for (int i = 0; i < 2; i++) std::thread([&] { hak_free(block); }).join();
+  return other == nullptr ? 1 : 0;
+}
+
 bool Collect(const char* text, size_t length, void* context) {
   void* block = hak_malloc(100000);  // a slow path, from within
   hak_free(block);
@@ -190,15 +199,26 @@ int Phases(const Arguments& arguments) {
 }
 
 // Writes more than fits, then says how often that failed.
-int Limited(const Arguments& arguments) {
-  rlimit limit = {static_cast<rlim_t>(Number(arguments, 1)), RLIM_INFINITY};
-  setrlimit(RLIMIT_FSIZE, &limit);
+int WriteTooMuch() {
   int failed = 0;
   for (int i = 0; i < 20; i++) failed += !hak_telemetry_write("limited");
   hak_stats stats;
   if (!hak_stats_get(&stats, sizeof stats)) return 1;
   printf("%d %d\n", failed, static_cast<int>(stats.telemetry_failures));
   return 0;
+}
+
+int Limited(const Arguments& arguments) {
+  rlimit limit = {static_cast<rlim_t>(Number(arguments, 1)), RLIM_INFINITY};
+  setrlimit(RLIMIT_FSIZE, &limit);
+  return WriteTooMuch();
+}
+
+// On a disk that fills up; then a file of it goes, and there is room again.
+int FillDisk(const Arguments& arguments) {
+  int code = WriteTooMuch();
+  unlink(arguments[1].c_str());
+  return code != 0 || !hak_telemetry_write("room again") ? 1 : 0;
 }
 
 int Exec(const Arguments& arguments) {
@@ -242,10 +262,12 @@ int SmallStack(const Arguments&) {
 
 int main(int argc, char** argv) {
   static const std::map<std::string, std::function<int(const Arguments&)>> kActions = {
-      {"live", Live},     {"sleep", Sleep},    {"busy", Busy},          {"storm", Storm},
-      {"fork", Fork},     {"close", CloseAll}, {"signal", Signal},      {"handler", OwnHandler},
-      {"misuse", Misuse}, {"print", Print},    {"phases", Phases},      {"limited", Limited},
-      {"exec", Exec},     {"remove", Remove},  {"cd", ChangeDirectory}, {"small", SmallStack},
+      {"live", Live},        {"sleep", Sleep},        {"busy", Busy},
+      {"storm", Storm},      {"fork", Fork},          {"close", CloseAll},
+      {"signal", Signal},    {"handler", OwnHandler}, {"misuse", Misuse},
+      {"print", Print},      {"phases", Phases},      {"limited", Limited},
+      {"exec", Exec},        {"remove", Remove},      {"cd", ChangeDirectory},
+      {"small", SmallStack}, {"fill", FillDisk},      {"double free", DoubleFree},
   };
   auto action = argc > 1 ? kActions.find(argv[1]) : kActions.end();
   if (action == kActions.end()) return 2;

@@ -307,6 +307,40 @@ TEST_F(TelemetryTest, AFullDiskIsCountedAndLeavesWholeLines) {
   EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << "said once";
 }
 
+// A file system of 64 KiB, in a mount namespace of its own, half of which another file takes. What
+// it holds in the end is printed, since it goes with the namespace.
+TEST_F(TelemetryTest, AFileSystemThatIsFullIsCountedAndUsedAgainWhenThereIsRoom) {
+  const std::string mount = "mount -t tmpfs -o size=64k none " + folder_;
+  if (!RunProgram({"unshare", "-rm", "sh", "-c", mount}).Succeeded()) {
+    GTEST_SKIP() << "no mount namespaces here";
+  }
+  std::string script = mount + " && head -c 32768 /dev/zero >" + folder_ + "/other && " +
+                       Program() + " fill " + folder_ + "/other && cat " + file_ + " && cat " +
+                       file_ + ".prom >&2 && ls " + folder_ + " >&2";
+  RunOptions options;
+  options.environment = {{"HAKMEM_TELEMETRY", file_ + ",prom"}};
+  Outcome outcome = RunProgram({"unshare", "-rm", "sh", "-c", script}, options);
+  ASSERT_TRUE(outcome.Succeeded()) << outcome;
+  int failed = 0, counted = 0, length = 0;
+  ASSERT_EQ(sscanf(outcome.out.c_str(), "%d %d\n%n", &failed, &counted, &length), 2) << outcome;
+  EXPECT_GT(failed, 0);
+  EXPECT_LT(failed, 20);
+  EXPECT_GE(counted, failed) << "and those of FILE.prom";
+  auto lines =
+      OfSchema(Parse(outcome.out.substr(static_cast<size_t>(length))), "hakmem.telemetry.1");
+  ASSERT_EQ(static_cast<int>(lines.size()), 20 - failed + 2) << "one with room again, one at exit";
+  EXPECT_EQ(Text(lines[lines.size() - 2], "phase"), "room again");
+  EXPECT_EQ(Number(lines.back(), "sequence"), 22u);
+  size_t said = outcome.err.find('\n') + 1;
+  EXPECT_EQ(outcome.err.find("hakmem: telemetry cannot be written to " + file_), 0u) << outcome;
+  EXPECT_NE(outcome.err.substr(0, said).find(": errno 28 (the program goes on; said once)"),
+            std::string::npos)
+      << outcome;
+  EXPECT_EQ(outcome.err.find("# HELP hakmem_"), said) << outcome;
+  const std::string end = "# EOF\nlines.jsonl\nlines.jsonl.prom\n";
+  EXPECT_EQ(outcome.err.substr(outcome.err.size() - end.size()), end) << "nothing else is left";
+}
+
 TEST_F(TelemetryTest, ADeviceThatIsFullIsCounted) {
   Outcome outcome = Act({"limited", "1000000"}, {{"HAKMEM_TELEMETRY", "/dev/full"}});
   ASSERT_TRUE(outcome.Succeeded()) << outcome;
@@ -363,6 +397,16 @@ TEST_F(TelemetryTest, AnAbortLeavesEventsAndALine) {
   EXPECT_EQ(Text(lines[0], "schema"), "hakmem.event.1");
   EXPECT_EQ(Text(lines.back(), "schema"), "hakmem.telemetry.1");
   EXPECT_GE(Number(lines.back(), "allocated_bytes"), 5000000u);
+}
+
+// The figures cannot be gathered then; that there are none shows that a lock was held.
+TEST_F(TelemetryTest, AnAbortWithALockHeldLeavesTheEvents) {
+  Outcome outcome = Act({"double free"}, {{"HAKMEM_TELEMETRY", file_}});
+  EXPECT_EQ(outcome.signal, SIGABRT) << outcome;
+  EXPECT_EQ(outcome.err.find("hakmem: double free: 0x"), 0u) << outcome;
+  auto lines = Parse(ReadFile(file_));
+  ASSERT_GE(lines.size(), 1u);
+  EXPECT_EQ(OfSchema(lines, "hakmem.event.1").size(), lines.size());
 }
 
 TEST_F(TelemetryTest, ThreadsWithTheSmallestStackCanWriteToo) {

@@ -110,7 +110,7 @@ TEST(HaktopTest, AProcessThatEndsBetweenTheLooksIsSaid) {
   EXPECT_THAT(outcome.output, HasSubstr("has ended; these were its last figures"));
 }
 
-TEST(HaktopTest, WhatCannotBeWatchedIsSaidWithStatusOne) {
+TEST(HaktopTest, WhatCannotBeWatchedIsSaidWithStatusTwo) {
   struct {
     void (*spoil)(Publisher&);
     const char* message;
@@ -126,12 +126,12 @@ TEST(HaktopTest, WhatCannotBeWatchedIsSaidWithStatusOne) {
   for (const auto& one : cases) {
     PublishingProcess process(one.spoil);
     Outcome outcome = Haktop(Once(process.pid()));
-    EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
     EXPECT_THAT(outcome.output, StartsWith("haktop: "));
     EXPECT_THAT(outcome.output, HasSubstr(one.message));
   }
   Outcome outcome = Haktop(Once(0x3ffffffe));
-  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.output, "haktop: there is no process 1073741822\n");
 }
 

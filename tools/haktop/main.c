@@ -125,7 +125,7 @@ int main(int argc, char** argv) {
   }
   if (!ht_watch_start(&watch, (pid_t)chosen.pid, message)) {
     fprintf(stderr, "haktop: %s\n", message);
-    return EXIT_FAILED;
+    return EXIT_BAD_INPUT;
   }
   ht_view view = ht_view_new((double)chosen.interval_ms / 1000);
   int exit_code =

@@ -74,10 +74,8 @@ static const struct {
   const char* name;
   size_t offset;
 } kKernelCalls[HT_N_KERNEL_CALLS] = {
-    {"mmap", offsetof(hak_stats, mmap)},           {"munmap", offsetof(hak_stats, munmap)},
-    {"madvise", offsetof(hak_stats, madvise)},     {"mremap", offsetof(hak_stats, mremap)},
-    {"mprotect", offsetof(hak_stats, mprotect)},   {"futex", offsetof(hak_stats, futex)},
-    {"telemetry", offsetof(hak_stats, telemetry)},
+#define HAK_KERNEL_CALL(KIND, name) {#name, offsetof(hak_stats, name)},
+#include "hakmem/kernel_calls.def"
 };
 
 const char* ht_kernel_call_name(unsigned call) { return kKernelCalls[call].name; }

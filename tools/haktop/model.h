@@ -21,8 +21,8 @@ typedef struct ht_kernel_rates {
   double calls, bytes, ns;
 } ht_kernel_rates;
 
-// The kinds of calls that hak_stats has, in its order.
-enum { HT_N_KERNEL_CALLS = 7 };
+// The kinds of kernel_calls.def, in its order.
+enum { HT_N_KERNEL_CALLS = HAK_KERNEL_N_KINDS };
 
 typedef struct ht_rates {
   double user, system;  // CPU seconds a second

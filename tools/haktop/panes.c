@@ -52,7 +52,7 @@ void ht_draw_retention(ht_canvas* canvas, ht_area area, const ht_model* model) {
 
 // ---- the kernel's work ----
 
-enum { CALL_NAME_WIDTH = 9 };
+enum { CALL_NAME_WIDTH = 10 };
 
 typedef struct column {
   const char* heading;

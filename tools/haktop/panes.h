@@ -27,6 +27,7 @@ void ht_put_figures(ht_canvas* canvas, ht_area area, const ht_figure* figures, i
 
 // Rows a part takes, with its heading.
 enum { HT_RETENTION_ROWS = 1 + HT_N_REASONS, HT_CALLS_ROWS = 1 + HT_N_KERNEL_CALLS };
+static_assert(HT_CALLS_ROWS + 2 <= HT_RETENTION_ROWS, "the overview has room for the last event");
 
 void ht_draw_retention(ht_canvas* canvas, ht_area area, const ht_model* model);
 

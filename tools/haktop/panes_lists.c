@@ -148,13 +148,20 @@ static void describe(const ht_model* model, const hak_event_t* event, bool has_a
   snprintf(text, DESCRIPTION_BYTES, "%s%s%s", subject, amount, place);
 }
 
+// The writer reads the clock before it gathers the figures and copies the events.
+static const uint64_t kNewestNs = 1000000000;
+
+static double age_of(const hak_event_t* event, uint64_t now_ns) {
+  if (now_ns == HAK_UNKNOWN) return NAN;
+  if (event->time_ns <= now_ns) return (double)(now_ns - event->time_ns);
+  return event->time_ns - now_ns < kNewestNs ? 0 : NAN;
+}
+
 static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
                       const hak_event_t* event, bool is_wide) {
   char text[DESCRIPTION_BYTES];
   char age[HT_NUMBER_BYTES];
-  uint64_t now_ns = model->now.stats.time_ns;
-  bool is_known = now_ns != HAK_UNKNOWN && now_ns >= event->time_ns;
-  ht_format_duration(age, is_known ? (double)(now_ns - event->time_ns) : NAN);
+  ht_format_duration(age, age_of(event, model->now.stats.time_ns));
   int column = area.column;
   ht_put_right(canvas, area.row, column, 7, HT_PLAIN, age);
   column += 8;

@@ -180,6 +180,14 @@ TEST_F(ViewTest, EventsWhateverTheyAre) {
   ExpectGolden("events-80x24", Frame(80, 24));
 }
 
+TEST_F(ViewTest, AnEventThatIsNewerThanTheFiguresIsNew) {
+  FillPage(&page_, 10);
+  page_.events[5].time_ns = page_.stats.time_ns + 5000000;
+  Add(page_);
+  view_.pane = HT_EVENTS;
+  EXPECT_THAT(Frame(80, 24), ContainsRegex("newest first\n +0 thread"));
+}
+
 TEST_F(ViewTest, KernelPane) {
   AddTwo();
   view_.pane = HT_KERNEL;

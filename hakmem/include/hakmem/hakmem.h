@@ -195,6 +195,8 @@ typedef struct hak_stats {
   uint64_t lock_contentions;    // of those, how many had to wait
   uint64_t events;              // slow events recorded (HAKMEM_SS_DEBUG)
   uint64_t telemetry_failures;  // telemetry lines that could not be written
+
+  hak_kernel_stats membarrier;  // as above: to take back what idle threads cache
 } hak_stats;
 
 // One size class.
@@ -207,7 +209,7 @@ typedef struct hak_class_stats {
   uint64_t cached;    // in thread caches
   uint64_t outgoing;  // freed by threads that do not own them, on their way back
   // Since the start:
-  uint64_t taken, returned;   // blocks that went from slabs to thread caches, and back
+  uint64_t taken, returned;   // blocks that went from slabs to threads, and back
   uint64_t refills, flushes;  // in how many exchanges
   uint64_t remote_frees;
   uint64_t adoptions;
