@@ -16,6 +16,7 @@ finish() {
     printf 'FAILED: README.md:%s; the output up to there:\n' "$line"
     sed 's/^/  | /' "$out"
   fi
+  jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true
   rm -rf "$work"
 } >&3
 exec 3>&1
