@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Does what README.md says, command by command, in an empty folder that stands for the checkout:
-# bazel-bin leads to what Bazel built, and ./bazelw to bazel_shim.sh. The commands themselves are
-# not altered. Also: its links lead to files that exist.
+# bazel-bin leads to what Bazel built, ./bazelw to bazel_shim.sh and sudo to sudo_shim.sh. The
+# commands themselves are not altered. Also: links in all pages lead to files that exist.
 set -euo pipefail
 
 export RUNFILES=$PWD
 readme=$RUNFILES/README.md
 work=$(mktemp -d)
-mkdir "$work/home" "$work/checkout"
+mkdir "$work/bin" "$work/home" "$work/checkout"
 out=$work/out line=0 n_blocks=0
 
 finish() {
@@ -16,6 +16,7 @@ finish() {
     printf 'FAILED: README.md:%s; the output up to there:\n' "$line"
     sed 's/^/  | /' "$out"
   fi
+  jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true
   rm -rf "$work"
 } >&3
 exec 3>&1
@@ -23,7 +24,6 @@ trap finish EXIT
 
 # What the script that readme.awk makes calls.
 at() { line=$1 n_blocks=$((n_blocks + 1)); }
-skip() { printf 'README.md:%s: not run here: %s\n' "$1" "$2"; }
 holds() {
   local pattern=${2//…/*}
   line=$1
@@ -31,14 +31,18 @@ holds() {
   [[ $(<"$out") == *${pattern}* ]] || { echo "the output should hold: $2" && exit 1; }
 }
 
-for link in $(grep -o '](\([^)#]*\)' "$readme" | cut -c3- | grep -v '^https\?:'); do
-  [[ -e $RUNFILES/$link ]] || { echo "README.md: $link does not exist" && exit 1; }
+for page in README.md CONTRIBUTING.md docs/*.md; do
+  for link in $(grep -o '](\([^)#]*\)' "$page" | cut -c3- | grep -v '^https\?:'); do
+    [[ -e ${page%"${page##*/}"}$link ]] || { echo "$page: $link does not exist" && exit 1; }
+  done
 done >"$out"
 
 awk -f packaging/testing/readme.awk "$readme" >"$work/script"
 cd "$work/checkout"
 ln -s "$RUNFILES" bazel-bin
 ln -s "$RUNFILES/packaging/testing/bazel_shim.sh" bazelw
+ln -s "$RUNFILES/packaging/testing/sudo_shim.sh" "$work/bin/sudo"
+PATH=$work/bin:$PATH
 export HOME=$work/home
 unset RUNFILES_DIR TEST_SRCDIR TEST_WORKSPACE  # by which tools would find the build's files
 # shellcheck source=/dev/null

@@ -1,7 +1,6 @@
 """The rule that makes a workload."""
 
-load("@rules_cc//cc:defs.bzl", "cc_binary")
-load("//:copts.bzl", "HAK_COPTS")
+load("//:cc.bzl", "hak_program")
 
 # Calls stay calls: the compiler must not remove a malloc whose block is freed again.
 CALLS_STAY = [
@@ -20,11 +19,11 @@ def workload(name, deps = []):
     or on any other that is preloaded.
     """
     for suffix, allocator in [("", ["//hakmem"]), ("_system", [])]:
-        cc_binary(
+        hak_program(
             name = name + suffix,
             srcs = [name + ".c"],
-            copts = HAK_COPTS + CALLS_STAY,
-            linkopts = ["-Wl,--as-needed", "-lm"],
+            copts = CALLS_STAY,
+            linkopts = ["-lm"],
             visibility = ["//visibility:public"],
             deps = deps + ["//workloads/harness"] + allocator,
         )

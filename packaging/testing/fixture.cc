@@ -32,9 +32,11 @@ Environment UserOf(const std::string& prefix) {
 void ExpectProgramsAreServed(const std::string& prefix) {
   const std::string wanted = "hakmem " + Version() + " (header " + Version() + ") serves malloc\n";
   const char* const commands[] = {
-      // The shared library.
-      "cc $PROGRAM $(pkg-config --cflags --libs hakmem) -o a.out && ./a.out",
-      "c++ -x c++ $PROGRAM -x none $(pkg-config --cflags --libs hakmem) -o a.out && ./a.out",
+      // The shared library; the header brings no warnings.
+      "cc -O2 -Wall -Wextra -Werror $PROGRAM $(pkg-config --cflags --libs hakmem) -o a.out"
+      " && ./a.out",
+      "c++ -O2 -Wall -Wextra -Werror -x c++ $PROGRAM -x none $(pkg-config --cflags --libs hakmem)"
+      " -o a.out && ./a.out",
       // The archive, in a program that is static altogether and in one that is not.
       "cc $PROGRAM -static $(pkg-config --static --cflags --libs hakmem) -o a.out && ./a.out",
       "c++ -x c++ $PROGRAM -x none -static $(pkg-config --static --cflags --libs hakmem) -o a.out"

@@ -2,19 +2,20 @@
 #
 #   ```sh                                is run, between `at LINE` and the end of redirection to $out
 #   ```text right after such a block     lines that its output must hold: `holds LINE TEXT` for each
-#   <!-- file: NAME --> before a block   the block is written to NAME
-#   <!-- not run here: REASON --> before a block   it is left out, and `skip LINE REASON` says so
+#
+# A comment on the line before a block may say of it:
+#
+#   <!-- file: NAME -->          it is written to NAME
+#   <!-- tested with: ARGS -->   its first command gets these arguments too, so as to end sooner
+#   <!-- run by .ci/run -->      it is left out
 #
 # Blocks in other languages are for reading; one of no known language, or only indented, is an error,
-# lest commands go unnoticed.
+# lest commands go unnoticed, and so is any other comment.
 
 function quoted(text) {
   gsub(/'/, "'\\''", text)
   return "'" text "'"
 }
-
-kind == "" && /^<!-- file: .* -->$/ { file = substr($0, 12, length($0) - 15) }
-kind == "" && /^<!-- not run here: .* -->$/ { reason = substr($0, 20, length($0) - 23) }
 
 function reject(what) {
   printf "README.md:%d: %s\n", NR, what >"/dev/stderr"
@@ -23,15 +24,24 @@ function reject(what) {
 
 kind == "" && /^    / { reject("a block without a language") }
 
+kind == "" && /^<!--/ {
+  value = $0
+  sub(/^<!-- [^:]*: /, "", value)
+  sub(/ -->$/, "", value)
+  if (/^<!-- file: .* -->$/) file = value
+  else if (/^<!-- tested with: .* -->$/) more = " " value
+  else if (/^<!-- run by .ci\/run -->$/) elsewhere = 1
+  else reject("a comment that says nothing: " $0)
+}
+
 kind == "" && /^```/ {
   kind = substr($0, 4)
   if (kind !~ /^(sh|text|c|cmake|json|python)$/) reject("a block in an unknown language: " kind)
   what = kind == "text" && last_run == NR - 1 ? "output" : "reading"
-  if (kind == "sh") what = reason == "" ? "commands" : "skipped"
+  if (kind == "sh" && !elsewhere) what = "commands"
   if (file != "") what = "file"
   if (what == "file") print "cat >" quoted(file) " <<'END_OF_README_FILE'"
   if (what == "commands") print "at " NR "\n{"
-  if (what == "skipped") print "skip " NR " " quoted(reason)
   next
 }
 
@@ -41,9 +51,13 @@ kind != "" && /^```$/ {
     print "} >\"$out\" 2>&1"
     last_run = NR
   }
-  kind = file = reason = ""
+  kind = file = more = elsewhere = ""
   next
 }
 
-kind != "" && (what == "file" || what == "commands") { print }
+kind != "" && what == "file" { print }
+kind != "" && what == "commands" {
+  print $0 more
+  more = ""
+}
 kind != "" && what == "output" { print "holds " NR " " quoted($0) }

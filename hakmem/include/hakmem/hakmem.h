@@ -43,6 +43,15 @@ extern "C" {
 #define HAK_ALLOC_ALIGN(n)
 #endif
 
+// Of functions that do not read what lies at the address that their n-th argument is: else GCC
+// warns of a block to which nothing has been written yet.
+#ifdef HAK_ADDRESS_ONLY
+#elif defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+#define HAK_ADDRESS_ONLY(n) __attribute__((access(none, n)))
+#else
+#define HAK_ADDRESS_ONLY(n)
+#endif
+
 // ---- allocation ----
 
 // Returns a block of at least `size` bytes, its contents undefined. Size 0 gives a unique block
@@ -91,7 +100,7 @@ HAK_API void* hak_memalign(size_t alignment, size_t size) HAK_MALLOC_LIKE HAK_AL
 
 // The bytes that may be used at `ptr`, at least the size asked for. 0 for NULL. Aborts for a
 // pointer that is not a block.
-HAK_API size_t hak_usable_size(const void* ptr);
+HAK_API size_t hak_usable_size(const void* ptr) HAK_ADDRESS_ONLY(1);
 
 // The usable size a request of `size` bytes would get, so that a caller can ask for all of it. 0
 // when no such block can exist (over PTRDIFF_MAX).
@@ -107,7 +116,7 @@ HAK_API size_t hak_class_size(unsigned size_class);
 // ---- questions about addresses ----
 
 // Whether `ptr` lies in a block, live or free, that this allocator manages. Never aborts.
-HAK_API bool hak_owns(const void* ptr);
+HAK_API bool hak_owns(const void* ptr) HAK_ADDRESS_ONLY(1);
 
 // What hak_super_lookup finds out about an address.
 typedef struct hak_super_info {
@@ -125,7 +134,7 @@ typedef struct hak_super_info {
 // free, of this allocator; returns false and leaves `*info` unchanged when it is foreign (or in a
 // part of a SuperSlab that holds no block now). The answer describes the moment of the call:
 // another thread may free the block at once.
-HAK_API bool hak_super_lookup(const void* ptr, hak_super_info* info);
+HAK_API bool hak_super_lookup(const void* ptr, hak_super_info* info) HAK_ADDRESS_ONLY(1);
 
 // ---- memory in advance ----
 
