@@ -1,7 +1,7 @@
 """Targets of our own code: the rules of rules_cc, with our flags and with sources named as they are."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
-load(":copts.bzl", "HAK_COPTS", "HAK_CXX_COPTS")
+load(":copts.bzl", "HAK_COPTS", "HAK_TEST_COPTS")
 
 # For tests of the process's own malloc: AddressSanitizer and ThreadSanitizer bring another.
 OWN_MALLOC = [
@@ -41,7 +41,7 @@ def hak_test(
         name = name,
         size = size,
         srcs = [name + ".cc"] if srcs == None else srcs,
-        copts = HAK_CXX_COPTS,
+        copts = HAK_TEST_COPTS,
         deps = deps + [main],
         **attributes
     )

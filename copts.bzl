@@ -15,5 +15,12 @@ HAK_COPTS = _WARNINGS + [
     "-Wmissing-prototypes",
 ]
 
-# For targets in C++, the tests and benchmarks: `copts = HAK_CXX_COPTS`.
+# For benchmarks, in C++: `copts = HAK_CXX_COPTS`.
 HAK_CXX_COPTS = _WARNINGS
+
+# For tests, in C++: `copts = HAK_TEST_COPTS`. They are compiled once for each run of most of them, and
+# optimising them takes as long as all the rest. What they test is compiled as in use.
+HAK_TEST_COPTS = _WARNINGS + [
+    "-O0",
+    "-U_FORTIFY_SOURCE",
+]

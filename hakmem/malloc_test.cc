@@ -326,7 +326,10 @@ TEST(MallocTest, ShrinkingWorksWithoutMemory) {
   void* p = hak_malloc(30000);
   std::vector<void*> blocks;
   hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
-  while (void* block = hak_malloc(8)) blocks.push_back(block);
+  // The large ones first, so that few small ones are left to take.
+  for (size_t size : {size_t{30000}, size_t{2000}, size_t{8}}) {
+    while (void* block = hak_malloc(size)) blocks.push_back(block);
+  }
   p = hak_realloc(p, 8);
   EXPECT_NE(p, nullptr);
   hak_free(p);

@@ -2,7 +2,7 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_binary")
 load("//:cc.bzl", "OWN_MALLOC", "hak_test")
-load("//:copts.bzl", "HAK_COPTS", "HAK_CXX_COPTS")
+load("//:copts.bzl", "HAK_COPTS", "HAK_TEST_COPTS")
 
 def library_test(name, data = [], tags = [], deps = [], **attributes):
     """A test that runs programs on libhakmem.so, or reads it."""
@@ -30,7 +30,7 @@ def malloc_test(name, tags = [], **attributes):
 def program(name, srcs = None, copts = ["-fno-builtin"], **attributes):
     """What a test runs: NAME.c, or what `srcs` says. The compiler must leave its mallocs alone."""
     srcs = [name + ".c"] if srcs == None else srcs
-    language_copts = HAK_COPTS if srcs[0].endswith(".c") else HAK_CXX_COPTS
+    language_copts = HAK_COPTS if srcs[0].endswith(".c") else HAK_TEST_COPTS
     cc_binary(
         name = name,
         srcs = srcs,
