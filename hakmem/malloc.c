@@ -91,13 +91,10 @@ void* hak_calloc(size_t count, size_t size) {
 
 // ---- what a block is ----
 
-// Whether a block of a slab of `size_class` begins at `ptr`, which lies in such a slab. Most slabs
-// are one page: they begin where the page does, and no descriptor is looked up.
+// Whether a block of a slab of `size_class` begins at `ptr`, which lies in such a slab. (No short
+// cut for slabs of one page: a branch that sizes of all kinds take both ways costs more.)
 static bool begins_block(const void* ptr, unsigned size_class) {
-  uintptr_t base = hak_round_down((uintptr_t)ptr, HAK_PAGE_BYTES);
-  if (hak_class_info(size_class)->slab_pages != 1) {
-    base = hak_super_run_of(hak_page_map_super(ptr), ptr)->base;
-  }
+  uintptr_t base = hak_super_run_base(hak_page_map_super(ptr), ptr);
   return hak_class_block_index(size_class, (uintptr_t)ptr - base) != UINT32_MAX;
 }
 

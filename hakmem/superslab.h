@@ -153,6 +153,12 @@ static inline bool hak_super_has_runs(const hak_superslab_t* super) {
 // every class, which huge pages would fill up.
 void hak_super_count_heaps(int change);
 
+// The address of the first page of the run that holds `address`, which must lie in `super`.
+static inline uintptr_t hak_super_run_base(const hak_superslab_t* super, const void* address) {
+  size_t page = ((uintptr_t)address - super->base) >> HAK_PAGE_SHIFT;
+  return super->base + ((uintptr_t)super->run_head[page] << HAK_PAGE_SHIFT);
+}
+
 // The first page's descriptor of the run that holds `address`, which must lie in `super`.
 static inline hak_slab_t* hak_super_run_of(hak_superslab_t* super, const void* address) {
   size_t page = ((uintptr_t)address - super->base) >> HAK_PAGE_SHIFT;
