@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <jansson.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -394,6 +395,8 @@ TEST(ReplayTest, TraceErrorsNameFileAndLine) {
       {"1: munmap 0x10 16\n", "trace.txt:1: not a call that can be replayed"},
       {"1: memalign 0x10 24 16\n", "trace.txt:1: the alignment is not a power of two"},
       {"1: calloc 0x10 8589934592 8589934592\n", "trace.txt:1: count * size overflows"},
+      {"1: malloc 0x10 16 5\n", "trace.txt:1: not a call that can be replayed"},
+      {"1: malloc 0x10 16 5 6 7\n", "trace.txt:1: not a call that can be replayed"},
       {"1: free 0x10\n", "trace.txt: holds no call that can be replayed"},
       {"", "trace.txt: holds no call that can be replayed"},
   };
@@ -404,6 +407,43 @@ TEST(ReplayTest, TraceErrorsNameFileAndLine) {
     EXPECT_THAT(outcome.err, HasSubstr(row.message));
   }
   EXPECT_THAT(RunWorkload("replay", {}).err, HasSubstr("TRACE is missing"));
+}
+
+// As Android writes traces since it notes when each call began and ended.
+TEST(ReplayTest, TimesInATraceAreReadOver) {
+  const std::string path = testing::TempDir() + "/timed.txt";
+  std::ofstream(path) << "187: malloc 0xb400007b6638c20 20 1000 1020\n"
+                         "187: calloc 0xb400007b609f080 32 4 1030 1040\n"
+                         "188: memalign 0xb400007b85d0000 16 104 1050 1060\n"
+                         "188: realloc 0xb400007b609f100 0xb400007b609f080 12 1070 1080\n"
+                         "188: free 0xb400007b6638c20 1090 1100\n"
+                         "188: thread_done 0x0 1110\n"
+                         "187: free 0xb400007b609f100 1120 1130\n";
+  Json record = RunForRecord({"replay", {path}, {}, 0, false, false}, {"--verify"});
+  EXPECT_EQ(Integer(record, "ops"), 6);
+  EXPECT_EQ(Integer(record, "trace_threads"), 2);
+  EXPECT_EQ(Integer(record, "trace_peak_bytes"), 20 + 128 + 104);
+}
+
+// With so many threads at the same time there would be no room for their stacks.
+TEST(ReplayTest, ThreadsThatFollowOneAnotherDoNotLiveAtTheSameTime) {
+  constexpr int kThreads = 6000;
+  const std::string path = testing::TempDir() + "/threads.txt";
+  std::ofstream trace(path);
+  for (int tid = 2; tid < 2 + kThreads; tid++) {
+    trace << "1: malloc 0x10 16\n1: free 0x10\n";
+    trace << tid << ": malloc 0x20 32\n" << tid << ": thread_done 0x0\n1: free 0x20\n";
+  }
+  trace.close();
+  rlimit before;
+  getrlimit(RLIMIT_AS, &before);
+  rlimit limit = {4ull << 30, before.rlim_max};
+  setrlimit(RLIMIT_AS, &limit);
+  Json record = RunForRecord({"replay", {path}, {}, 0, false, false}, {"--verify"});
+  setrlimit(RLIMIT_AS, &before);
+  EXPECT_EQ(Text(record, "status"), "ok");
+  EXPECT_EQ(Integer(record, "trace_threads"), 1 + kThreads);
+  EXPECT_EQ(Integer(record, "ops"), 4 * kThreads);
 }
 
 TEST(ReplayTest, TellsWhatTheTraceHolds) {
