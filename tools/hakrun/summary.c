@@ -1,0 +1,105 @@
+// See summary.h.
+
+#include "tools/hakrun/summary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int summary_prepare(summary* self, const experiment* plan) {
+  int pairs = 0;
+  for (size_t w = 0; w < plan->workload_count; w++) {
+    for (size_t p = 0; p < plan->phase_count; p++) {
+      if (!experiment_has_pair(&plan->workloads[w], &plan->phases[p])) continue;
+      pairs++;
+      summary_figures* runs = calloc((size_t)plan->runs, sizeof(*runs));
+      for (int i = 0; runs != NULL && i < plan->runs; i++) runs[i] = (summary_figures){NAN, NAN};
+      self->pairs[w][p].runs = runs;
+    }
+  }
+  return pairs;
+}
+
+size_t summary_failed(const summary* self, const experiment* plan) {
+  size_t failed = 0;
+  for (size_t w = 0; w < plan->workload_count; w++) {
+    for (size_t p = 0; p < plan->phase_count; p++) failed += self->pairs[w][p].failed;
+  }
+  return failed;
+}
+
+// ---- medians ----
+
+typedef struct sample {
+  double* values;
+  size_t count;
+} sample;
+
+static void add(sample* self, double value) {
+  if (!isnan(value)) self->values[self->count++] = value;
+}
+
+static int compare_doubles(const void* a, const void* b) {
+  double x = *(const double*)a;
+  double y = *(const double*)b;
+  return (x > y) - (x < y);
+}
+
+// Sorts the sample. NAN when it is empty.
+static double median(sample* self) {
+  if (self->count == 0) return NAN;
+  qsort(self->values, self->count, sizeof(double), compare_doubles);
+  return (self->values[(self->count - 1) / 2] + self->values[self->count / 2]) / 2;
+}
+
+// ---- the table ----
+
+static void print_number(double value, int decimals) {
+  if (isnan(value)) {
+    printf(" %10s", "-");
+  } else {
+    printf(" %10.*f", decimals, value);
+  }
+}
+
+// `scratch` holds one value for each run.
+static void print_pair(const summary_pair* pair, const summary_pair* baseline, int runs,
+                       double* scratch) {
+  sample mops = {.values = scratch};
+  for (int i = 0; i < runs; i++) add(&mops, pair->runs[i].mops);
+  print_number(median(&mops), 3);
+  print_number(mops.count > 0 ? mops.values[0] : NAN, 3);
+  print_number(mops.count > 0 ? mops.values[mops.count - 1] : NAN, 3);
+  sample steady = {.values = scratch};
+  for (int i = 0; i < runs; i++) add(&steady, pair->runs[i].steady_mops);
+  print_number(median(&steady), 3);
+  sample change = {.values = scratch};
+  for (int i = 0; baseline != NULL && i < runs; i++) {
+    add(&change, 100 * (pair->runs[i].mops / baseline->runs[i].mops - 1));
+  }
+  print_number(median(&change), 1);
+  printf("   %zu run%s", pair->ok, pair->ok == 1 ? "" : "s");
+  if (pair->failed > 0) printf(", %zu failed", pair->failed);
+  printf("\n");
+}
+
+static void print_workload(const summary* self, const experiment* plan, size_t w, double* scratch) {
+  const summary_pair* baseline = NULL;
+  printf("\n%-28s %10s %10s %10s %10s %10s\n", plan->workloads[w].label, "median", "min", "max",
+         "steady", "change %");
+  for (size_t p = 0; p < plan->phase_count; p++) {
+    const summary_pair* pair = &self->pairs[w][p];
+    if (pair->ok + pair->failed == 0) continue;
+    printf("  %-26s", plan->phases[p].label);
+    print_pair(pair, baseline, plan->runs, scratch);
+    if (plan->phases[p].index == 0) baseline = pair;
+  }
+}
+
+void summary_print(const summary* self, const experiment* plan) {
+  double* scratch = calloc((size_t)plan->runs, sizeof(double));
+  if (scratch == NULL) return;
+  printf("%s (Mops/s)\n", plan->title);
+  for (size_t w = 0; w < plan->workload_count; w++) print_workload(self, plan, w, scratch);
+  free(scratch);
+}
