@@ -72,7 +72,7 @@ static void print_progress(const session* self, const run_job* job, const run_ou
     fprintf(stderr, "run %d: ", job->run + 1);
   }
   if (outcome->is_ok && !isnan(outcome->figures.mops)) {
-    fprintf(stderr, "%.3f Mops/s", outcome->figures.mops);
+    fprintf(stderr, "%.4g Mops/s", outcome->figures.mops);
   } else {
     fprintf(stderr, "%s", outcome->status);
   }

@@ -54,11 +54,12 @@ static double median(sample* self) {
 
 // ---- the table ----
 
-static void print_number(double value, int decimals) {
+// Four digits, however small the number: large blocks are counted in thousands a second.
+static void print_mops(double value) {
   if (isnan(value)) {
     printf(" %10s", "-");
   } else {
-    printf(" %10.*f", decimals, value);
+    printf(" %10.4g", value);
   }
 }
 
@@ -67,17 +68,21 @@ static void print_pair(const summary_pair* pair, const summary_pair* baseline, i
                        double* scratch) {
   sample mops = {.values = scratch};
   for (int i = 0; i < runs; i++) add(&mops, pair->runs[i].mops);
-  print_number(median(&mops), 3);
-  print_number(mops.count > 0 ? mops.values[0] : NAN, 3);
-  print_number(mops.count > 0 ? mops.values[mops.count - 1] : NAN, 3);
+  print_mops(median(&mops));
+  print_mops(mops.count > 0 ? mops.values[0] : NAN);
+  print_mops(mops.count > 0 ? mops.values[mops.count - 1] : NAN);
   sample steady = {.values = scratch};
   for (int i = 0; i < runs; i++) add(&steady, pair->runs[i].steady_mops);
-  print_number(median(&steady), 3);
+  print_mops(median(&steady));
   sample change = {.values = scratch};
   for (int i = 0; baseline != NULL && i < runs; i++) {
     add(&change, 100 * (pair->runs[i].mops / baseline->runs[i].mops - 1));
   }
-  print_number(median(&change), 1);
+  if (change.count > 0) {
+    printf(" %+9.1f%%", median(&change));
+  } else {
+    printf(" %10s", "");
+  }
   printf("   %zu run%s", pair->ok, pair->ok == 1 ? "" : "s");
   if (pair->failed > 0) printf(", %zu failed", pair->failed);
   printf("\n");
@@ -86,7 +91,7 @@ static void print_pair(const summary_pair* pair, const summary_pair* baseline, i
 static void print_workload(const summary* self, const experiment* plan, size_t w, double* scratch) {
   const summary_pair* baseline = NULL;
   printf("\n%-28s %10s %10s %10s %10s %10s\n", plan->workloads[w].label, "median", "min", "max",
-         "steady", "change %");
+         "steady", "change");
   for (size_t p = 0; p < plan->phase_count; p++) {
     const summary_pair* pair = &self->pairs[w][p];
     if (pair->ok + pair->failed == 0) continue;

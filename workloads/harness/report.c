@@ -165,10 +165,10 @@ static void print_measurement(const wl_run* run, const figures* all) {
   if (!run->measured) return;
   row(run, "operations", "%" PRIu64 " in %.3f s", run->ops, (double)all->used.ns * 1e-9);
   if (!isnan(all->mops)) {
-    row(run, "throughput", "%.3f Mops/s, %.2f ns/op", all->mops, all->ns_per_op);
+    row(run, "throughput", "%.4g Mops/s, %.4g ns/op", all->mops, all->ns_per_op);
   }
   if (!isnan(run->steady_mops)) {
-    row(run, "in the median slice", "%.3f Mops/s", run->steady_mops);
+    row(run, "in the median slice", "%.4g Mops/s", run->steady_mops);
   }
   if (isnan(all->kernel_share)) {
     row(run, "processor time", "user %.3f s, system %.3f s, kernel share unknown (below %.1f s)",
