@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tools/hakplot/stats.h"
+
 int summary_prepare(summary* self, const experiment* plan) {
   int pairs = 0;
   for (size_t w = 0; w < plan->workload_count; w++) {
@@ -28,7 +30,7 @@ size_t summary_failed(const summary* self, const experiment* plan) {
   return failed;
 }
 
-// ---- medians ----
+// ---- the table ----
 
 typedef struct sample {
   double* values;
@@ -39,20 +41,8 @@ static void add(sample* self, double value) {
   if (!isnan(value)) self->values[self->count++] = value;
 }
 
-static int compare_doubles(const void* a, const void* b) {
-  double x = *(const double*)a;
-  double y = *(const double*)b;
-  return (x > y) - (x < y);
-}
-
-// Sorts the sample. NAN when it is empty.
-static double median(sample* self) {
-  if (self->count == 0) return NAN;
-  qsort(self->values, self->count, sizeof(double), compare_doubles);
-  return (self->values[(self->count - 1) / 2] + self->values[self->count / 2]) / 2;
-}
-
-// ---- the table ----
+// Sorts the sample.
+static double median(sample* self) { return hp_median(self->values, self->count); }
 
 // Four digits, however small the number: large blocks are counted in thousands a second.
 static void print_mops(double value) {
