@@ -53,23 +53,23 @@ static void print_mops(double value) {
   }
 }
 
-// `scratch` holds one value for each run.
+// `values` has room for one of each run.
 static void print_pair(const summary_pair* pair, const summary_pair* baseline, int runs,
-                       double* scratch) {
-  sample mops = {.values = scratch};
-  for (int i = 0; i < runs; i++) add(&mops, pair->runs[i].mops);
-  print_mops(median(&mops));
-  print_mops(mops.count > 0 ? mops.values[0] : NAN);
-  print_mops(mops.count > 0 ? mops.values[mops.count - 1] : NAN);
-  sample steady = {.values = scratch};
-  for (int i = 0; i < runs; i++) add(&steady, pair->runs[i].steady_mops);
-  print_mops(median(&steady));
-  sample change = {.values = scratch};
+                       sample* values) {
+  values->count = 0;
+  for (int i = 0; i < runs; i++) add(values, pair->runs[i].mops);
+  print_mops(median(values));
+  print_mops(values->count > 0 ? values->values[0] : NAN);
+  print_mops(values->count > 0 ? values->values[values->count - 1] : NAN);
+  values->count = 0;
+  for (int i = 0; i < runs; i++) add(values, pair->runs[i].steady_mops);
+  print_mops(median(values));
+  values->count = 0;
   for (int i = 0; baseline != NULL && i < runs; i++) {
-    add(&change, 100 * (pair->runs[i].mops / baseline->runs[i].mops - 1));
+    add(values, 100 * (pair->runs[i].mops / baseline->runs[i].mops - 1));
   }
-  if (change.count > 0) {
-    printf(" %+9.1f%%", median(&change));
+  if (values->count > 0) {
+    printf(" %+9.1f%%", median(values));
   } else {
     printf(" %10s", "");
   }
@@ -78,7 +78,7 @@ static void print_pair(const summary_pair* pair, const summary_pair* baseline, i
   printf("\n");
 }
 
-static void print_workload(const summary* self, const experiment* plan, size_t w, double* scratch) {
+static void print_workload(const summary* self, const experiment* plan, size_t w, sample* values) {
   const summary_pair* baseline = NULL;
   printf("\n%-28s %10s %10s %10s %10s %10s\n", plan->workloads[w].label, "median", "min", "max",
          "steady", "change");
@@ -86,15 +86,15 @@ static void print_workload(const summary* self, const experiment* plan, size_t w
     const summary_pair* pair = &self->pairs[w][p];
     if (pair->ok + pair->failed == 0) continue;
     printf("  %-26s", plan->phases[p].label);
-    print_pair(pair, baseline, plan->runs, scratch);
+    print_pair(pair, baseline, plan->runs, values);
     if (plan->phases[p].index == 0) baseline = pair;
   }
 }
 
 void summary_print(const summary* self, const experiment* plan) {
-  double* scratch = calloc((size_t)plan->runs, sizeof(double));
-  if (scratch == NULL) return;
+  sample values = {.values = calloc((size_t)plan->runs, sizeof(double))};
+  if (values.values == NULL) return;
   printf("%s (Mops/s)\n", plan->title);
-  for (size_t w = 0; w < plan->workload_count; w++) print_workload(self, plan, w, scratch);
-  free(scratch);
+  for (size_t w = 0; w < plan->workload_count; w++) print_workload(self, plan, w, &values);
+  free(values.values);
 }

@@ -321,7 +321,8 @@ static void find_steady_mops(wl_run* run, const wl_worker* worker) {
     lengths[i] = worker->slice_ends_ns[i + 1] - worker->slice_ends_ns[i];
   }
   qsort(lengths, WL_SLICES, sizeof(lengths[0]), compare_u64);
-  double median_ns = (double)(lengths[WL_SLICES / 2 - 1] + lengths[WL_SLICES / 2]) / 2;
+  const unsigned middle = WL_SLICES / 2;
+  double median_ns = ((double)lengths[middle - 1] + (double)lengths[middle]) / 2;
   run->steady_mops = (double)wl_slice_ops(worker, worker->ops) * 1e3 / median_ns;
 }
 
