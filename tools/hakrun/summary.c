@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tools/hakplot/stats.h"
 
@@ -47,9 +48,9 @@ static double median(sample* self) { return hp_median(self->values, self->count)
 // Four digits, however small the number: large blocks are counted in thousands a second.
 static void print_mops(double value) {
   if (isnan(value)) {
-    printf(" %10s", "-");
+    printf(" %8s", "-");
   } else {
-    printf(" %10.4g", value);
+    printf(" %8.4g", value);
   }
 }
 
@@ -69,23 +70,38 @@ static void print_pair(const summary_pair* pair, const summary_pair* baseline, i
     add(values, 100 * (pair->runs[i].mops / baseline->runs[i].mops - 1));
   }
   if (values->count > 0) {
-    printf(" %+9.1f%%", median(values));
+    printf(" %+7.1f%%", median(values));
   } else {
-    printf(" %10s", "");
+    printf(" %8s", "");
   }
   printf("   %zu run%s", pair->ok, pair->ok == 1 ? "" : "s");
   if (pair->failed > 0) printf(", %zu failed", pair->failed);
   printf("\n");
 }
 
+// Of the first column: the longest label and its indentation.
+static int label_width(const experiment* plan) {
+  size_t width = 0;
+  for (size_t w = 0; w < plan->workload_count; w++) {
+    size_t length = strlen(plan->workloads[w].label);
+    if (length > width) width = length;
+  }
+  for (size_t p = 0; p < plan->phase_count; p++) {
+    size_t length = 2 + strlen(plan->phases[p].label);
+    if (length > width) width = length;
+  }
+  return (int)width;
+}
+
 static void print_workload(const summary* self, const experiment* plan, size_t w, sample* values) {
   const summary_pair* baseline = NULL;
-  printf("\n%-28s %10s %10s %10s %10s %10s\n", plan->workloads[w].label, "median", "min", "max",
+  const int width = label_width(plan);
+  printf("\n%-*s %8s %8s %8s %8s %8s\n", width, plan->workloads[w].label, "median", "min", "max",
          "steady", "change");
   for (size_t p = 0; p < plan->phase_count; p++) {
     const summary_pair* pair = &self->pairs[w][p];
     if (pair->ok + pair->failed == 0) continue;
-    printf("  %-26s", plan->phases[p].label);
+    printf("  %-*s", width - 2, plan->phases[p].label);
     print_pair(pair, baseline, plan->runs, values);
     if (plan->phases[p].index == 0) baseline = pair;
   }

@@ -108,11 +108,9 @@ TEST(SummaryTest, ComparesRunByRun) {
   std::string table = testing::internal::GetCapturedStdout();
   EXPECT_EQ(table,
             "Title (Mops/s)\n\n"
-            "large                            median        min        max     steady     change\n"
-            "  one                               100  0.0001235        200        102              "
-            "3 runs\n"
-            "  other                             170        110        230          -     +12.5%   "
-            "2 runs, 1 failed\n");
+            "large     median      min      max   steady   change\n"
+            "  one        100 0.0001235      200      102            3 runs\n"
+            "  other      170      110      230        -   +12.5%   2 runs, 1 failed\n");
   EXPECT_EQ(summary_failed(&all, &plan), 1u);
 }
 

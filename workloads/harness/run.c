@@ -28,6 +28,7 @@ wl_run wl_run_defaults(void) {
       .warmup = WL_UNSET,
       .touch = WL_TOUCH_FIRST,
       .json_fd = -1,
+      .steady_mops = NAN,
       .table_fd = STDOUT_FILENO,
   };
 }
