@@ -43,11 +43,7 @@ static void void_set_up(wl_worker* worker) {
   mixed_run(worker, worker->run->warmup, false, void_allocate, void_release);
 }
 
-static void void_timed(wl_worker* worker) {
-  const mixed_plan* plan = worker->shared;
-  mixed_run(worker, plan->ops, false, void_allocate, void_release);
-  worker->ops = plan->ops;
-}
+static void void_timed(wl_worker* worker) { mixed_run_timed(worker, void_allocate, void_release); }
 
 static void void_tear_down(wl_worker* worker) { mixed_finish(worker, void_release); }
 
@@ -58,11 +54,7 @@ static void list_set_up(wl_worker* worker) {
   mixed_run(worker, worker->run->warmup, false, list_allocate, list_release);
 }
 
-static void list_timed(wl_worker* worker) {
-  const mixed_plan* plan = worker->shared;
-  mixed_run(worker, plan->ops, false, list_allocate, list_release);
-  worker->ops = plan->ops;
-}
+static void list_timed(wl_worker* worker) { mixed_run_timed(worker, list_allocate, list_release); }
 
 static void list_tear_down(wl_worker* worker) { mixed_finish(worker, list_release); }
 
@@ -88,7 +80,7 @@ int main(int argc, char** argv) {
       .positional_count = WL_COUNT(positionals),
       .options = options,
       .option_count = WL_COUNT(options),
-      .features = WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_WARMUP,
+      .features = WL_HAS_SLICES | WL_HAS_SEED | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_WARMUP,
   };
   wl_begin(&run, &program, argc, argv);
   if (run.expected_allocator != NULL) {

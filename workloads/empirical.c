@@ -1,7 +1,8 @@
 // empirical: sizes and lifetimes as a program had them. Sizes are born in proportion to their
 // rates; a block lives for a random time, exponentially distributed, with the mean at which its
 // size's live number holds (live / rate: Little's law), scaled so that the whole heap has the size
-// asked for. The heap starts in its steady state.
+// asked for. The heap starts with the blocks of its steady state; a warm-up of births and deaths
+// then leaves the holes that go with it.
 //
 // All decisions are made before the clock starts and stand in a list of events; the timed loop only
 // reads it.
@@ -15,8 +16,10 @@
 #include "workloads/harness/run.h"
 #include "workloads/profile.h"
 
+enum { MAX_BIRTHS = 1 << 30 };
+
 typedef struct empirical_plan {
-  uint64_t births;      // of each worker, in the timed region
+  uint64_t births;      // of each worker in the timed region
   uint64_t heap_bytes;  // live bytes of all workers together
   const char* path;     // NULL: the built-in profile
   wl_profile profile;
@@ -36,8 +39,8 @@ typedef struct event {
 typedef struct schedule {
   const empirical_plan* plan;
   wl_rng rng;
-  double heap_scale;      // of this worker
-  uint64_t warmup_count;  // events that build the first heap
+  double heap_scale;  // of this worker
+  uint64_t births;    // of this worker, those of the warm-up included
   event* events;
   uint64_t event_count;
   uint32_t* due;   // [births] first slot that dies at this moment, 0 none; slots count from 1 here
@@ -49,7 +52,7 @@ typedef struct schedule {
 
 typedef struct empirical_state {
   event* events;
-  uint64_t warmup_count;
+  uint64_t untimed_count;  // events that come before the clock starts
   uint64_t event_count;
   void** slots;
   uint32_t* sizes;
@@ -87,7 +90,7 @@ static void be_born(schedule* self, const wl_profile_row* row, uint64_t now, dou
   double mean = row->live * self->heap_scale * rate_sum / row->rate;
   double death = (double)now + 1 - log1p(-uniform(self)) * mean;
   self->events[self->event_count++] = (event){slot, (uint32_t)row->size};
-  if (death >= (double)self->plan->births) return;
+  if (death >= (double)self->births) return;
   uint64_t moment = (uint64_t)death;
   self->next[slot] = self->due[moment];
   self->due[moment] = slot + 1;
@@ -110,8 +113,7 @@ static void build_heap(schedule* self, double rate_sum) {
     uint64_t count = (uint64_t)(live + uniform(self));
     for (uint64_t k = 0; k < count; k++) be_born(self, &profile->rows[i], 0, rate_sum);
   }
-  self->warmup_count = self->event_count;
-  for (uint64_t i = self->warmup_count; i > 1; i--) {
+  for (uint64_t i = self->event_count; i > 1; i--) {
     uint64_t other = wl_high(wl_next(&self->rng), i);
     event swapped = self->events[i - 1];
     self->events[i - 1] = self->events[other];
@@ -131,7 +133,8 @@ static void write_schedule(wl_worker* worker, empirical_state* state) {
   const empirical_plan* plan = worker->shared;
   double scale = (double)plan->heap_bytes / (double)worker->run->threads /
                  wl_profile_live_bytes(&plan->profile);
-  uint64_t most_slots = most_initial_blocks(plan, scale) + plan->births;
+  const uint64_t births = worker->run->warmup + plan->births;
+  uint64_t most_slots = most_initial_blocks(plan, scale) + births;
   if (most_slots > UINT32_MAX - 1) {
     wl_fail(worker->run, "this profile and heap need more than 2^32 blocks");
     return;
@@ -141,24 +144,27 @@ static void write_schedule(wl_worker* worker, empirical_state* state) {
       .plan = plan,
       .rng = wl_rng_make(worker->run->seed, worker->index),
       .heap_scale = scale,
+      .births = births,
       .events = wl_reserve(most_events * sizeof(event)),
-      .due = wl_reserve(plan->births * sizeof(uint32_t)),
+      .due = wl_reserve(births * sizeof(uint32_t)),
       .next = wl_reserve(most_slots * sizeof(uint32_t)),
       .free_slots = wl_reserve(most_slots * sizeof(uint32_t)),
   };
   double rate_sum = total_rate(&plan->profile);
   build_heap(&self, rate_sum);
-  for (uint64_t now = 0; now < plan->births; now++) {
+  uint64_t untimed_count = 0;
+  for (uint64_t now = 0; now < births; now++) {
+    if (now == worker->run->warmup) untimed_count = self.event_count;
     die_at(&self, now);
     be_born(&self, draw_row(&self), now, rate_sum);
   }
-  wl_trim(self.due, plan->births * sizeof(uint32_t), 0);
+  wl_trim(self.due, births * sizeof(uint32_t), 0);
   wl_trim(self.next, most_slots * sizeof(uint32_t), 0);
   wl_trim(self.free_slots, most_slots * sizeof(uint32_t), 0);
   wl_trim(self.events, most_events * sizeof(event), self.event_count * sizeof(event));
   *state = (empirical_state){
       .events = self.events,
-      .warmup_count = self.warmup_count,
+      .untimed_count = untimed_count,
       .event_count = self.event_count,
       .slots = wl_map(self.slot_count * sizeof(void*)),
       .sizes = wl_map(self.slot_count * sizeof(uint32_t)),
@@ -180,14 +186,16 @@ static inline __attribute__((always_inline)) void play(wl_worker* worker, uint64
   uint64_t sum = 0;
   for (uint64_t i = from; i < to; i++) {
     event now = state->events[i];
-    uint64_t before = latency ? wl_tick() : 0;
     if (now.size == 0) {
+      void* done = state->slots[now.slot];
       if (verify) check(worker, state, now.slot);
-      free(state->slots[now.slot]);
+      uint64_t before = latency ? wl_tick() : 0;
+      free(done);
       if (latency) wl_count_latency(worker, before, wl_tick());
       state->slots[now.slot] = NULL;
       continue;
     }
+    uint64_t before = latency ? wl_tick() : 0;
     void* block = malloc(now.size);
     if (latency) wl_count_latency(worker, before, wl_tick());
     if (__builtin_expect(block == NULL, 0)) {
@@ -220,13 +228,13 @@ static void set_up(wl_worker* worker) {
   empirical_state* state = wl_map(sizeof(*state));
   worker->state = state;
   write_schedule(worker, state);
-  if (!wl_has_failed(worker->run)) play_events(worker, 0, state->warmup_count, false);
+  if (!wl_has_failed(worker->run)) play_events(worker, 0, state->untimed_count, false);
 }
 
 static void timed(wl_worker* worker) {
   empirical_state* state = worker->state;
-  play_events(worker, state->warmup_count, state->event_count, worker->run->latency);
-  worker->ops = state->event_count - state->warmup_count;
+  play_events(worker, state->untimed_count, state->event_count, worker->run->latency);
+  worker->ops = state->event_count - state->untimed_count;
 }
 
 // Counts through the events again: the loop that is timed has no time for it.
@@ -272,7 +280,7 @@ int main(int argc, char** argv) {
   wl_run run = wl_run_defaults();
   empirical_plan plan = {.births = 2000000, .heap_bytes = 64u << 20};
   const wl_option positionals[] = {
-      {"BIRTHS", WL_NUMBER, &plan.births, NULL, 1, 1u << 30,
+      {"BIRTHS", WL_NUMBER, &plan.births, NULL, 1, MAX_BIRTHS,
        "allocations of each thread; about as many frees come with them"},
   };
   const wl_option options[] = {
@@ -283,14 +291,19 @@ int main(int argc, char** argv) {
   };
   const wl_program program = {
       .name = "empirical",
-      .about = "Allocates with the sizes and lifetimes of a profile, in its steady state.",
+      .about =
+          "Allocates with the sizes and lifetimes of a profile, in its steady state.\n"
+          "The warm-up is a quarter of the births unless --warmup says otherwise.",
       .positionals = positionals,
       .positional_count = WL_COUNT(positionals),
       .options = options,
       .option_count = WL_COUNT(options),
-      .features = WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_TOUCH | WL_HAS_VERIFY | WL_HAS_LATENCY,
+      .features = WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_TOUCH | WL_HAS_WARMUP | WL_HAS_VERIFY |
+                  WL_HAS_LATENCY,
   };
   wl_begin(&run, &program, argc, argv);
+  if (run.warmup == WL_UNSET) run.warmup = plan.births / 4;
+  if (run.warmup > MAX_BIRTHS) wl_reject(&run, "--warmup: above %d births", MAX_BIRTHS);
   prepare(&run, &plan);
   wl_run_workers(&run, &(wl_phases){set_up, timed, tear_down}, &plan);
   wl_add_text(&run, "profile", plan.path != NULL ? plan.path : "built-in");

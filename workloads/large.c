@@ -24,8 +24,8 @@ int main(int argc, char** argv) {
           "The warm-up is twice the slots unless --warmup says otherwise.",
       .positionals = positionals,
       .positional_count = WL_COUNT(positionals),
-      .features = WL_HAS_THREADS | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_WARMUP | WL_HAS_VERIFY |
-                  WL_HAS_LATENCY,
+      .features = WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_WARMUP |
+                  WL_HAS_VERIFY | WL_HAS_LATENCY,
   };
   wl_begin(&run, &program, argc, argv);
   mixed_choose_warmup(&run, &plan);

@@ -151,6 +151,21 @@ MIXED_INLINE void mixed_run(wl_worker* worker, uint64_t ops, bool latency, mixed
   }
 }
 
+// The timed region, in slices where it is long enough; what is left over comes last.
+MIXED_INLINE void mixed_run_timed(wl_worker* worker, mixed_allocate allocate,
+                                  mixed_release release) {
+  const uint64_t ops = ((const mixed_plan*)worker->shared)->ops;
+  const uint64_t slice_ops = wl_slice_ops(worker, ops);
+  if (slice_ops > 0) wl_end_slice(worker);
+  for (uint64_t done = 0, part; done < ops && !wl_has_failed(worker->run); done += part) {
+    bool is_slice = slice_ops > 0 && ops - done >= slice_ops;
+    part = is_slice ? slice_ops : ops - done;
+    mixed_run(worker, part, worker->run->latency, allocate, release);
+    if (is_slice) wl_end_slice(worker);
+  }
+  worker->ops = ops;
+}
+
 // Twice the working set fills the slots to within 2 % of their steady state.
 static inline void mixed_choose_warmup(wl_run* run, const mixed_plan* plan) {
   if (run->warmup == WL_UNSET) run->warmup = 2 * plan->working_set;

@@ -9,11 +9,7 @@ static void set_up(wl_worker* worker) {
   mixed_run(worker, worker->run->warmup, false, malloc, free);
 }
 
-static void timed(wl_worker* worker) {
-  const mixed_plan* plan = worker->shared;
-  mixed_run(worker, plan->ops, worker->run->latency, malloc, free);
-  worker->ops = plan->ops;
-}
+static void timed(wl_worker* worker) { mixed_run_timed(worker, malloc, free); }
 
 static void tear_down(wl_worker* worker) { mixed_finish(worker, free); }
 

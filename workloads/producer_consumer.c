@@ -9,9 +9,8 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
-#include "workloads/harness/pattern.h"
+#include "workloads/harness/block.h"
 #include "workloads/harness/rng.h"
 #include "workloads/harness/run.h"
 #include "workloads/harness/wait.h"
@@ -32,7 +31,7 @@ typedef struct pc_ring {
   uint64_t waits_full;                         // producer
   _Alignas(CACHE_LINE) _Atomic uint64_t head;  // consumer: release after the entries are read
   uint64_t waits_empty;                        // consumer
-  _Alignas(CACHE_LINE) atomic_bool closed;     // producer: after its last publication
+  _Alignas(CACHE_LINE) atomic_bool closed;     // producer: set after its last publication
   pc_entry* entries;                           // const
 } pc_ring;
 
@@ -60,35 +59,10 @@ static size_t size_of(const wl_run* run, uint64_t draw) {
 }
 
 static void release(wl_worker* worker, pc_entry item) {
-  const wl_run* run = worker->run;
-  size_t size = size_of(run, item.draw);
-  if (run->verify && !wl_pattern_holds(item.block, size, item.draw)) {
-    wl_fail(worker->run, "a block of %zu bytes at %p lost its contents", size, item.block);
-  } else if (run->touch != WL_TOUCH_NONE) {
+  if (worker->run->touch != WL_TOUCH_NONE) {
     (void)*(volatile unsigned char*)item.block;  // the consumer of a message reads it
   }
-  uint64_t before = run->latency ? wl_tick() : 0;
-  free(item.block);
-  if (run->latency) wl_count_latency(worker, before, wl_tick());
-}
-
-static bool allocate(wl_worker* worker, uint64_t draw, pc_entry* item) {
-  const wl_run* run = worker->run;
-  size_t size = size_of(run, draw);
-  uint64_t before = run->latency ? wl_tick() : 0;
-  item->block = malloc(size);
-  if (run->latency) wl_count_latency(worker, before, wl_tick());
-  item->draw = draw;
-  if (item->block == NULL) {
-    wl_fail(worker->run, "malloc(%zu) returned no memory", size);
-    return false;
-  }
-  if (run->verify) {
-    wl_pattern_write(item->block, size, draw);
-  } else {
-    wl_touch_block(item->block, size, run->touch);
-  }
-  return true;
+  wl_drop_block(worker, item.block, size_of(worker->run, item.draw), item.draw);
 }
 
 static void publish(pc_ring* ring) {
@@ -126,17 +100,20 @@ static void keep_for_a_while(pc_producer* self, pc_entry item) {
   self->local[place] = item;
 }
 
-static void produce(wl_worker* worker) {
+// Makes `blocks` blocks, or as many as it can in `seconds` if these are given; then closes the ring
+// and frees what is left of its own.
+static void produce(wl_worker* worker, uint64_t blocks, uint64_t seconds) {
   const pc_plan* plan = worker->shared;
   pc_producer* self = worker->state;
-  uint64_t deadline = plan->seconds > 0 ? wl_now_ns() + plan->seconds * 1000000000u : 0;
+  uint64_t deadline = seconds > 0 ? wl_now_ns() + seconds * 1000000000u : 0;
   uint64_t made = 0;
   uint64_t sum = 0;
-  while (deadline != 0 ? made % CLOCK_STRIDE != 0 || wl_now_ns() < deadline : made < plan->blocks) {
+  while (deadline != 0 ? made % CLOCK_STRIDE != 0 || wl_now_ns() < deadline : made < blocks) {
     uint64_t draw = wl_next(&self->rng);
     bool is_remote = wl_high(draw, 100) < plan->remote_percent;
-    pc_entry item;
-    if (wl_has_failed(worker->run) || !allocate(worker, draw, &item)) break;
+    size_t size = size_of(worker->run, draw);
+    pc_entry item = {wl_has_failed(worker->run) ? NULL : wl_make_block(worker, size, draw), draw};
+    if (item.block == NULL) break;
     if (is_remote) {
       send(self, item);
     } else {
@@ -149,16 +126,20 @@ static void produce(wl_worker* worker) {
   atomic_store_explicit(&self->ring->closed, true, memory_order_release);
   for (uint64_t i = 0; i < plan->batch; i++) {
     if (self->local[i].block != NULL) release(worker, self->local[i]);
+    self->local[i].block = NULL;
   }
-  worker->checksum = sum;
+  worker->checksum += sum;
   // A malloc for each block, and a free for those that stayed here; the consumer counts the others.
   worker->ops = made + self->local_count;
+  self->local_count = 0;
 }
 
+// Frees what comes until the ring is closed and empty; then opens it again.
 static void consume(wl_worker* worker) {
   const pc_plan* plan = worker->shared;
   pc_ring* ring = worker->state;
-  uint64_t head = 0;
+  const uint64_t begin = atomic_load_explicit(&ring->head, memory_order_relaxed);
+  uint64_t head = begin;
   wl_waiter waiter = {0};
   for (;;) {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
@@ -180,15 +161,19 @@ static void consume(wl_worker* worker) {
     }
     atomic_store_explicit(&ring->head, head, memory_order_release);
   }
-  worker->ops = head;
+  atomic_store_explicit(&ring->closed, false, memory_order_relaxed);
+  worker->ops = head - begin;
 }
 
-// Workers 2k and 2k + 1 are the producer and the consumer of ring k.
+// Workers 2k and 2k + 1 are the producer and the consumer of ring k. The warm-up is the same work:
+// the two of a pair set up at the same time.
 static void set_up(wl_worker* worker) {
   const pc_plan* plan = worker->shared;
   pc_ring* ring = &plan->rings[worker->index / 2];
   if (worker->index % 2 == 1) {
     worker->state = ring;
+    consume(worker);
+    ring->waits_empty = 0;
     return;
   }
   pc_producer* self = wl_map(sizeof(*self));
@@ -198,11 +183,14 @@ static void set_up(wl_worker* worker) {
   self->rng = wl_rng_make(worker->run->seed, worker->index);
   self->local = wl_map(plan->batch * sizeof(*self->local));
   worker->state = self;
+  produce(worker, worker->run->warmup, 0);
+  ring->waits_full = 0;
 }
 
 static void timed(wl_worker* worker) {
+  const pc_plan* plan = worker->shared;
   if (worker->index % 2 == 0) {
-    produce(worker);
+    produce(worker, plan->blocks, plan->seconds);
   } else {
     consume(worker);
   }
@@ -244,12 +232,15 @@ int main(int argc, char** argv) {
   };
   const wl_program program = {
       .name = "producer_consumer",
-      .about = "Producers allocate, consumers free: one operation is one malloc or one free.",
+      .about =
+          "Producers allocate, consumers free: one operation is one malloc or one free.\n"
+          "The warm-up is twice the queue unless --warmup says otherwise.",
       .positionals = positionals,
       .positional_count = WL_COUNT(positionals),
       .options = options,
       .option_count = WL_COUNT(options),
-      .features = WL_HAS_SEED | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_VERIFY | WL_HAS_LATENCY,
+      .features = WL_HAS_SEED | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_WARMUP | WL_HAS_VERIFY |
+                  WL_HAS_LATENCY,
   };
   wl_begin(&run, &program, argc, argv);
   if ((plan.capacity & (plan.capacity - 1)) != 0) {
@@ -258,6 +249,7 @@ int main(int argc, char** argv) {
   if (plan.batch > plan.capacity) {
     wl_reject(&run, "--batch: %" PRIu64 " is above --queue %" PRIu64, plan.batch, plan.capacity);
   }
+  if (run.warmup == WL_UNSET) run.warmup = 2 * plan.capacity;
   plan.rings = wl_map(plan.pairs * sizeof(pc_ring));
   for (uint64_t i = 0; i < plan.pairs; i++) {
     plan.rings[i].entries = wl_map(plan.capacity * sizeof(pc_entry));

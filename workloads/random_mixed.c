@@ -36,8 +36,8 @@ int main(int argc, char** argv) {
       .positional_count = WL_COUNT(positionals),
       .options = options,
       .option_count = WL_COUNT(options),
-      .features = WL_HAS_THREADS | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_WARMUP | WL_HAS_VERIFY |
-                  WL_HAS_LATENCY,
+      .features = WL_HAS_SLICES | WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_SIZES | WL_HAS_TOUCH |
+                  WL_HAS_WARMUP | WL_HAS_VERIFY | WL_HAS_LATENCY,
   };
   wl_begin(&run, &program, argc, argv);
   if (plan.legacy) check_legacy(&run);

@@ -1,7 +1,8 @@
 // replay: does again what a program did, from a recorded trace (trace.h, made by //tools:hakrecord
-// or by Android). Every recorded thread has a thread here, which starts at the beginning (or when
-// the one before it with the same tid ends) and ends where the recorded one did; the first runs in
-// the calling thread.
+// or by Android). Every recorded thread has a thread here; the first runs in the calling thread. It
+// starts where it is met in the trace (but not before the one with the same tid before it has
+// ended) and ends where the recorded one did, so that no more threads live at the same time than
+// did then.
 //
 // --order blocks: threads run freely, and wait only where they free or move a block that another
 // thread has yet to make.
@@ -26,17 +27,18 @@ typedef struct replay_plan {
   unsigned order;
   _Atomic(void*)* slots;  // NULL: not made yet; release when it is
   uint64_t* sizes;        // with --verify
+  struct replay_thread* threads;
+  pthread_attr_t detached;  // a thread that has ended must leave nothing behind
   _Alignas(64) _Atomic uint32_t turn;
-  _Alignas(64) atomic_bool has_started;
+  _Alignas(64) _Atomic uint32_t running;  // threads that were started and have not ended
 } replay_plan;
 
 typedef struct replay_thread {
   replay_plan* plan;
   const trace_thread* script;
-  wl_worker worker;  // its own counts; the histogram is its own too
-  struct replay_thread* predecessor;
+  wl_worker worker;    // its own counts; the histogram is its own too
+  int32_t next_start;  // the thread that this one starts next, or -1
   atomic_bool has_ended;
-  pthread_t thread;
 } replay_thread;
 
 static void wait_for_turn(replay_thread* self, uint32_t turn) {
@@ -136,10 +138,33 @@ static void release(replay_thread* self, const trace_op* op, bool latency) {
   if (latency) wl_count_latency(&self->worker, before, wl_tick());
 }
 
+static void* thread_main(void* argument);
+
+static void start_thread(replay_plan* plan, int32_t index) {
+  pthread_t thread;
+  atomic_fetch_add_explicit(&plan->running, 1, memory_order_relaxed);
+  int error = pthread_create(&thread, &plan->detached, thread_main, &plan->threads[index]);
+  if (error == 0) return;
+  atomic_fetch_sub_explicit(&plan->running, 1, memory_order_relaxed);
+  wl_fail(plan->threads[index].worker.run, "cannot start thread %d: %s", (int)index,
+          strerror(error));
+}
+
+// Starts those that are met when this one has done so many calls; returns when the next one is due.
+static uint64_t start_threads(replay_thread* self, uint64_t calls) {
+  const trace_thread* scripts = self->plan->trace->threads;
+  while (self->next_start >= 0 && scripts[self->next_start].start_after <= calls) {
+    start_thread(self->plan, self->next_start);
+    self->next_start = scripts[self->next_start].next_started;
+  }
+  return self->next_start >= 0 ? scripts[self->next_start].start_after : UINT64_MAX;
+}
+
 static void play(replay_thread* self) {
   const trace_thread* script = self->script;
   const bool latency = self->worker.run->latency;
   const bool strict = self->plan->order == ORDER_STRICT;
+  uint64_t start_at = start_threads(self, 0);
   uint64_t sum = 0;
   for (uint64_t i = 0; i < script->op_count && !wl_has_failed(self->worker.run); i++) {
     const trace_op* op = &script->ops[i];
@@ -153,6 +178,7 @@ static void play(replay_thread* self) {
     if (strict && op->ends_turn) {
       atomic_store_explicit(&self->plan->turn, op->turn + 1, memory_order_release);
     }
+    if (i + 1 >= start_at) start_at = start_threads(self, i + 1);
   }
   self->worker.checksum = sum;
   self->worker.ops = script->op_count;
@@ -160,49 +186,49 @@ static void play(replay_thread* self) {
 
 static void* thread_main(void* argument) {
   replay_thread* self = argument;
-  const atomic_bool* start =
-      self->predecessor != NULL ? &self->predecessor->has_ended : &self->plan->has_started;
+  int32_t before = self->script->predecessor;
   wl_waiter waiter = {0};
-  while (!atomic_load_explicit(start, memory_order_acquire)) wl_wait_step(&waiter);
+  while (before >= 0 && !wl_has_failed(self->worker.run) &&
+         !atomic_load_explicit(&self->plan->threads[before].has_ended, memory_order_acquire)) {
+    wl_wait_step(&waiter);
+  }
   play(self);
   atomic_store_explicit(&self->has_ended, true, memory_order_release);
+  atomic_fetch_sub_explicit(&self->plan->running, 1, memory_order_release);
   return NULL;
 }
 
 static void set_up(wl_worker* worker) {
   replay_plan* plan = worker->shared;
   size_t count = plan->trace->thread_count;
-  replay_thread* threads = wl_map(count * sizeof(*threads));
-  worker->state = threads;
+  // Reserved: a thread touches its histogram when it counts, and there may be many threads.
+  wl_histogram* histograms = worker->run->latency ? wl_reserve(count * sizeof(*histograms)) : NULL;
+  plan->threads = wl_map(count * sizeof(*plan->threads));
+  pthread_attr_init(&plan->detached);
+  pthread_attr_setdetachstate(&plan->detached, PTHREAD_CREATE_DETACHED);
   for (size_t i = 0; i < count; i++) {
-    replay_thread* self = &threads[i];
-    int32_t before = plan->trace->threads[i].predecessor;
+    replay_thread* self = &plan->threads[i];
     self->plan = plan;
     self->script = &plan->trace->threads[i];
-    self->predecessor = before >= 0 ? &threads[before] : NULL;
+    self->next_start = self->script->first_started;
     self->worker = (wl_worker){.run = worker->run, .index = (unsigned)i};
-    if (worker->run->latency) self->worker.histogram = wl_map(sizeof(wl_histogram));
-    int error = i > 0 ? pthread_create(&self->thread, NULL, thread_main, self) : 0;
-    if (error != 0) {
-      wl_fail(worker->run, "cannot start thread %zu: %s", i, strerror(error));
-      wl_report(worker->run);
-      _Exit(wl_end(worker->run));  // the threads before it wait for ever
-    }
+    if (histograms != NULL) self->worker.histogram = &histograms[i];
   }
 }
 
+// A thread is counted before the one that starts it ends: at 0 none is left, nor will there be.
 static void timed(wl_worker* worker) {
   replay_plan* plan = worker->shared;
-  replay_thread* threads = worker->state;
-  atomic_store_explicit(&plan->has_started, true, memory_order_release);
-  thread_main(&threads[0]);
-  for (size_t i = 1; i < plan->trace->thread_count; i++) pthread_join(threads[i].thread, NULL);
+  wl_waiter waiter = {0};
+  atomic_store_explicit(&plan->running, 1, memory_order_relaxed);
+  thread_main(&plan->threads[0]);
+  while (atomic_load_explicit(&plan->running, memory_order_acquire) > 0) wl_wait_step(&waiter);
 }
 
 // Sums up what the threads counted, and frees what the recorded program never did.
 static void tear_down(wl_worker* worker) {
   replay_plan* plan = worker->shared;
-  const replay_thread* threads = worker->state;
+  const replay_thread* threads = plan->threads;
   for (size_t i = 0; i < plan->trace->thread_count; i++) {
     worker->ops += threads[i].worker.ops;
     worker->checksum += threads[i].worker.checksum;
@@ -228,7 +254,8 @@ int main(int argc, char** argv) {
   wl_run run = wl_run_defaults();
   char message[TRACE_MESSAGE_BYTES];
   const char* path = NULL;
-  replay_plan plan = {.order = ORDER_BLOCKS};
+  trace recorded;
+  replay_plan plan = {.trace = &recorded, .order = ORDER_BLOCKS};
   const wl_option positionals[] = {
       {"TRACE", WL_TEXT, &path, NULL, 0, 0, "the recorded trace"},
   };
@@ -247,10 +274,9 @@ int main(int argc, char** argv) {
   };
   wl_begin(&run, &program, argc, argv);
   if (path == NULL) wl_reject(&run, "TRACE is missing");
-  plan.trace = wl_map(sizeof(*plan.trace));
-  if (!trace_read(path, plan.trace, message)) wl_reject(&run, "%s", message);
-  plan.slots = wl_map(plan.trace->slot_count * sizeof(*plan.slots));
-  if (run.verify) plan.sizes = wl_map(plan.trace->slot_count * sizeof(*plan.sizes));
+  if (!trace_read(path, &recorded, message)) wl_reject(&run, "%s", message);
+  plan.slots = wl_map(recorded.slot_count * sizeof(*plan.slots));
+  if (run.verify) plan.sizes = wl_map(recorded.slot_count * sizeof(*plan.sizes));
   wl_run_workers(&run, &(wl_phases){set_up, timed, tear_down}, &plan);
   report(&run, &plan, path);
   return wl_end(&run);

@@ -5,10 +5,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "workloads/harness/pattern.h"
+#include "workloads/harness/block.h"
 #include "workloads/harness/rng.h"
 #include "workloads/harness/run.h"
 
@@ -53,13 +52,8 @@ _Static_assert(sizeof(server_header) == HEADER_BYTES, "the smallest block is a h
 static void* allocate(wl_worker* worker, uint64_t draw) {
   const wl_run* run = worker->run;
   size_t size = draw_size(draw);
-  uint64_t before = run->latency ? wl_tick() : 0;
-  server_header* block = malloc(size);
-  if (run->latency) wl_count_latency(worker, before, wl_tick());
-  if (block == NULL) {
-    wl_fail(worker->run, "malloc(%zu) returned no memory", size);
-    return NULL;
-  }
+  server_header* block = wl_malloc(worker, size);
+  if (block == NULL) return NULL;
   if (run->verify) {
     *block = (server_header){size, draw};
     wl_pattern_write(block + 1, size - HEADER_BYTES, draw);
@@ -69,16 +63,18 @@ static void* allocate(wl_worker* worker, uint64_t draw) {
   return block;
 }
 
-static void release(wl_worker* worker, void* block) {
-  const wl_run* run = worker->run;
+static void check(wl_worker* worker, const void* block) {
   const server_header* header = block;
-  if (run->verify && (header->size != draw_size(header->tag) ||
-                      !wl_pattern_holds(header + 1, header->size - HEADER_BYTES, header->tag))) {
+  if (worker->run->verify &&
+      (header->size != draw_size(header->tag) ||
+       !wl_pattern_holds(header + 1, header->size - HEADER_BYTES, header->tag))) {
     wl_fail(worker->run, "a block at %p lost its contents", block);
   }
-  uint64_t before = run->latency ? wl_tick() : 0;
-  free(block);
-  if (run->latency) wl_count_latency(worker, before, wl_tick());
+}
+
+static void release(wl_worker* worker, void* block) {
+  check(worker, block);
+  wl_free(worker, block);
 }
 
 // Serves one request; returns the number of calls.
@@ -125,17 +121,9 @@ static void* request_thread(void* argument) {
   return NULL;
 }
 
-static void set_up(wl_worker* worker) {
-  const server_plan* plan = worker->shared;
-  server_place* place = wl_map(sizeof(*place));
-  place->worker = worker;
-  place->rng = wl_rng_make(worker->run->seed, worker->index);
-  place->left = plan->requests;
-  worker->state = place;
-}
-
-static void timed(wl_worker* worker) {
+static void serve_all(wl_worker* worker, uint64_t requests) {
   server_place* place = worker->state;
+  place->left = requests;
   while (place->left > 0 && !wl_has_failed(worker->run)) {
     pthread_t thread;
     int error = pthread_create(&thread, NULL, request_thread, place);
@@ -147,13 +135,33 @@ static void timed(wl_worker* worker) {
   }
 }
 
+static void set_up(wl_worker* worker) {
+  server_place* place = wl_map(sizeof(*place));
+  place->worker = worker;
+  place->rng = wl_rng_make(worker->run->seed, worker->index);
+  worker->state = place;
+  serve_all(worker, worker->run->warmup);
+}
+
+static void timed(wl_worker* worker) {
+  const server_plan* plan = worker->shared;
+  serve_all(worker, plan->requests);
+}
+
+// Requests of each thread until the table is full to within 5 %: three survivors for each place.
+static uint64_t requests_to_fill(const wl_run* run, const server_plan* plan) {
+  return plan->survivors == 0 ? 0 : 3 * plan->sessions / (plan->survivors * run->threads) + 1;
+}
+
 // The first worker empties the table, when all others have stopped using it.
 static void tear_down(wl_worker* worker) {
   const server_plan* plan = worker->shared;
   if (worker->index != 0) return;
   for (uint64_t i = 0; i < plan->sessions; i++) {
     void* block = atomic_load_explicit(&plan->table[i], memory_order_acquire);
-    if (block != NULL) release(worker, block);
+    if (block == NULL) continue;
+    check(worker, block);
+    free(block);
   }
 }
 
@@ -178,15 +186,18 @@ int main(int argc, char** argv) {
       .name = "server",
       .about =
           "Request threads that allocate in bursts, pass survivors to one another, die and "
-          "are replaced.",
+          "are replaced.\nThe warm-up, in requests, fills the table unless --warmup says "
+          "otherwise.",
       .positionals = positionals,
       .positional_count = WL_COUNT(positionals),
       .options = options,
       .option_count = WL_COUNT(options),
-      .features = WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_TOUCH | WL_HAS_VERIFY | WL_HAS_LATENCY,
+      .features = WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_TOUCH | WL_HAS_WARMUP | WL_HAS_VERIFY |
+                  WL_HAS_LATENCY,
   };
   wl_begin(&run, &program, argc, argv);
   if (plan.survivors > plan.burst) wl_reject(&run, "--survivors is above --burst");
+  if (run.warmup == WL_UNSET) run.warmup = requests_to_fill(&run, &plan);
   plan.table = wl_map(plan.sessions * sizeof(*plan.table));
   wl_run_workers(&run, &(wl_phases){set_up, timed, tear_down}, &plan);
   uint64_t started = (plan.requests + plan.lifetime - 1) / plan.lifetime * run.threads;

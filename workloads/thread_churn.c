@@ -3,10 +3,9 @@
 // memory that stays behind.
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "workloads/harness/pattern.h"
+#include "workloads/harness/block.h"
 #include "workloads/harness/rng.h"
 #include "workloads/harness/run.h"
 
@@ -32,32 +31,15 @@ typedef struct churn_state {
 } churn_state;
 
 static void release(wl_worker* worker, const churn_block* item) {
-  const wl_run* run = worker->run;
-  if (run->verify && !wl_pattern_holds(item->block, item->size, item->tag)) {
-    wl_fail(worker->run, "a block of %zu bytes at %p lost its contents", item->size, item->block);
-  }
-  uint64_t before = run->latency ? wl_tick() : 0;
-  free(item->block);
-  if (run->latency) wl_count_latency(worker, before, wl_tick());
+  wl_drop_block(worker, item->block, item->size, item->tag);
 }
 
 static bool allocate(wl_worker* worker, uint64_t draw, churn_block* item) {
   const wl_run* run = worker->run;
   item->size = run->min_bytes + wl_low(draw, run->max_bytes - run->min_bytes + 1);
   item->tag = draw;
-  uint64_t before = run->latency ? wl_tick() : 0;
-  item->block = malloc(item->size);
-  if (run->latency) wl_count_latency(worker, before, wl_tick());
-  if (item->block == NULL) {
-    wl_fail(worker->run, "malloc(%zu) returned no memory", item->size);
-    return false;
-  }
-  if (run->verify) {
-    wl_pattern_write(item->block, item->size, draw);
-  } else {
-    wl_touch_block(item->block, item->size, run->touch);
-  }
-  return true;
+  item->block = wl_make_block(worker, item->size, draw);
+  return item->block != NULL;
 }
 
 static void* short_life(void* argument) {
@@ -94,8 +76,6 @@ static void set_up(wl_worker* worker) {
   state->rng = wl_rng_make(worker->run->seed, worker->index);
   worker->state = state;
   for (uint64_t i = 0; i < worker->run->warmup && one_life(state); i++) continue;
-  worker->ops = 0;
-  if (worker->run->latency) *worker->histogram = (wl_histogram){0};
 }
 
 static void timed(wl_worker* worker) {

@@ -1,5 +1,5 @@
-// See trace.h. Reading is one pass over the text, which gives slots to pointers through an
-// open-addressing table of live blocks, and one stable sort of the calls by thread.
+// See trace.h. Reading is one pass over the text, which gives slots to pointers and threads to tids
+// through open-addressing tables, and one stable sort of the calls by thread.
 
 #include "workloads/trace.h"
 
@@ -21,8 +21,11 @@ typedef struct live_block {
   bool is_live;
 } live_block;
 
+enum { TID_PLACES = 2 * TRACE_MAX_THREADS };
+
 typedef struct reader {
   trace* out;
+  uint32_t* tids;  // [TID_PLACES] the newest thread of a tid, counted from 1; 0 is an empty place
   live_block* table;
   uint64_t mask;
   uint64_t live_bytes;
@@ -30,10 +33,12 @@ typedef struct reader {
   int32_t current_thread;  // of the last call, -1 before the first
 } reader;
 
+enum { MAX_VALUES = 5 };
+
 typedef struct trace_line {
   uint64_t tid;
   char name[16];
-  uint64_t values[3];
+  uint64_t values[MAX_VALUES];
   int value_count;
 } trace_line;
 
@@ -73,7 +78,7 @@ static bool read_line(const char* text, trace_line* out) {
   out->name[length] = '\0';
   text += length;
   out->value_count = 0;
-  while (*text == ' ' && out->value_count < 3) {
+  while (*text == ' ' && out->value_count < MAX_VALUES) {
     text++;
     if (!read_unsigned(&text, &out->values[out->value_count++])) return false;
   }
@@ -117,19 +122,41 @@ static uint32_t add_live(reader* self, uint64_t pointer, uint64_t size, uint16_t
 
 // ---- threads and calls ----
 
+static uint32_t* find_tid(const reader* self, uint64_t tid) {
+  uint64_t at = tid * 0x9e3779b97f4a7c15u >> 40;
+  for (;; at++) {
+    uint32_t* place = &self->tids[at % TID_PLACES];
+    if (*place == 0 || self->out->threads[*place - 1].tid == tid) return place;
+  }
+}
+
+// Enters a thread among those that the last caller started; the first of all has no starter.
+static void link_to_starter(const reader* self, int32_t index) {
+  trace_thread* threads = self->out->threads;
+  trace_thread* starter = &threads[self->current_thread >= 0 ? self->current_thread : 0];
+  if (index == 0) return;
+  threads[index].start_after = starter->op_count;
+  if (starter->first_started < 0) {
+    starter->first_started = index;
+  } else {
+    threads[starter->last_started].next_started = index;
+  }
+  starter->last_started = index;
+}
+
 // The living thread of a tid, or a new one. -1 when there are too many.
 static int32_t thread_of(const reader* self, uint64_t tid) {
   trace* out = self->out;
-  int32_t last = (int32_t)out->thread_count - 1;
-  if (self->current_thread >= 0 && out->threads[self->current_thread].tid == tid) {
-    last = self->current_thread;  // as nearly always
-  }
-  for (; last >= 0 && out->threads[last].tid != tid; last--) continue;
-  // A finished thread is marked by its predecessor field: see end_thread.
-  if (last >= 0 && out->threads[last].predecessor != INT32_MIN) return last;
+  uint32_t* place = find_tid(self, tid);
+  int32_t last = (int32_t)*place - 1;
+  if (last >= 0 && !out->threads[last].has_ended) return last;
   if (out->thread_count == TRACE_MAX_THREADS) return -1;
-  out->threads[out->thread_count] = (trace_thread){.tid = tid, .predecessor = -1};
-  return (int32_t)out->thread_count++;
+  int32_t index = (int32_t)out->thread_count++;
+  out->threads[index] = (trace_thread){
+      .tid = tid, .next_started = -1, .first_started = -1, .last_started = -1, .predecessor = last};
+  *place = (uint32_t)index + 1;
+  link_to_starter(self, index);
+  return index;
 }
 
 static trace_op* add_op(reader* self, trace_kind kind, int32_t thread, uint64_t size) {
@@ -191,30 +218,36 @@ static void add_realloc(reader* self, int32_t thread, uint64_t pointer, uint64_t
   op->is_foreign = is_foreign;
 }
 
+// Whether a line is this call, with its `values` or these and `times` behind them.
+static bool is_call(const trace_line* line, const char* name, int values, int times) {
+  return strcmp(line->name, name) == 0 &&
+         (line->value_count == values || line->value_count == values + times);
+}
+
 // Adds what one line says. Returns NULL, or what is wrong with it.
 static const char* add_line(reader* self, const trace_line* line) {
   const uint64_t* values = line->values;
   int32_t thread = thread_of(self, line->tid);
   if (thread < 0) return "too many threads";
-  if (strcmp(line->name, "malloc") == 0 && line->value_count == 2) {
+  if (is_call(line, "malloc", 2, 2)) {
     add_allocation(self, TRACE_MALLOC, thread, values[0], values[1]);
-  } else if (strcmp(line->name, "free") == 0 && line->value_count == 1) {
+  } else if (is_call(line, "free", 1, 2)) {
     add_free(self, thread, values[0]);
-  } else if (strcmp(line->name, "calloc") == 0 && line->value_count == 3) {
+  } else if (is_call(line, "calloc", 3, 2)) {
     uint64_t bytes;
     if (__builtin_mul_overflow(values[1], values[2], &bytes)) return "count * size overflows";
     add_allocation(self, TRACE_CALLOC, thread, values[0], bytes);
-  } else if (strcmp(line->name, "realloc") == 0 && line->value_count == 3) {
+  } else if (is_call(line, "realloc", 3, 2)) {
     add_realloc(self, thread, values[0], values[1], values[2]);
-  } else if (strcmp(line->name, "memalign") == 0 && line->value_count == 3) {
+  } else if (is_call(line, "memalign", 3, 2)) {
     uint64_t alignment = values[1];
     if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
       return "the alignment is not a power of two";
     }
     trace_op* op = add_allocation(self, TRACE_MEMALIGN, thread, values[0], values[2]);
     if (op != NULL) op->alignment = (uint8_t)__builtin_ctzll(alignment);
-  } else if (strcmp(line->name, "thread_done") == 0 && line->value_count == 1) {
-    self->out->threads[thread].predecessor = INT32_MIN;
+  } else if (is_call(line, "thread_done", 1, 1)) {
+    self->out->threads[thread].has_ended = true;
   } else {
     return "not a call that can be replayed, or with too few or too many values";
   }
@@ -222,15 +255,6 @@ static const char* add_line(reader* self, const trace_line* line) {
 }
 
 // ---- the whole file ----
-
-// Threads that ended carry a mark where their predecessor belongs; now it is put in.
-static void link_predecessors(trace* out) {
-  for (size_t i = 0; i < out->thread_count; i++) {
-    int32_t before = (int32_t)i - 1;
-    for (; before >= 0 && out->threads[before].tid != out->threads[i].tid; before--) continue;
-    out->threads[i].predecessor = before;
-  }
-}
 
 // Moves each thread's calls together, keeping their order.
 static void sort_by_thread(trace* out, uint64_t reserved) {
@@ -289,9 +313,14 @@ bool trace_read(const char* path, trace* out, char message[TRACE_MESSAGE_BYTES])
     return false;
   }
   while (places < 2 * lines) places *= 2;
-  *out = (trace){.ops = wl_reserve(lines * sizeof(trace_op))};
+  const uint64_t thread_bytes = TRACE_MAX_THREADS * sizeof(trace_thread);
+  *out = (trace){
+      .threads = wl_reserve(thread_bytes),
+      .ops = wl_reserve(lines * sizeof(trace_op)),
+  };
   reader self = {
       .out = out,
+      .tids = wl_reserve(TID_PLACES * sizeof(uint32_t)),
       .table = wl_reserve(places * sizeof(live_block)),
       .mask = places - 1,
       .current_thread = -1,
@@ -301,8 +330,9 @@ bool trace_read(const char* path, trace* out, char message[TRACE_MESSAGE_BYTES])
     snprintf(message, TRACE_MESSAGE_BYTES, "%s: holds no call that can be replayed", path);
     return false;
   }
-  link_predecessors(out);
   sort_by_thread(out, lines * sizeof(trace_op));
+  wl_trim(out->threads, thread_bytes, out->thread_count * sizeof(trace_thread));
+  wl_trim(self.tids, TID_PLACES * sizeof(uint32_t), 0);
   wl_trim(self.table, places * sizeof(live_block), 0);
   wl_free_text(text, bytes);
   return true;

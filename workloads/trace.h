@@ -7,6 +7,9 @@
 //   <tid>: free <ptr>
 //   <tid>: thread_done 0x0
 //
+// Newer versions of Android append when a call began and ended, in nanoseconds, and when a thread
+// ended; these times are read over.
+//
 // Reading one turns pointers into dense numbers: every allocation has a slot of its own, so that
 // nothing is looked up when the trace is replayed. Lines stand in the order in which the calls
 // happened.
@@ -18,7 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TRACE_MESSAGE_BYTES = 512, TRACE_MAX_THREADS = 4096 };
+// At most as many threads as a 16-bit number can tell apart, over the whole life of the program.
+enum { TRACE_MESSAGE_BYTES = 512, TRACE_MAX_THREADS = 1 << 16 };
 
 typedef enum trace_kind {
   TRACE_MALLOC,
@@ -40,16 +44,23 @@ typedef struct trace_op {
   bool ends_turn;
 } trace_op;
 
-// One life of a thread: a tid that goes on after thread_done is another thread.
+// One life of a thread: a tid that goes on after thread_done is another thread. The trace does not
+// say who started a thread; here it is the one whose call stands before the thread's first line.
+// Threads that one has started are a list, in order.
 typedef struct trace_thread {
   uint64_t tid;
   trace_op* ops;
   uint64_t op_count;
+  uint64_t start_after;   // so many calls of its starter come before its start
+  int32_t next_started;   // by the same starter after this one, or -1
+  int32_t first_started;  // by this one, or -1
+  int32_t last_started;
   int32_t predecessor;  // the thread of the same tid before this one, or -1
+  bool has_ended;       // thread_done was read
 } trace_thread;
 
 typedef struct trace {
-  trace_thread threads[TRACE_MAX_THREADS];
+  trace_thread* threads;  // the first starts with the program
   size_t thread_count;
   trace_op* ops;  // sorted by thread; each thread's in order
   uint64_t op_count;

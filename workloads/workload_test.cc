@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <jansson.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -98,12 +100,12 @@ void PrintTo(const Row& row, std::ostream* stream) { *stream << row.name; }
 std::vector<Row> Rows() {
   const std::vector<std::string> seed = {"--seed", "43"};
   return {
-      {"random_mixed", {"20000", "300", "7"}, {}, 20000, true, true},
-      {"random_mixed", {"20000", "300", "--threads=3"}, {}, 60000, true, true},
-      {"random_mixed", {"20000", "300", "7", "--legacy-rng"}, {}, 20000, true, true},
+      {"random_mixed", {"20000", "300", "7"}, seed, 20000, true, true},
+      {"random_mixed", {"20000", "300", "--threads=3"}, seed, 60000, true, true},
+      {"random_mixed", {"20000", "300", "7", "--legacy-rng"}, seed, 20000, true, true},
       {"ws_sweep", {"5000", "4", "6"}, seed, 5000, true, false},
-      {"dry", {"20000", "300", "7"}, {}, 20000, false, false},
-      {"dry", {"20000", "300", "7", "--limit", "list"}, {}, 20000, false, false},
+      {"dry", {"20000", "300", "7"}, seed, 20000, false, false},
+      {"dry", {"20000", "300", "7", "--limit", "list"}, seed, 20000, false, false},
       {"producer_consumer", {"5000"}, seed, 10000, true, true},
       {"producer_consumer",
        {"5000", "--remote=30", "--pairs=2", "--queue=4", "--batch=2"},
@@ -111,10 +113,10 @@ std::vector<Row> Rows() {
        20000,
        true,
        true},
-      {"server", {"300", "--lifetime=100"}, seed, 0, true, true},
+      {"server", {"300", "--lifetime=100", "--sessions=500"}, seed, 0, true, true},
       {"empirical", {"5000", "--heap=1m", "--threads=2"}, seed, 0, true, true},
       {"peak_shrink", {"1m", "--idle=50", "--cycles=2"}, seed, 0, true, false},
-      {"large", {"20", "4"}, {}, 20, true, true},
+      {"large", {"20", "4"}, seed, 20, true, true},
       {"realloc_grow", {"20000", "--threads=2"}, seed, 40000, true, true},
       {"realloc_grow", {"5000", "--growth=append"}, seed, 5000, true, true},
       {"false_sharing", {"20", "--writes=10"}, {}, 6400, false, false},
@@ -163,6 +165,7 @@ TEST_P(WorkloadTest, RecordIsComplete) {
     EXPECT_TRUE(json_is_number(json_object_get(record.get(), key))) << key;
   }
   EXPECT_GT(Integer(record, "ops"), 0);
+  EXPECT_EQ(json_object_get(record.get(), "steady_mops"), nullptr);  // too short for slices
   if (GetParam().ops != 0) {
     EXPECT_EQ(Integer(record, "ops"), GetParam().ops);
   }
@@ -177,6 +180,9 @@ TEST_P(WorkloadTest, SameSeedDoesTheSameWork) {
   Json second = RunForRecord(row, {});
   EXPECT_EQ(Text(first, "checksum"), Text(second, "checksum"));
   EXPECT_EQ(Integer(first, "ops"), Integer(second, "ops"));
+  Json other_allocator = RunForRecord(row, {}, {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}});
+  EXPECT_EQ(Text(first, "checksum"), Text(other_allocator, "checksum"));
+  EXPECT_EQ(Integer(first, "ops"), Integer(other_allocator, "ops"));
   if (row.other_seed.empty()) return;
   Json other = RunForRecord(row, row.other_seed);
   EXPECT_NE(Text(first, "checksum"), Text(other, "checksum"));
@@ -197,7 +203,7 @@ TEST_P(WorkloadTest, VerifyNoticesBlocksThatOverlap) {
   if (!row.can_verify) return;
   Outcome outcome =
       RunWorkload(row.name, With(With(row.arguments, kRecord), {"--verify"}),
-                  {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}, {"PROBE_OVERLAP", "5"}});
+                  {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}, {"PROBE_OVERLAP", "2"}});
   EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
   ASSERT_FALSE(outcome.lines.empty());
   Json record = Parse(outcome.lines.back());
@@ -230,7 +236,8 @@ TEST_P(WorkloadTest, LatencyRunHasPercentilesAndNoThroughput) {
     EXPECT_GE(json_number_value(value), last) << key;
     last = json_number_value(value);
   }
-  EXPECT_GT(Integer(record, "latency_calls"), 0);
+  // One operation is one call, and those of the warm-up are not among them.
+  EXPECT_EQ(Integer(record, "latency_calls"), Integer(record, "ops"));
 }
 
 TEST_P(WorkloadTest, BadArgumentsAreNamedAndExitWith2) {
@@ -279,16 +286,34 @@ TEST(RandomMixedTest, LimitsRunTheVeryStreamOfTheAllocators) {
   }
 }
 
-TEST(RandomMixedTest, EveryOperationIsACall) {
+// Calls of malloc and its kin, and of free, that a program makes.
+std::pair<uint64_t, uint64_t> CountCalls(const std::vector<std::string>& arguments) {
   const std::string report = testing::TempDir() + "/calls";
+  unlink(report.c_str());
+  Outcome outcome =
+      RunWorkload("random_mixed", arguments,
+                  {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}, {"PROBE_REPORT", report}});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  std::pair<uint64_t, uint64_t> calls = {0, 0};
+  std::istringstream(ReadFile(report)) >> calls.first >> calls.second;
+  return calls;
+}
+
+// What libraries call before main is in both counts. (For a second thread the C library would call
+// more.)
+TEST(HarnessTest, CallsNoMallocItself) {
+  const auto [allocations, frees] = CountCalls({"--help"});
+  for (const char* more : {"--touch=first", "--verify", "--latency"}) {
+    const auto one = CountCalls({"1", "1", "1", "--warmup=0", "--json=-", more});
+    EXPECT_EQ(one.first, allocations + 1) << more;
+    EXPECT_EQ(one.second, frees + 1) << more;
+  }
+}
+
+TEST(RandomMixedTest, EveryOperationIsACall) {
   std::map<int, uint64_t> calls;
   for (int ops : {1000, 3000}) {
-    Row row = {"random_mixed", {std::to_string(ops), "64", "1", "--warmup=0"}, {}, 0, false, false};
-    unlink(report.c_str());
-    RunForRecord(row, {},
-                 {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}, {"PROBE_REPORT", report}});
-    uint64_t allocations = 0, frees = 0;
-    std::istringstream(ReadFile(report)) >> allocations >> frees;
+    const auto [allocations, frees] = CountCalls({std::to_string(ops), "64", "1", "--warmup=0"});
     calls[ops] = allocations + frees;
   }
   // The frees at the end make the difference inexact, by at most one for each slot.
@@ -304,6 +329,23 @@ TEST(RandomMixedTest, LegacyStreamKeepsItsDefect) {
   outcome = RunWorkload("random_mixed", {"1e4", "64", "0", "--legacy-rng"});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("SEED"));
+}
+
+TEST(RandomMixedTest, LongRunsOfOneThreadAreSliced) {
+  auto steady = [](const std::vector<std::string>& arguments) {
+    Json record = RunForRecord({"random_mixed", arguments, {}, 0, false, false}, {});
+    EXPECT_EQ(Integer(record, "ops") % 1300007, 0);
+    return json_number_value(json_object_get(record.get(), "steady_mops"));
+  };
+  EXPECT_GT(steady({"1300007", "256"}), 0);
+  EXPECT_EQ(steady({"1300007", "256", "--threads=2"}), 0);
+  EXPECT_EQ(steady({"1300007", "256", "--latency"}), 0);
+  // The slices are the whole stream.
+  auto checksum = [](const char* more) {
+    return Text(RunForRecord({"random_mixed", {"1300007", "64"}, {}, 0, false, false}, {more}),
+                "checksum");
+  };
+  EXPECT_EQ(checksum("--touch=first"), checksum("--latency"));
 }
 
 TEST(RandomMixedTest, RecordsAreAppendedToAFile) {
@@ -394,6 +436,8 @@ TEST(ReplayTest, TraceErrorsNameFileAndLine) {
       {"1: munmap 0x10 16\n", "trace.txt:1: not a call that can be replayed"},
       {"1: memalign 0x10 24 16\n", "trace.txt:1: the alignment is not a power of two"},
       {"1: calloc 0x10 8589934592 8589934592\n", "trace.txt:1: count * size overflows"},
+      {"1: malloc 0x10 16 5\n", "trace.txt:1: not a call that can be replayed"},
+      {"1: malloc 0x10 16 5 6 7\n", "trace.txt:1: not a call that can be replayed"},
       {"1: free 0x10\n", "trace.txt: holds no call that can be replayed"},
       {"", "trace.txt: holds no call that can be replayed"},
   };
@@ -404,6 +448,43 @@ TEST(ReplayTest, TraceErrorsNameFileAndLine) {
     EXPECT_THAT(outcome.err, HasSubstr(row.message));
   }
   EXPECT_THAT(RunWorkload("replay", {}).err, HasSubstr("TRACE is missing"));
+}
+
+// As Android writes traces since it notes when each call began and ended.
+TEST(ReplayTest, TimesInATraceAreReadOver) {
+  const std::string path = testing::TempDir() + "/timed.txt";
+  std::ofstream(path) << "187: malloc 0xb400007b6638c20 20 1000 1020\n"
+                         "187: calloc 0xb400007b609f080 32 4 1030 1040\n"
+                         "188: memalign 0xb400007b85d0000 16 104 1050 1060\n"
+                         "188: realloc 0xb400007b609f100 0xb400007b609f080 12 1070 1080\n"
+                         "188: free 0xb400007b6638c20 1090 1100\n"
+                         "188: thread_done 0x0 1110\n"
+                         "187: free 0xb400007b609f100 1120 1130\n";
+  Json record = RunForRecord({"replay", {path}, {}, 0, false, false}, {"--verify"});
+  EXPECT_EQ(Integer(record, "ops"), 6);
+  EXPECT_EQ(Integer(record, "trace_threads"), 2);
+  EXPECT_EQ(Integer(record, "trace_peak_bytes"), 20 + 128 + 104);
+}
+
+// With so many threads at the same time there would be no room for their stacks.
+TEST(ReplayTest, ThreadsThatFollowOneAnotherDoNotLiveAtTheSameTime) {
+  constexpr int kThreads = 6000;
+  const std::string path = testing::TempDir() + "/threads.txt";
+  std::ofstream trace(path);
+  for (int tid = 2; tid < 2 + kThreads; tid++) {
+    trace << "1: malloc 0x10 16\n1: free 0x10\n";
+    trace << tid << ": malloc 0x20 32\n" << tid << ": thread_done 0x0\n1: free 0x20\n";
+  }
+  trace.close();
+  rlimit before;
+  getrlimit(RLIMIT_AS, &before);
+  rlimit limit = {4ull << 30, before.rlim_max};
+  setrlimit(RLIMIT_AS, &limit);
+  Json record = RunForRecord({"replay", {path}, {}, 0, false, false}, {"--verify"});
+  setrlimit(RLIMIT_AS, &before);
+  EXPECT_EQ(Text(record, "status"), "ok");
+  EXPECT_EQ(Integer(record, "trace_threads"), 1 + kThreads);
+  EXPECT_EQ(Integer(record, "ops"), 4 * kThreads);
 }
 
 TEST(ReplayTest, TellsWhatTheTraceHolds) {

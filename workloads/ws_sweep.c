@@ -24,8 +24,8 @@ int main(int argc, char** argv) {
           "--warmup says otherwise.",
       .positionals = positionals,
       .positional_count = WL_COUNT(positionals),
-      .features = WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_SIZES | WL_HAS_TOUCH | WL_HAS_WARMUP |
-                  WL_HAS_VERIFY,
+      .features = WL_HAS_SLICES | WL_HAS_SEED | WL_HAS_THREADS | WL_HAS_SIZES | WL_HAS_TOUCH |
+                  WL_HAS_WARMUP | WL_HAS_VERIFY,
   };
   wl_begin(&run, &program, argc, argv);
   if (from > to) wl_reject(&run, "FROM: %" PRIu64 " is above TO %" PRIu64, from, to);

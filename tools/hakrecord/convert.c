@@ -124,6 +124,16 @@ static void convert_allocation(converter* self, const raw_event* event) {
   self->summary->calls++;
 }
 
+// What lived before is freed, and the thread is another one.
+static void convert_exec(converter* self, const raw_event* event) {
+  for (uint64_t i = 0; i <= self->mask; i++) {
+    if (!self->table[i].is_live) continue;
+    const raw_event freed = {.pointer = self->table[i].address, .tid = event->tid};
+    convert_free(self, &freed);
+  }
+  fprintf(self->trace, "%" PRIu32 ": thread_done 0x0\n", event->tid);
+}
+
 static void convert_event(converter* self, const raw_event* event) {
   switch ((raw_kind)event->kind) {
     case RAW_FREE:
@@ -137,6 +147,9 @@ static void convert_event(converter* self, const raw_event* event) {
       break;
     case RAW_THREAD_DONE:
       fprintf(self->trace, "%" PRIu32 ": thread_done 0x0\n", event->tid);
+      break;
+    case RAW_EXEC:
+      convert_exec(self, event);
       break;
     default:
       convert_allocation(self, event);
@@ -163,7 +176,7 @@ static void order_events(converter* self) {
     const raw_event* event =
         (const raw_event*)(const void*)(file + RAW_HEADER_BYTES + chunk * RAW_CHUNK_BYTES);
     for (size_t i = 0; i < RAW_EVENTS_PER_CHUNK && event[i].kind != RAW_NONE; i++) {
-      if (event[i].ticket >= self->event_count || event[i].kind > RAW_THREAD_DONE) continue;
+      if (event[i].ticket >= self->event_count || event[i].kind > RAW_EXEC) continue;
       self->ordered[event[i].ticket] = &event[i];
       count_thread(self, event[i].tid);
     }

@@ -1,14 +1,14 @@
 // hakrecord: runs a program with the recorder preloaded and writes down its allocation calls as a
-// trace for
-// //workloads:replay.
+// trace that the workload `replay` reads.
 
-#define _GNU_SOURCE  // mkostemp
+#define _GNU_SOURCE  // mkostemp, environ
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,27 +75,31 @@ static void make_recording(const char* trace_path, char path[PATH_MAX]) {
   close(fd);
 }
 
-static void run_child(const char* recorder, const char* raw, char** command) {
+static pid_t child;
+
+static void pass_on(int signal_number) { kill(child, signal_number); }
+
+// Starts the program with the recorder in front of what is preloaded already. Returns 0 or an error
+// number: a program that cannot be started is no program that exits with 127.
+static int start_program(const char* raw, char** command) {
+  char recorder[PATH_MAX];
+  recorder_path(recorder);
   const char* others = getenv("LD_PRELOAD");
   char preload[2 * PATH_MAX];
   snprintf(preload, sizeof(preload), "%s%s%s", recorder, others != NULL ? ":" : "",
            others != NULL ? others : "");
   setenv("LD_PRELOAD", preload, 1);
   setenv(RAW_PATH_VARIABLE, raw, 1);
-  execvp(command[0], command);
-  fprintf(stderr, "hakrecord: %s: %s\n", command[0], strerror(errno));
-  _exit(127);
+  return posix_spawnp(&child, command[0], NULL, NULL, command, environ);
 }
 
-static int run_program(const char* raw, char** command) {
-  char recorder[PATH_MAX];
-  recorder_path(recorder);
-  pid_t child = fork();
-  if (child < 0) fail("fork");
-  if (child == 0) run_child(recorder, raw, command);
-  // Ctrl-C is meant for the program; its recording is still to be written down.
+// Waits for the program's end; returns its exit code. Signals are meant for the program: Ctrl-C
+// reaches it by itself, others are passed on. Its recording is still to be written down.
+static int await_program(void) {
   signal(SIGINT, SIG_IGN);
   signal(SIGQUIT, SIG_IGN);
+  signal(SIGTERM, pass_on);
+  signal(SIGHUP, pass_on);
   int status;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) fail("waitpid");
@@ -110,7 +114,10 @@ static bool write_trace(const char* raw, const char* trace_path) {
   FILE* trace = fopen(trace_path, "w");
   bool is_written = trace != NULL && convert_recording(raw, trace, &summary, message);
   if (trace == NULL) snprintf(message, sizeof(message), "%s: %s", trace_path, strerror(errno));
-  if (trace != NULL && fclose(trace) != 0) is_written = false;
+  if (trace != NULL && fclose(trace) != 0 && is_written) {
+    snprintf(message, sizeof(message), "cannot write %s: %s", trace_path, strerror(errno));
+    is_written = false;
+  }
   if (!is_written) {
     fprintf(stderr, "hakrecord: %s\n", message);
     return false;
@@ -156,8 +163,14 @@ int main(int argc, char** argv) {
   if (at == argc) reject("PROGRAM is missing", NULL);
 
   make_recording(trace_path, raw);
-  int exit_code = run_program(raw, argv + at);
-  bool is_complete = exit_code == 127 || write_trace(raw, trace_path);
+  int error = start_program(raw, argv + at);
+  if (error != 0) {
+    fprintf(stderr, "hakrecord: %s: %s\n", argv[at], strerror(error));
+    unlink(raw);
+    return 127;
+  }
+  int exit_code = await_program();
+  bool is_complete = write_trace(raw, trace_path);
   unlink(raw);
   return is_complete ? exit_code : 1;
 }

@@ -127,6 +127,37 @@ TEST(HakrecordTest, ExitCodeIsTheProgramsAndChildrenAreNotMixedIn) {
   EXPECT_EQ(ReadTrace().threads.size(), 1u);
 }
 
+TEST(HakrecordTest, AProgramThatBecomesAnotherFreesAllAndIsAnotherThread) {
+  Outcome outcome = Record("sh -c 'exec workloads/random_mixed_system 500 16 1 --warmup=0'");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  Trace trace = ReadTrace();
+  EXPECT_EQ(trace.calls["thread_done"], 1);
+  EXPECT_LT(trace.live.size(), 20u);  // the shell would have left more
+  EXPECT_EQ(trace.threads.size(), 1u);
+  ExpectReplays("strict");
+}
+
+TEST(HakrecordTest, ThousandsOfThreadsCanBeReplayed) {
+  Outcome outcome = Record("workloads/thread_churn_system 5000 --warmup=0");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_GT(ReadTrace().threads.size(), 4096u);
+  ExpectReplays("blocks");
+}
+
+TEST(HakrecordTest, ExitCode127OfAProgramIsNoFailureToStartIt) {
+  EXPECT_EQ(Record("sh -c 'exit 127'").exit_code, 127);
+  EXPECT_GT(ReadTrace().calls["malloc"], 10);
+}
+
+TEST(HakrecordTest, ATerminatedProgramIsWrittenDown) {
+  Outcome outcome = Shell("tools/hakrecord/hakrecord -o " + TracePath() +
+                          " sh -c 'echo up; while :; do sleep 0.1; done' > " + TracePath() +
+                          ".log 2>&1 & while ! grep -q up " + TracePath() +
+                          ".log; do sleep 0.1; done; kill -TERM $!; wait $!");
+  EXPECT_EQ(outcome.exit_code, 128 + 15) << outcome.output;
+  EXPECT_GT(ReadTrace().calls["malloc"], 10);
+}
+
 TEST(HakrecordTest, LeavesNoFileButTheTrace) {
   const std::string folder = testing::TempDir() + "/folder";
   Shell("mkdir -p " + folder);

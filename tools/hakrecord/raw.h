@@ -26,6 +26,7 @@ typedef enum raw_kind {
   RAW_REALLOC_BEGIN,  // pointer = old block; before the call
   RAW_REALLOC_END,  // pointer = new block, 0 if the call failed; size; extra = ticket of the begin
   RAW_THREAD_DONE,
+  RAW_EXEC,  // another program in this process: all blocks and other threads are gone
 } raw_kind;
 
 typedef struct raw_event {

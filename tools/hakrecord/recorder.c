@@ -1,8 +1,8 @@
 // The recorder, preloaded into a program by hakrecord: passes every allocation call on to the
 // allocator behind it and notes it in the raw recording (raw.h).
 //
-// It disturbs little: no locks, no system call but one for 26 000 events of a thread, no
-// allocation, one shared counter. It keeps the order right by taking a block's ticket while nobody
+// It disturbs little: no locks, no system calls but a few for 26 000 events, no allocation, one
+// shared counter. It keeps the order right by taking a block's ticket while nobody
 // else can have the block: after malloc has returned and before free is called; realloc gets two.
 //
 // Only the process that hakrecord started records (through exec too), not the ones it forks.
@@ -105,6 +105,41 @@ static void claim_chunk(void) {
   close(fd);
 }
 
+// What threads that ended have left of their chunks, for new threads: a chunk for each of many
+// short-lived ones would cost more than what they do. A place is free (next is NULL), being written
+// or read (busy_mark), or holds a part of a chunk.
+enum { SPARES = 64 };
+static struct {
+  _Atomic(raw_event*) next;
+  raw_event* end;
+} spares[SPARES];
+static raw_event busy_mark;
+
+static bool change_spare(size_t place, raw_event* from, raw_event* to) {
+  return atomic_compare_exchange_strong(&spares[place].next, &from, to);
+}
+
+static void give_spare(void) {
+  for (size_t i = 0; i < SPARES && self.next != self.end; i++) {
+    if (!change_spare(i, NULL, &busy_mark)) continue;
+    spares[i].end = self.end;
+    atomic_store(&spares[i].next, self.next);
+    self.next = self.end = NULL;
+  }
+}
+
+static bool take_spare(void) {
+  for (size_t i = 0; i < SPARES; i++) {
+    raw_event* next = atomic_load(&spares[i].next);
+    if (next == NULL || next == &busy_mark || !change_spare(i, next, &busy_mark)) continue;
+    self.next = next;
+    self.end = spares[i].end;
+    atomic_store(&spares[i].next, NULL);
+    return true;
+  }
+  return false;
+}
+
 // Makes the thread ready to record, or returns false.
 static bool has_room(void) {
   if (self.next != self.end) return true;
@@ -114,6 +149,7 @@ static bool has_room(void) {
   } else {
     self.tid = (uint32_t)syscall(SYS_gettid);
     if (has_exit_key) pthread_setspecific(exit_key, &self);
+    if (take_spare()) return true;
   }
   claim_chunk();
   return self.next != NULL;
@@ -150,6 +186,7 @@ static void on_thread_exit(void* unused) {
     pthread_setspecific(exit_key, &self);
   } else {
     record(RAW_THREAD_DONE, NULL, 0, 0);
+    give_spare();
   }
 }
 
@@ -165,15 +202,16 @@ __attribute__((constructor)) static void start(void) {
   raw_header* mapped = mmap(NULL, RAW_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   if (mapped == MAP_FAILED || mapped->magic != RAW_MAGIC) return;
-  int32_t nobody = 0;
-  if (!atomic_compare_exchange_strong(&mapped->pid, &nobody, (int32_t)getpid()) &&
-      nobody != (int32_t)getpid()) {
+  int32_t owner = 0;  // the first to come; if that was this process, it was another program then
+  bool is_first = atomic_compare_exchange_strong(&mapped->pid, &owner, (int32_t)getpid());
+  if (!is_first && owner != (int32_t)getpid()) {
     munmap(mapped, RAW_HEADER_BYTES);
     return;
   }
   has_exit_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
   pthread_atfork(NULL, NULL, stop_in_child);
   header = mapped;
+  if (!is_first) record(RAW_EXEC, NULL, 0, 0);
 }
 
 // ---- the calls ----

@@ -2,12 +2,13 @@
 // often. Read from JSON and checked completely before anything runs:
 //
 //   {
-//     "title": "...",                        required
-//     "runs": 10, "warmup_runs": 1,          counted runs of each pair of workload and phase;
-//     uncounted ones before "timeout_s": 300, "pin": "0-1",        limit of a run; processors it
-//     may use "workloads": [{"name": "random_mixed", "label": "small", "args": ["1e7", 256, 42]}],
+//     "title": "...",
+//     "runs": 10, "warmup_runs": 1, "timeout_s": 300, "pin": "0-1",
+//     "workloads": [{"name": "random_mixed", "label": "small", "args": ["1e7", 256, 42]}],
 //     "phases": [{"label": "hakmem", "allocator": "hakmem", "env": {"A": "1"}, "telemetry": false}]
 //   }
+//
+// docs/WORKLOADS.md explains the keys.
 
 #ifndef HAKMEM_TOOLS_HAKRUN_EXPERIMENT_H_
 #define HAKMEM_TOOLS_HAKRUN_EXPERIMENT_H_

@@ -18,6 +18,7 @@
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
 #include "tools/hakrun/run.h"
+#include "tools/hakrun/summary.h"
 #include "tools/hakrun/text.h"
 #include "workloads/harness/options.h"
 
@@ -32,96 +33,54 @@ typedef struct options {
   bool dry_run;
 } options;
 
-// What happened to one pair of workload and phase.
-typedef struct tally {
-  double* mops;  // of the runs that have one figure
-  size_t count;
-  size_t ok;
-  size_t failed;
-} tally;
-
 typedef struct session {
   run_bench bench;
   experiment experiment;
-  FILE* results;
+  int results;  // descriptor
   char* results_path;
-  tally tallies[EXPERIMENT_MAX_WORKLOADS][EXPERIMENT_MAX_PHASES];
+  summary summary;
   int pairs;
-  int done;  // counted runs
+  int done;      // counted runs
+  int warm_ups;  // done
   double started_s;
   bool is_terminal;
 } session;
-
-static double now_s(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static int total_runs(const session* self) { return self->pairs * self->experiment.runs; }
 
 // ---- progress ----
 
+// A run takes as long as the mean of those before it, warm-ups included: every round does the same.
 static void print_time_left(const session* self) {
-  int left = total_runs(self) - self->done;
-  if (self->done == 0 || left == 0) return;
-  long seconds = lround((now_s() - self->started_s) / self->done * left);
-  if (seconds >= 60) {
-    fprintf(stderr, ", %ld min %ld s left", seconds / 60, seconds % 60);
-  } else {
-    fprintf(stderr, ", %ld s left", seconds);
-  }
+  int finished = self->done + self->warm_ups;
+  int left = self->pairs * (self->experiment.runs + self->experiment.warmup_runs) - finished;
+  if (left == 0) return;
+  long seconds = lround((process_now_s() - self->started_s) / finished * left);
+  if (seconds >= 60) fprintf(stderr, "%ld min ", seconds / 60);
+  fprintf(stderr, "%ld s left, ", seconds % 60);
 }
 
 static void print_progress(const session* self, const run_job* job, const run_outcome* outcome) {
-  if (self->is_terminal) fprintf(stderr, "\r\x1b[K");
-  fprintf(stderr, "[%d/%d] %s, %s, ", self->done, total_runs(self), job->workload->label,
-          job->phase->label);
+  // A line that is wider than the terminal must not be broken: only its last part would be erased.
+  if (self->is_terminal) fprintf(stderr, "\r\x1b[K\x1b[?7l");
+  fprintf(stderr, "[%d/%d] ", self->done, total_runs(self));
+  print_time_left(self);
+  fprintf(stderr, "%s, %s, ", job->workload->label, job->phase->label);
   if (job->run < 0) {
     fprintf(stderr, "warm-up: ");
   } else {
     fprintf(stderr, "run %d: ", job->run + 1);
   }
-  if (outcome->is_ok && !isnan(outcome->mops)) {
-    fprintf(stderr, "%.3f Mops/s", outcome->mops);
+  if (outcome->is_ok && !isnan(outcome->figures.mops)) {
+    fprintf(stderr, "%.4g Mops/s", outcome->figures.mops);
   } else {
     fprintf(stderr, "%s", outcome->status);
   }
-  print_time_left(self);
+  if (self->is_terminal) fprintf(stderr, "\x1b[?7h");
   // On a terminal the next line takes this one's place, but for a failure, which stays.
   bool stays = !self->is_terminal || !outcome->is_ok;
   if (stays) fprintf(stderr, "\n");
   if (!outcome->is_ok) fprintf(stderr, "%s", outcome->output);
-}
-
-static int compare_doubles(const void* a, const void* b) {
-  double x = *(const double*)a;
-  double y = *(const double*)b;
-  return (x > y) - (x < y);
-}
-
-static void print_summary(session* self) {
-  printf("%s\n", self->experiment.title);
-  for (size_t w = 0; w < self->experiment.workload_count; w++) {
-    printf("\n%-28s %10s %10s %10s   %s\n", self->experiment.workloads[w].label, "median", "min",
-           "max", "Mops/s");
-    for (size_t p = 0; p < self->experiment.phase_count; p++) {
-      tally* pair = &self->tallies[w][p];
-      if (pair->ok + pair->failed == 0) continue;
-      printf("  %-26s ", self->experiment.phases[p].label);
-      if (pair->count > 0) {
-        qsort(pair->mops, pair->count, sizeof(double), compare_doubles);
-        double median = (pair->mops[(pair->count - 1) / 2] + pair->mops[pair->count / 2]) / 2;
-        printf("%10.3f %10.3f %10.3f   ", median, pair->mops[0], pair->mops[pair->count - 1]);
-      } else {
-        printf("%10s %10s %10s   ", "-", "-", "-");
-      }
-      printf("%zu run%s", pair->ok, pair->ok == 1 ? "" : "s");
-      if (pair->failed > 0) printf(", %zu failed", pair->failed);
-      printf("\n");
-    }
-  }
-  printf("\nrecords: %s\n", self->results_path);
 }
 
 // ---- before the runs ----
@@ -155,23 +114,22 @@ static bool open_results(session* self, const char* out) {
   struct tm utc;
   char* folder = results_folder(self, out);
   strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-  int fd = -1;
+  self->results = -1;
   if (make_folders(folder)) {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC;
     self->results_path = text_format("%s/%s.jsonl", folder, stamp);
-    fd = open(self->results_path, flags, 0666);
-    for (int copy = 2; fd < 0 && errno == EEXIST; copy++) {
+    self->results = open(self->results_path, flags, 0666);
+    for (int copy = 2; self->results < 0 && errno == EEXIST; copy++) {
       free(self->results_path);
       self->results_path = text_format("%s/%s-%d.jsonl", folder, stamp, copy);
-      fd = open(self->results_path, flags, 0666);
+      self->results = open(self->results_path, flags, 0666);
     }
   }
-  if (fd >= 0) self->results = fdopen(fd, "a");
-  if (self->results == NULL) {
+  if (self->results < 0) {
     fprintf(stderr, "hakrun: cannot write results to %s: %s\n", folder, strerror(errno));
   }
   free(folder);
-  return self->results != NULL;
+  return self->results >= 0;
 }
 
 // Every phase's allocator must load and serve malloc before anything is measured.
@@ -190,41 +148,47 @@ static bool check_phases(session* self) {
   return true;
 }
 
-static void prepare_tallies(session* self) {
-  for (size_t w = 0; w < self->experiment.workload_count; w++) {
-    for (size_t p = 0; p < self->experiment.phase_count; p++) {
-      if (!experiment_has_pair(&self->experiment.workloads[w], &self->experiment.phases[p])) {
-        continue;
-      }
-      self->pairs++;
-      self->tallies[w][p].mops = calloc((size_t)self->experiment.runs, sizeof(double));
-    }
-  }
-}
-
 // ---- the runs ----
 
 static void count_outcome(session* self, const run_job* job, const run_outcome* outcome) {
   size_t w = (size_t)(job->workload - self->experiment.workloads);
   size_t p = (size_t)(job->phase - self->experiment.phases);
-  tally* pair = &self->tallies[w][p];
+  summary_pair* pair = &self->summary.pairs[w][p];
   self->done++;
   pair->ok += outcome->is_ok;
   pair->failed += !outcome->is_ok;
-  if (!isnan(outcome->mops)) pair->mops[pair->count++] = outcome->mops;
+  if (pair->runs != NULL) pair->runs[job->run] = outcome->figures;
+}
+
+// Says why no more runs are done, and what becomes of the finished ones. Returns the exit code.
+static int stop_early(const session* self, int write_error) {
+  if (self->is_terminal) fprintf(stderr, "\r\x1b[K");
+  if (write_error != 0) {
+    fprintf(stderr, "hakrun: cannot write %s: %s", self->results_path, strerror(write_error));
+  } else {
+    fprintf(stderr, "hakrun: interrupted");
+  }
+  if (self->done > 0) {
+    fprintf(stderr, "; the %d finished runs are kept in %s\n", self->done, self->results_path);
+  } else {
+    fprintf(stderr, "; no run was finished\n");
+  }
+  return write_error != 0 ? EXIT_FAILED_RUNS : EXIT_INTERRUPTED;
 }
 
 // Returns 0, or the exit code with which to stop at once.
 static int run_one(session* self, const run_job* job) {
   run_outcome outcome = run_job_now(&self->bench, job, self->results);
   int stop = 0;
-  if (outcome.is_interrupted) {
+  if (outcome.is_interrupted || outcome.write_error != 0) {
     free(outcome.status);
-    fprintf(stderr, "\nhakrun: interrupted; the %d finished runs are kept in %s\n", self->done,
-            self->results_path);
-    return EXIT_INTERRUPTED;
+    return stop_early(self, outcome.write_error);
   }
-  if (job->run >= 0) count_outcome(self, job, &outcome);
+  if (job->run >= 0) {
+    count_outcome(self, job, &outcome);
+  } else {
+    self->warm_ups++;
+  }
   print_progress(self, job, &outcome);
   if (job->run < 0 && outcome.rejects_arguments) {
     char* place = text_format("/workloads/%zu/args", job->workload->index);
@@ -254,24 +218,18 @@ static int run_round(session* self, int run) {
 
 static int run_experiment(session* self) {
   int stop = 0;
+  self->started_s = process_now_s();
   for (int run = -self->experiment.warmup_runs; run < self->experiment.runs && stop == 0; run++) {
-    if (run == 0) self->started_s = now_s();
     stop = run_round(self, run);
   }
   if (self->is_terminal) fprintf(stderr, "\r\x1b[K");
-  if (stop == EXIT_BAD_INPUT) {
+  if (self->done == 0) {
     unlink(self->results_path);  // holds nothing
     return stop;
   }
-  if (fclose(self->results) != 0) {
-    fprintf(stderr, "hakrun: cannot write %s: %s\n", self->results_path, strerror(errno));
-    return EXIT_FAILED_RUNS;
-  }
-  print_summary(self);
-  size_t failed = 0;
-  for (size_t w = 0; w < self->experiment.workload_count; w++) {
-    for (size_t p = 0; p < self->experiment.phase_count; p++) failed += self->tallies[w][p].failed;
-  }
+  summary_print(&self->summary, &self->experiment);
+  printf("\nrecords: %s\n", self->results_path);
+  size_t failed = summary_failed(&self->summary, &self->experiment);
   if (stop == 0 && failed > 0) {
     fprintf(stderr, "hakrun: %zu of %d runs failed; they are in the records, marked\n", failed,
             self->done);
@@ -385,7 +343,7 @@ static bool load(session* self, const options* chosen) {
     return false;
   }
   if (chosen->runs != WL_UNSET) self->experiment.runs = (int)chosen->runs;
-  prepare_tallies(self);
+  self->pairs = summary_prepare(&self->summary, &self->experiment);
   if (self->pairs == 0) {
     fprintf(stderr, "hakrun: %s: nothing to run: void and list stand in for random_mixed only\n",
             path);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <jansson.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -154,6 +155,7 @@ TEST_F(HakrunTest, SmokeProvesEveryAllocatorAndFillsEveryRecord) {
                             "perf_user_s",
                             "perf_system_s",
                             "perf_page_faults",
+                            "steal_s",
                             "mops",
                             "peak_rss_bytes",
                             "run",
@@ -375,6 +377,77 @@ TEST_F(HakrunTest, CtrlCKeepsTheFinishedRuns) {
   EXPECT_GE(records.size(), 3u);
   EXPECT_LT(records.size(), 1000u);
   for (const Json& record : records) EXPECT_EQ(Text(record, "status"), "ok");
+}
+
+// A limit on the size of files does as a full disk does.
+TEST_F(HakrunTest, ADiskThatIsFullEndsTheExperimentAndKeepsWholeRecords) {
+  std::string path = WriteOne("1000", "system");
+  Outcome outcome =
+      Shell("trap '' XFSZ; ulimit -f 30; exec " + Hakrun(path + " --runs 1000") + " 2>&1");
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output, HasSubstr(".jsonl: File too large; the "));
+  EXPECT_THAT(outcome.output, HasSubstr(" finished runs are kept in "));
+  std::vector<Json> records = Records();  // each is valid
+  EXPECT_GT(records.size(), 2u);
+  EXPECT_LT(records.size(), 30u);
+  for (const Json& record : records) EXPECT_EQ(Text(record, "status"), "ok");
+}
+
+TEST_F(HakrunTest, ASignalThatIsIgnoredStaysIgnored) {
+  std::string path = WriteOne("\"1e6\"", "system");
+  Outcome outcome =
+      Shell("trap '' HUP; " + Hakrun(path + " --runs 20") + " & sleep 0.2; kill -HUP $!; wait $!");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_EQ(Records().size(), 20u);
+}
+
+// What hakrun prints on a terminal that is `columns` wide, after `keys` were typed when it had
+// printed `cue`.
+std::string OnTerminal(const std::string& command, unsigned short columns, const std::string& cue,
+                       const std::string& keys, int* exit_code) {
+  winsize size = {24, columns, 0, 0};
+  int terminal;
+  pid_t child = forkpty(&terminal, nullptr, nullptr, &size);
+  if (child == 0) {
+    execl("/bin/sh", "sh", "-c", ("exec " + command).c_str(), nullptr);
+    _exit(127);
+  }
+  std::string output;
+  bool is_typed = keys.empty();
+  char buffer[4096];
+  for (ssize_t got; (got = read(terminal, buffer, sizeof(buffer))) > 0;) {
+    output.append(buffer, static_cast<size_t>(got));
+    if (is_typed || output.find(cue) == std::string::npos) continue;
+    EXPECT_EQ(write(terminal, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
+    is_typed = true;
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  close(terminal);
+  *exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return output;
+}
+
+TEST_F(HakrunTest, ATerminalShowsOneLineThatIsWrittenAnew) {
+  int exit_code;
+  std::string output = OnTerminal(Hakrun("smoke --runs 1"), 30, "", "", &exit_code);
+  EXPECT_EQ(exit_code, 0) << output;
+  const std::string progress = output.substr(0, output.find("Smoke:"));
+  EXPECT_EQ(progress.find('\n'), std::string::npos);
+  // Erase, do not break, what is done, how long it takes, what it is.
+  EXPECT_THAT(progress, testing::ContainsRegex("\r\x1b\\[K\x1b\\[\\?7l\\[3/10\\] [0-9]+ s left, "
+                                               "random_mixed, hakmem, linked, run 1: [0-9.]+ "
+                                               "Mops/s\x1b\\[\\?7h"));
+  EXPECT_THAT(output, HasSubstr("records: "));
+}
+
+TEST_F(HakrunTest, CtrlCOnATerminalEndsTheRunOnly) {
+  int exit_code;
+  std::string path = WriteOne("\"1e6\"", "system");
+  std::string output = OnTerminal(Hakrun(path + " --runs 1000"), 80, "run 3:", "\x03", &exit_code);
+  EXPECT_EQ(exit_code, 130) << output;
+  EXPECT_THAT(output, HasSubstr("hakrun: interrupted; the "));
+  EXPECT_GE(Records().size(), 3u);
 }
 
 TEST_F(HakrunTest, DryRunPrintsTheCommandsAndRunsNone) {

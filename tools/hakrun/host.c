@@ -2,6 +2,7 @@
 
 #include "tools/hakrun/host.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,17 @@ static void describe_checkout(json_t* host) {
   is_known = is_known && process_capture(ask_status, status, sizeof(status));
   json_object_set_new(host, "dirty", is_known ? json_boolean(status[0] != '\0') : json_null());
   free(root);
+}
+
+double host_steal_s(void) {
+  char line[512];
+  unsigned long long ticks;  // of all processors
+  // "cpu", then user, nice, system, idle, iowait, irq, softirq, steal.
+  if (!read_first_line("/proc/stat", line, sizeof(line)) ||
+      sscanf(line, "cpu %*u %*u %*u %*u %*u %*u %*u %llu", &ticks) != 1) {
+    return NAN;
+  }
+  return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 json_t* host_describe(void) {

@@ -11,4 +11,8 @@
 // checkout.
 json_t* host_describe(void);
 
+// Processor time that the hypervisor has given to others while this machine wanted it, since it
+// started, of all processors, in ticks of some milliseconds. NAN where the kernel does not tell.
+double host_steal_s(void);
+
 #endif  // HAKMEM_TOOLS_HAKRUN_HOST_H_

@@ -17,21 +17,27 @@
 #include <unistd.h>
 
 static sigset_t original_mask;
+static sigset_t awaited;
 
-static void awaited_signals(sigset_t* set) {
-  sigemptyset(set);
-  sigaddset(set, SIGCHLD);
-  sigaddset(set, SIGINT);
-  sigaddset(set, SIGTERM);
+// A signal that hakrun was started to ignore (nohup, a job in the background) stays ignored, which
+// it would not be while it is blocked.
+static void await_signal(int signal_number) {
+  struct sigaction action;
+  if (sigaction(signal_number, NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+    sigaddset(&awaited, signal_number);
+  }
 }
 
 void process_start(void) {
-  sigset_t set;
-  awaited_signals(&set);
-  sigprocmask(SIG_BLOCK, &set, &original_mask);
+  sigemptyset(&awaited);
+  sigaddset(&awaited, SIGCHLD);
+  await_signal(SIGINT);
+  await_signal(SIGTERM);
+  await_signal(SIGHUP);
+  sigprocmask(SIG_BLOCK, &awaited, &original_mask);
 }
 
-static double now_s(void) {
+double process_now_s(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
@@ -54,21 +60,19 @@ static void become(const process_spec* spec) {
 
 // Waits for the child's end, the deadline or an interruption.
 static process_end wait_for(pid_t child, double deadline_s, process_result* result) {
-  sigset_t set;
-  awaited_signals(&set);
   for (;;) {
     if (wait4(child, &result->status, WNOHANG, &result->usage) == child) return PROCESS_EXITED;
-    double left_s = deadline_s > 0 ? deadline_s - now_s() : 3600;
+    double left_s = deadline_s > 0 ? deadline_s - process_now_s() : 3600;
     if (left_s <= 0) return PROCESS_TIMED_OUT;
     struct timespec timeout = {(time_t)left_s, (long)((left_s - (double)(time_t)left_s) * 1e9)};
-    int signal_number = sigtimedwait(&set, NULL, &timeout);
-    if (signal_number == SIGINT || signal_number == SIGTERM) return PROCESS_INTERRUPTED;
+    int signal_number = sigtimedwait(&awaited, NULL, &timeout);
+    if (signal_number > 0 && signal_number != SIGCHLD) return PROCESS_INTERRUPTED;
   }
 }
 
 process_result process_run(const process_spec* spec) {
   process_result result = {.end = PROCESS_NOT_STARTED};
-  double start_s = now_s();
+  double start_s = process_now_s();
   pid_t child = fork();
   if (child < 0) return result;
   if (child == 0) become(spec);
@@ -78,7 +82,7 @@ process_result process_run(const process_spec* spec) {
     kill(-child, SIGKILL);
     while (wait4(child, &result.status, 0, &result.usage) < 0 && errno == EINTR) continue;
   }
-  result.duration_s = now_s() - start_s;
+  result.duration_s = process_now_s() - start_s;
   return result;
 }
 

@@ -19,7 +19,7 @@ typedef struct process_spec {
 typedef enum process_end {
   PROCESS_EXITED,
   PROCESS_TIMED_OUT,    // and was killed, with all it had started
-  PROCESS_INTERRUPTED,  // hakrun got SIGINT or SIGTERM; the same
+  PROCESS_INTERRUPTED,  // hakrun got SIGINT, SIGTERM or SIGHUP; the same
   PROCESS_NOT_STARTED,
 } process_end;
 
@@ -29,6 +29,9 @@ typedef struct process_result {
   struct rusage usage;
   double duration_s;
 } process_result;
+
+// Seconds of the monotonic clock.
+double process_now_s(void);
 
 // Once, before the first process: the signals that process_run waits for are blocked from here on.
 void process_start(void);

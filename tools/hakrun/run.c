@@ -5,6 +5,7 @@
 
 #include "tools/hakrun/run.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/hakrun/host.h"
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
 #include "tools/hakrun/sha256.h"
@@ -38,6 +40,16 @@ typedef struct run_command {
   char* telemetry;
   scratch_files files;
 } run_command;
+
+// A run that has come to its end.
+typedef struct finished_run {
+  const run_job* job;
+  const run_command* command;
+  process_result process;
+  double stolen_s;      // by the hypervisor, meanwhile; NAN when unknown
+  const json_t* lines;  // that the workload wrote
+  const char* status;
+} finished_run;
 
 // ---- the scratch folder ----
 
@@ -248,6 +260,7 @@ static char* decide_status(const run_command* command, const experiment_phase* p
   int exit_code = 0;
   int signal_number = 0;
   if (result->end == PROCESS_TIMED_OUT) return text_format("timed out");
+  if (result->end == PROCESS_INTERRUPTED) return text_format("interrupted");
   if (!read_end(command->files.end, &exit_code, &signal_number)) return text_format("not started");
   if (signal_number != 0) return text_format("crashed: signal %d", signal_number);
   if (strncmp(said, kWrong, strlen(kWrong)) == 0) {
@@ -332,11 +345,27 @@ static json_t* start_line(const run_bench* bench, const run_job* job, const char
   return line;
 }
 
-static void write_line(json_t* line, FILE* results) {
-  char* text = json_dumps(line, WRITE_FLAGS);
-  if (text != NULL) fprintf(results, "%s\n", text);
-  free(text);
+static void write_line(json_t* line, FILE* out) {
+  json_dumpf(line, out, WRITE_FLAGS);
+  fputc('\n', out);
   json_decref(line);
+}
+
+// Appends all of it or, on a disk that is full, nothing: half a line would spoil the file. Returns
+// 0 or errno.
+static int append(int file, const char* text, size_t length) {
+  off_t begin = lseek(file, 0, SEEK_END);
+  for (size_t done = 0; done < length;) {
+    ssize_t written = write(file, text + done, length - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      int error = errno;
+      if (ftruncate(file, begin) != 0) return error;
+      return error;
+    }
+    done += (size_t)written;
+  }
+  return 0;
 }
 
 static void add_time(json_t* line) {
@@ -367,8 +396,9 @@ static void add_telemetry(json_t* line, const json_t* telemetry) {
 }
 
 // Everything known about a run whose workload wrote `said` (an empty object when it wrote nothing).
-static json_t* make_record(const run_bench* bench, const run_job* job, const run_command* command,
-                           json_t* said, const char* status) {
+static json_t* make_record(const run_bench* bench, const finished_run* run, json_t* said,
+                           const char* status) {
+  const run_job* job = run->job;
   const experiment_workload* workload = job->workload;
   json_t* line = start_line(bench, job, "hakmem.record.1");
   json_object_set_new(line, "title", json_string(bench->experiment->title));
@@ -383,7 +413,7 @@ static json_t* make_record(const run_bench* bench, const run_job* job, const run
   json_object_set_new(line, "source",
                       json_string(bench->perf.is_available ? "perf stat" : "wait4"));
   json_object_update(line, bench->host);
-  json_object_set_new(line, "workload_sha256", sha256_or_null(command->program));
+  json_object_set_new(line, "workload_sha256", sha256_or_null(run->command->program));
   json_object_set_new(line, "allocator_sha256", sha256_or_null(text_of(said, "allocator_path")));
   json_object_set_new(line, "env", join_words(job->phase->env, job->phase->env_count));
   if (bench->experiment->pin != NULL) {
@@ -397,16 +427,17 @@ static json_t* make_record(const run_bench* bench, const run_job* job, const run
 }
 
 // The whole process's figures: they belong to a record only where it is the only one of its run.
-static void add_process_figures(json_t* line, const run_bench* bench, const run_command* command,
-                                const process_result* result) {
+static void add_process_figures(json_t* line, const run_bench* bench, const finished_run* run) {
+  json_object_set_new(line, "steal_s",
+                      isnan(run->stolen_s) ? json_null() : json_real(run->stolen_s));
   if (bench->perf.is_available) {
-    perf_read(command->files.perf, line);
+    perf_read(run->command->files.perf, line);
     return;
   }
-  const struct rusage* usage = &result->usage;
+  const struct rusage* usage = &run->process.usage;
   const struct timeval user = usage->ru_utime;
   const struct timeval system = usage->ru_stime;
-  json_object_set_new(line, "perf_duration_s", json_real(result->duration_s));
+  json_object_set_new(line, "perf_duration_s", json_real(run->process.duration_s));
   json_object_set_new(line, "perf_user_s",
                       json_real((double)user.tv_sec + (double)user.tv_usec * 1e-6));
   json_object_set_new(line, "perf_system_s",
@@ -430,13 +461,13 @@ static size_t count_records(const json_t* lines) {
 
 // Samples of a time series and telemetry go beside the record, with the names to find them by.
 static void write_series(const run_bench* bench, const run_job* job, const json_t* lines,
-                         FILE* results) {
+                         FILE* out) {
   for (size_t i = 0; i < json_array_size(lines); i++) {
     json_t* said = json_array_get(lines, i);
     if (is_record(said)) continue;
     json_t* line = start_line(bench, job, text_of(said, "schema"));
     json_object_update_missing(line, said);
-    write_line(line, results);
+    write_line(line, out);
   }
 }
 
@@ -452,64 +483,75 @@ static const json_t* last_record(const json_t* lines) {
 // A workload may have written several records, each about a part of the run that had come to its
 // end: a crash later on does not make them wrong, and gets a record of its own. Another allocator
 // than expected does make them wrong.
-static void write_records(const run_bench* bench, const run_job* job, const run_command* command,
-                          const process_result* result, const json_t* lines, const char* status,
-                          FILE* results) {
-  json_t* telemetry = read_lines(command->files.telemetry);
+static void write_records(const run_bench* bench, const finished_run* run, FILE* out) {
+  const json_t* lines = run->lines;
+  json_t* telemetry = read_lines(run->command->files.telemetry);
   json_t* nothing = json_object();
-  bool is_wrong = strncmp(status, "wrong allocator", strlen("wrong allocator")) == 0;
-  bool is_open_end = strcmp(status, "ok") != 0 && !is_wrong && says_ok(last_record(lines));
+  bool is_wrong = strncmp(run->status, "wrong allocator", strlen("wrong allocator")) == 0;
+  bool is_open_end = strcmp(run->status, "ok") != 0 && !is_wrong && says_ok(last_record(lines));
   size_t records = count_records(lines);
   size_t total = records == 0 || is_open_end ? records + 1 : records;
-  write_series(bench, job, lines, results);
-  write_series(bench, job, telemetry, results);
+  write_series(bench, run->job, lines, out);
+  write_series(bench, run->job, telemetry, out);
   size_t at = 0;
   for (size_t written = 1; written <= total; written++) {
     while (at < json_array_size(lines) && !is_record(json_array_get(lines, at))) at++;
     json_t* said = at < json_array_size(lines) ? json_array_get(lines, at++) : nothing;
-    const char* own_status = says_ok(said) && !is_wrong ? "ok" : status;
-    json_t* line = make_record(bench, job, command, said, own_status);
-    if (total == 1) add_process_figures(line, bench, command, result);
+    const char* own_status = says_ok(said) && !is_wrong ? "ok" : run->status;
+    json_t* line = make_record(bench, run, said, own_status);
+    if (total == 1) add_process_figures(line, bench, run);
     if (written == total) add_telemetry(line, telemetry);
-    write_line(line, results);
+    write_line(line, out);
   }
-  fflush(results);
   json_decref(nothing);
   json_decref(telemetry);
 }
 
 // ---- a run ----
 
-static double mops_of(const json_t* lines) {
-  const json_t* mops = NULL;
-  if (count_records(lines) != 1) return NAN;
-  for (size_t i = 0; i < json_array_size(lines); i++) {
-    const json_t* line = json_array_get(lines, i);
-    if (is_record(line)) mops = json_object_get(line, "mops");
-  }
-  return json_is_number(mops) ? json_number_value(mops) : NAN;
+static double number_or_nan(const json_t* object, const char* key) {
+  const json_t* value = json_object_get(object, key);
+  return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-run_outcome run_job_now(const run_bench* bench, const run_job* job, FILE* results) {
+// Appends the records of a run to the file. Returns 0 or errno.
+static int append_records(const run_bench* bench, const finished_run* run, int results) {
+  char* text = NULL;
+  size_t length = 0;
+  FILE* out = open_memstream(&text, &length);
+  if (out == NULL) return errno;
+  write_records(bench, run, out);
+  int error = fclose(out) != 0 ? errno : append(results, text, length);
+  free(text);
+  return error;
+}
+
+run_outcome run_job_now(const run_bench* bench, const run_job* job, int results) {
   run_command command;
-  run_outcome outcome = {.mops = NAN};
+  run_outcome outcome = {.figures = {NAN, NAN}};
   build_command(&command, bench, job->workload, job->phase, COMMAND_MEASURE);
   clear_files(&command.files);
-  process_result result = process_run(&(process_spec){
+  double stolen_s = host_steal_s();
+  process_result process = process_run(&(process_spec){
       .argv = command.argv,
       .output_path = command.files.output,
       .timeout_s = bench->experiment->timeout_s,
       .processors = bench->experiment->pin != NULL ? &bench->experiment->processors : NULL,
   });
+  stolen_s = host_steal_s() - stolen_s;
   json_t* lines = read_lines(command.files.record);
-  outcome.status = decide_status(&command, job->phase, &result, last_record(lines));
-  outcome.is_interrupted = result.end == PROCESS_INTERRUPTED;
+  outcome.status = decide_status(&command, job->phase, &process, last_record(lines));
+  outcome.is_interrupted = process.end == PROCESS_INTERRUPTED;
   outcome.is_ok = strcmp(outcome.status, "ok") == 0;
   outcome.rejects_arguments = strcmp(outcome.status, "exit 2") == 0;
-  if (outcome.is_ok) outcome.mops = mops_of(lines);
+  if (outcome.is_ok && count_records(lines) == 1) {
+    outcome.figures.mops = number_or_nan(last_record(lines), "mops");
+    outcome.figures.steady_mops = number_or_nan(last_record(lines), "steady_mops");
+  }
   if (!outcome.is_ok) read_part(command.files.output, true, outcome.output, sizeof(outcome.output));
   if (job->run >= 0 && !outcome.is_interrupted) {
-    write_records(bench, job, &command, &result, lines, outcome.status, results);
+    const finished_run run = {job, &command, process, stolen_s, lines, outcome.status};
+    outcome.write_error = append_records(bench, &run, results);
   }
   json_decref(lines);
   free_command(&command);

@@ -9,6 +9,7 @@
 
 #include "tools/hakrun/experiment.h"
 #include "tools/hakrun/perf.h"
+#include "tools/hakrun/summary.h"
 
 enum { RUN_MAX_ARGV = 128 };
 
@@ -28,11 +29,12 @@ typedef struct run_job {
 
 typedef struct run_outcome {
   bool is_interrupted;  // nothing was written
+  int write_error;      // why the records could not be written, or 0
   bool is_ok;
-  bool rejects_arguments;  // the workload does not take its arguments (exit code 2)
-  double mops;             // NAN when the run has none, or several
-  char* status;            // to be freed
-  char output[1024];       // the end of what a failed run printed
+  bool rejects_arguments;   // the workload does not take its arguments (exit code 2)
+  summary_figures figures;  // unknown when the run has none, or several
+  char* status;             // to be freed
+  char output[1024];        // the end of what a failed run printed
 } run_outcome;
 
 // Makes and removes the scratch folder. False with errno set.
@@ -43,9 +45,9 @@ void run_close_bench(const run_bench* bench);
 // wrong.
 char* run_check_phase(const run_bench* bench, const experiment_phase* phase);
 
-// Runs the job and appends its records to `results`, one JSON object a line. A run that failed is
-// written and marked.
-run_outcome run_job_now(const run_bench* bench, const run_job* job, FILE* results);
+// Runs the job and appends its records to the file `results`, one JSON object a line, all of them
+// or none. A run that failed is written and marked.
+run_outcome run_job_now(const run_bench* bench, const run_job* job, int results);
 
 // Prints the command of a job as a shell would take it.
 void run_print_command(const run_bench* bench, const run_job* job, FILE* out);

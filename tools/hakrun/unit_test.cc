@@ -13,6 +13,7 @@ extern "C" {
 #include "tools/hakrun/json_line.h"
 #include "tools/hakrun/perf.h"
 #include "tools/hakrun/sha256.h"
+#include "tools/hakrun/summary.h"
 }
 
 namespace {
@@ -75,6 +76,42 @@ TEST(JsonLineTest, FindsKeysAndElements) {
       {"/nothing", 1},
   };
   for (const auto& row : kRows) EXPECT_EQ(json_line_of(text, row.path), row.line) << row.path;
+}
+
+// A phase is compared within each round; a run without a figure takes its partner out.
+TEST(SummaryTest, ComparesRunByRun) {
+  static experiment plan;
+  static summary all;
+  plan.title = "Title";
+  plan.runs = 3;
+  plan.workload_count = 1;
+  plan.workloads[0].name = plan.workloads[0].label = "large";
+  plan.phase_count = 2;
+  plan.phases[0] = {};
+  plan.phases[1] = {};
+  plan.phases[0].label = "one";
+  plan.phases[1].label = "other";
+  plan.phases[1].index = 1;
+  ASSERT_EQ(summary_prepare(&all, &plan), 2);
+  summary_pair* one = &all.pairs[0][0];
+  summary_pair* other = &all.pairs[0][1];
+  one->ok = 3;
+  one->runs[0] = {100, 101};
+  one->runs[1] = {200, 102};
+  one->runs[2] = {0.000123456, 103};
+  other->ok = 2;
+  other->failed = 1;
+  other->runs[0].mops = 110;
+  other->runs[1].mops = 230;
+  testing::internal::CaptureStdout();
+  summary_print(&all, &plan);
+  std::string table = testing::internal::GetCapturedStdout();
+  EXPECT_EQ(table,
+            "Title (Mops/s)\n\n"
+            "large     median      min      max   steady   change\n"
+            "  one        100 0.0001235      200      102            3 runs\n"
+            "  other      170      110      230        -   +12.5%   2 runs, 1 failed\n");
+  EXPECT_EQ(summary_failed(&all, &plan), 1u);
 }
 
 json_t* ReadPerf(const std::string& text) {

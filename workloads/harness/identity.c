@@ -6,7 +6,6 @@
 
 #include "workloads/harness/identity.h"
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 #include <stdint.h>
@@ -89,14 +88,62 @@ static void find_build_id(const object* obj, wl_identity* identity) {
   }
 }
 
-// `symbol` as the process sees it, but only when it lies in the object that holds malloc.
-static void* symbol_in(const object* obj, const char* symbol) {
-  void* address = dlsym(RTLD_DEFAULT, symbol);
-  return address != NULL && object_contains(obj, (uintptr_t)address) ? address : NULL;
+// ---- symbols ----
+
+typedef struct symbol_table {
+  const ElfW(Sym) * symbols;
+  size_t count;
+  const char* names;
+} symbol_table;
+
+// The hash table of GNU ld does not say how many symbols there are: the last chain ends with them.
+static size_t count_hashed(const uint32_t* hash) {
+  const uint32_t bucket_count = hash[0];
+  const uint32_t first_hashed = hash[1];
+  const uint32_t* buckets = hash + 4 + hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+  const uint32_t* chains = buckets + bucket_count;
+  uint32_t last = 0;
+  for (uint32_t i = 0; i < bucket_count; i++) {
+    if (buckets[i] > last) last = buckets[i];
+  }
+  if (last < first_hashed) return first_hashed;
+  while ((chains[last - first_hashed] & 1) == 0) last++;
+  return last + 1;
 }
 
-// Each reads a version through the symbol that proved its allocator. dlsym gives functions as
-// object pointers, which POSIX allows to convert.
+static symbol_table read_symbols(const object* obj) {
+  symbol_table table = {0};
+  const ElfW(Dyn)* entry = NULL;
+  for (unsigned i = 0; i < obj->header_count; i++) {
+    if (obj->headers[i].p_type == PT_DYNAMIC) entry = (void*)(obj->base + obj->headers[i].p_vaddr);
+  }
+  for (; entry != NULL && entry->d_tag != DT_NULL; entry++) {
+    // The C library has made addresses of most of these.
+    uintptr_t at =
+        entry->d_un.d_ptr < obj->base ? obj->base + entry->d_un.d_ptr : entry->d_un.d_ptr;
+    if (entry->d_tag == DT_SYMTAB) table.symbols = (void*)at;
+    if (entry->d_tag == DT_STRTAB) table.names = (void*)at;
+    if (entry->d_tag == DT_HASH) table.count = ((const uint32_t*)at)[1];
+    if (entry->d_tag == DT_GNU_HASH) table.count = count_hashed((const uint32_t*)at);
+  }
+  if (table.symbols == NULL || table.names == NULL) table.count = 0;
+  return table;
+}
+
+// What an object defines under this name, or NULL. (dlsym would search all objects, and it calls
+// malloc when it finds nothing.)
+static void* find_symbol(const object* obj, const char* name) {
+  const symbol_table table = read_symbols(obj);
+  for (size_t i = 0; i < table.count; i++) {
+    const ElfW(Sym)* symbol = &table.symbols[i];
+    if (symbol->st_shndx == SHN_UNDEF || strcmp(table.names + symbol->st_name, name) != 0) continue;
+    return (void*)(obj->base + symbol->st_value);
+  }
+  return NULL;
+}
+
+// Each reads a version through the symbol that proved its allocator. Functions come as object
+// pointers, which POSIX allows to convert.
 typedef void (*version_reader)(void* symbol, char* version, size_t bytes);
 
 static void text_version(void* symbol, char* version, size_t bytes) {
@@ -166,7 +213,7 @@ void wl_identity_read(wl_identity* identity) {
     return;
   }
   for (size_t i = 0; i < sizeof(kProofs) / sizeof(kProofs[0]); i++) {
-    void* symbol = symbol_in(&obj, kProofs[i].symbol);
+    void* symbol = find_symbol(&obj, kProofs[i].symbol);
     if (symbol == NULL) continue;
     identity->name = kProofs[i].name;
     if (kProofs[i].read_version != NULL) {

@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "workloads/harness/print.h"
+
 static double seconds(struct timeval time) {
   return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
 }
@@ -76,8 +78,8 @@ static void* map(uint64_t bytes, int flags) {
   void* memory = mmap(NULL, bytes == 0 ? 1 : bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   if (memory == MAP_FAILED) {
-    dprintf(STDERR_FILENO, "cannot map %" PRIu64 " bytes for the workload's own tables: %s\n",
-            bytes, strerror(errno));
+    wl_print(STDERR_FILENO, "cannot map %" PRIu64 " bytes for the workload's own tables: %s\n",
+             bytes, strerror(errno));
     exit(1);
   }
   return memory;

@@ -1,4 +1,4 @@
-// See options.h. Nothing here allocates; text goes out through dprintf, which formats on the stack.
+// See options.h. Nothing here allocates.
 
 #include "workloads/harness/options.h"
 
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "workloads/harness/number.h"
+#include "workloads/harness/print.h"
 
 int wl_choice_index(const char* choices, const char* word) {
   size_t length = strlen(word);
@@ -132,25 +133,25 @@ wl_parse_result wl_parse_options(const wl_syntax* syntax, int argc, char** argv,
 }
 
 void wl_print_usage(const wl_syntax* syntax, int fd) {
-  dprintf(fd, "usage: %s", syntax->program);
+  wl_print(fd, "usage: %s", syntax->program);
   for (size_t i = 0; i < syntax->positional_count; i++) {
-    dprintf(fd, " [%s", syntax->positionals[i].name);
+    wl_print(fd, " [%s", syntax->positionals[i].name);
   }
-  for (size_t i = 0; i < syntax->positional_count; i++) dprintf(fd, "]");
-  dprintf(fd, " [options]    (--help lists them)\n");
+  for (size_t i = 0; i < syntax->positional_count; i++) wl_print(fd, "]");
+  wl_print(fd, " [options]    (--help lists them)\n");
 }
 
 static void print_default(const wl_option* option, int fd) {
   switch (option->kind) {
     case WL_NUMBER:
       if (*(const uint64_t*)option->value != WL_UNSET) {
-        dprintf(fd, " (default %" PRIu64 ")", *(const uint64_t*)option->value);
+        wl_print(fd, " (default %" PRIu64 ")", *(const uint64_t*)option->value);
       }
       break;
     case WL_CHOICE: {
       const char* word = option->operand;
       for (unsigned i = *(const unsigned*)option->value; i > 0; i--) word = strchr(word, '|') + 1;
-      dprintf(fd, " (default %.*s)", (int)strcspn(word, "|"), word);
+      wl_print(fd, " (default %.*s)", (int)strcspn(word, "|"), word);
       break;
     }
     case WL_TEXT:
@@ -165,20 +166,20 @@ static void print_rows(const wl_option* options, size_t count, const char* dashe
     snprintf(left, sizeof(left), "%s%s%s%s", dashes, options[i].name,
              options[i].operand != NULL && dashes[0] != '\0' ? " " : "",
              options[i].operand != NULL && dashes[0] != '\0' ? options[i].operand : "");
-    dprintf(fd, "  %-30s %s", left, options[i].help);
+    wl_print(fd, "  %-30s %s", left, options[i].help);
     print_default(&options[i], fd);
-    dprintf(fd, "\n");
+    wl_print(fd, "\n");
   }
 }
 
 void wl_print_help(const wl_syntax* syntax, int fd) {
   wl_print_usage(syntax, fd);
-  dprintf(fd, "\n%s\n\n", syntax->about);
+  wl_print(fd, "\n%s\n\n", syntax->about);
   print_rows(syntax->positionals, syntax->positional_count, "", fd);
   print_rows(syntax->options, syntax->option_count, "--", fd);
   print_rows(syntax->common, syntax->common_count, "--", fd);
-  dprintf(fd, "  %-30s %s\n", "--help", "print this");
-  dprintf(fd,
-          "\nNumbers: 8192, 1e7, 2.5e6, 0x2a; k, m and g multiply by 1024, 1024^2, 1024^3.\n"
-          "Exit code: 0 ok, 1 the run failed, 2 bad arguments.\n");
+  wl_print(fd, "  %-30s %s\n", "--help", "print this");
+  wl_print(fd,
+           "\nNumbers: 8192, 1e7, 2.5e6, 0x2a; k, m and g multiply by 1024, 1024^2, 1024^3.\n"
+           "Exit code: 0 ok, 1 the run failed, 2 bad arguments.\n");
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "workloads/harness/print.h"
 #include "workloads/harness/record.h"
 #include "workloads/harness/run.h"
 
@@ -86,6 +87,7 @@ static void add_measurement(const wl_run* run, const figures* all, wl_record* re
     wl_record_u64(record, "ns_total", all->used.ns);
     wl_record_double(record, "mops", all->mops);
     wl_record_double(record, "ns_per_op", all->ns_per_op);
+    if (!isnan(run->steady_mops)) wl_record_double(record, "steady_mops", run->steady_mops);
     wl_record_double(record, "user_s", all->used.user_s);
     wl_record_double(record, "system_s", all->used.system_s);
     wl_record_double(record, "kernel_share", all->kernel_share);
@@ -137,8 +139,8 @@ static void write_record(wl_run* run, const figures* all) {
   add_allocator(run, &record);
   wl_record_text(&record, "status", status);
   if (!wl_record_write(&record, run->json_fd)) {
-    dprintf(STDERR_FILENO, "%s: cannot write the record to %s: %s\n", run->program->name,
-            run->json_path, strerror(errno));
+    wl_print(STDERR_FILENO, "%s: cannot write the record to %s: %s\n", run->program->name,
+             run->json_path, strerror(errno));
     wl_fail(run, "cannot write the record to %s", run->json_path);
   }
 }
@@ -154,7 +156,7 @@ static void row(const wl_run* run, const char* label, const char* format, ...) {
   va_start(arguments, format);
   vsnprintf(text, sizeof(text), format, arguments);
   va_end(arguments);
-  dprintf(run->table_fd, "  %-18s %s\n", label, text);
+  wl_print(run->table_fd, "  %-18s %s\n", label, text);
 }
 
 static void print_measurement(const wl_run* run, const figures* all) {
@@ -163,7 +165,10 @@ static void print_measurement(const wl_run* run, const figures* all) {
   if (!run->measured) return;
   row(run, "operations", "%" PRIu64 " in %.3f s", run->ops, (double)all->used.ns * 1e-9);
   if (!isnan(all->mops)) {
-    row(run, "throughput", "%.3f Mops/s, %.2f ns/op", all->mops, all->ns_per_op);
+    row(run, "throughput", "%.4g Mops/s, %.4g ns/op", all->mops, all->ns_per_op);
+  }
+  if (!isnan(run->steady_mops)) {
+    row(run, "in the median slice", "%.4g Mops/s", run->steady_mops);
   }
   if (isnan(all->kernel_share)) {
     row(run, "processor time", "user %.3f s, system %.3f s, kernel share unknown (below %.1f s)",
@@ -183,7 +188,7 @@ static void print_measurement(const wl_run* run, const figures* all) {
 static void print_table(const wl_run* run, const figures* all) {
   char status[WL_STATUS_BYTES + 16];
   status_of(run, status, sizeof(status));
-  dprintf(run->table_fd, "%s %s\n", run->program->name, run->args);
+  wl_print(run->table_fd, "%s %s\n", run->program->name, run->args);
   row(run, "allocator", "%s%s%s", run->allocator.name, run->allocator.version[0] ? " " : "",
       run->allocator.version);
   row(run, "malloc lives in", "%s",
@@ -206,7 +211,7 @@ static void print_table(const wl_run* run, const figures* all) {
 
 static wl_extra* next_extra(wl_run* run, const char* key) {
   if (run->extra_count == WL_MAX_EXTRAS) {
-    dprintf(STDERR_FILENO, "too many figures: no room for %s\n", key);
+    wl_print(STDERR_FILENO, "too many figures: no room for %s\n", key);
     abort();
   }
   wl_extra* extra = &run->extras[run->extra_count++];

@@ -5,12 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "workloads/harness/print.h"
 
 #define WL_TOUCH_WORDS "none|first|all"
 
@@ -25,6 +28,7 @@ wl_run wl_run_defaults(void) {
       .warmup = WL_UNSET,
       .touch = WL_TOUCH_FIRST,
       .json_fd = -1,
+      .steady_mops = NAN,
       .table_fd = STDOUT_FILENO,
   };
 }
@@ -115,7 +119,7 @@ void wl_reject(const wl_run* run, const char* format, ...) {
   vsnprintf(message, sizeof(message), format, arguments);
   va_end(arguments);
   wl_syntax syntax = syntax_of(run->program, NULL, 0);
-  dprintf(STDERR_FILENO, "%s: %s\n", run->program->name, message);
+  wl_print(STDERR_FILENO, "%s: %s\n", run->program->name, message);
   wl_print_usage(&syntax, STDERR_FILENO);
   exit(2);
 }
@@ -253,10 +257,17 @@ static void wait_for_all(crew* all) {
   if (all != NULL) pthread_barrier_wait(&all->barrier);
 }
 
+// What the warm-up counted is forgotten, but for the checksum: it is of all the work.
+static void set_up(const wl_phases* phases, wl_worker* worker) {
+  if (phases->set_up != NULL) phases->set_up(worker);
+  worker->ops = 0;
+  if (worker->histogram != NULL) *worker->histogram = (wl_histogram){0};
+}
+
 static void* member_main(void* argument) {
   member* self = argument;
   const wl_phases* phases = self->crew->phases;
-  if (phases->set_up != NULL) phases->set_up(&self->worker);
+  set_up(phases, &self->worker);
   wait_for_all(self->crew);  // ready
   wait_for_all(self->crew);  // the clock runs
   if (!wl_has_failed(self->worker.run)) phases->timed(&self->worker);
@@ -267,7 +278,7 @@ static void* member_main(void* argument) {
 }
 
 static void run_alone(wl_run* run, const wl_phases* phases, wl_worker* worker) {
-  if (phases->set_up != NULL) phases->set_up(worker);
+  set_up(phases, worker);
   wl_clock_start(run);
   if (!wl_has_failed(run)) phases->timed(worker);
   wl_clock_stop(run);
@@ -297,17 +308,42 @@ static void run_crew(wl_run* run, const wl_phases* phases, member* members) {
   pthread_barrier_destroy(&all.barrier);
 }
 
+static int compare_u64(const void* a, const void* b) {
+  uint64_t x = *(const uint64_t*)a;
+  uint64_t y = *(const uint64_t*)b;
+  return (x > y) - (x < y);
+}
+
+// qsort of so few numbers works on its stack.
+static void find_steady_mops(wl_run* run, const wl_worker* worker) {
+  uint64_t lengths[WL_SLICES];
+  if (worker->slice_count != WL_SLICES + 1 || wl_has_failed(run)) return;
+  for (unsigned i = 0; i < WL_SLICES; i++) {
+    lengths[i] = worker->slice_ends_ns[i + 1] - worker->slice_ends_ns[i];
+  }
+  qsort(lengths, WL_SLICES, sizeof(lengths[0]), compare_u64);
+  const unsigned middle = WL_SLICES / 2;
+  double median_ns = ((double)lengths[middle - 1] + (double)lengths[middle]) / 2;
+  run->steady_mops = (double)wl_slice_ops(worker, worker->ops) * 1e3 / median_ns;
+}
+
 void wl_run_workers(wl_run* run, const wl_phases* phases, void* shared) {
   member* members = wl_map(run->threads * sizeof(member));
   wl_histogram* histograms = run->latency ? wl_map(run->threads * sizeof(wl_histogram)) : NULL;
+  // With more threads than processors a slice would be short only because others wait.
+  bool is_sliced =
+      (run->program->features & WL_HAS_SLICES) != 0 && run->threads == 1 && !run->latency;
+  uint64_t* slices = is_sliced ? wl_map((WL_SLICES + 1) * sizeof(uint64_t)) : NULL;
   run->ops = 0;
   run->checksum = 0;
+  run->steady_mops = NAN;
   for (uint64_t i = 0; i < run->threads; i++) {
     members[i].worker = (wl_worker){
         .run = run,
         .index = (unsigned)i,
         .shared = shared,
         .histogram = histograms != NULL ? &histograms[i] : NULL,
+        .slice_ends_ns = slices,
     };
   }
   if (run->threads == 1) {
@@ -320,6 +356,7 @@ void wl_run_workers(wl_run* run, const wl_phases* phases, void* shared) {
     run->checksum += members[i].worker.checksum;
     if (run->latency) wl_histogram_merge(run->histogram, &histograms[i]);
   }
+  if (is_sliced) find_steady_mops(run, &members[0].worker);
 }
 
 int wl_end(wl_run* run) { return wl_has_failed(run) ? 1 : 0; }

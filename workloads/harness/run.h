@@ -1,11 +1,15 @@
 // The frame every workload stands in: command line, proof of the allocator, worker threads, the
 // timed region, verdict, table and JSON record.
 //
-//   wl_run run; wl_begin(&run, &program, argc, argv);   parses, proves the allocator; exits on bad
-//   arguments wl_run_workers(&run, &phases, shared);              set-up, timed region, tear-down
-//   in each worker wl_add_u64(&run, "working_set", n); ...             what the record should also
-//   say wl_report(&run);                                    one table, one JSON line (again from
-//   wl_run_workers if needed) return wl_end(&run);                                exit code
+//   wl_begin(&run, &program, argc, argv);     parses, proves the allocator; exits on bad arguments
+//
+//   wl_run_workers(&run, &phases, shared);    set-up, timed region, tear-down in each worker
+//
+//   wl_add_u64(&run, "working_set", n);       what the record should also say
+//
+//   wl_report(&run);                          one table, one JSON line
+//
+//   return wl_end(&run);                      exit code
 //
 // Only the part between set-up and tear-down is timed. The harness itself never calls malloc
 // (pthread_create does, for workers beyond the first).
@@ -35,9 +39,14 @@ enum {
   WL_HAS_WARMUP = 1 << 4,
   WL_HAS_VERIFY = 1 << 5,
   WL_HAS_LATENCY = 1 << 6,
+  WL_HAS_SLICES = 1 << 7,  // no option: the workload calls wl_end_slice
 };
 
 typedef enum wl_touch { WL_TOUCH_NONE, WL_TOUCH_FIRST, WL_TOUCH_ALL } wl_touch;
+
+// The timed region in equal parts: so many that most of them are free of what happens on the
+// machine now and then, and none is too short to be timed.
+enum { WL_SLICES = 128, WL_LEAST_SLICE_OPS = 10000 };
 
 enum { WL_MAX_EXTRAS = 40, WL_MAX_THREADS = 4096, WL_STATUS_BYTES = 4608, WL_ARGS_BYTES = 1024 };
 
@@ -92,6 +101,7 @@ typedef struct wl_run {
   uint64_t ops;
   uint64_t checksum;
   wl_histogram* histogram;  // of a latency run
+  double steady_mops;       // throughput of the median slice; NAN unless it was sliced
   wl_extra extras[WL_MAX_EXTRAS];
   size_t extra_count;
 
@@ -107,10 +117,13 @@ typedef struct wl_worker {
   uint64_t ops;  // result: operations in the timed region
   uint64_t checksum;
   wl_histogram* histogram;  // NULL unless this is a latency run
+  uint64_t* slice_ends_ns;  // [WL_SLICES + 1], after the beginning of the first; NULL: not sliced
+  unsigned slice_count;     // that have ended
 } wl_worker;
 
 // All but `timed` may be NULL. They run in the worker's own thread; workers wait for one another
-// before and after `timed`. A function that fails calls wl_fail and returns.
+// before and after `timed`. What set_up counts (ops, latencies) is forgotten, so that a warm-up may
+// use the code that is timed. A function that fails calls wl_fail and returns.
 typedef struct wl_phases {
   void (*set_up)(wl_worker*);
   void (*timed)(wl_worker*);
@@ -160,6 +173,17 @@ static inline void wl_count_latency(wl_worker* worker, uint64_t before, uint64_t
   uint64_t ticks = after - before;
   uint64_t empty = worker->run->empty_ticks;
   wl_histogram_add(worker->histogram, ticks > empty ? ticks - empty : 0);
+}
+
+// Operations of a slice when `ops` are to be done; 0 when the run is not sliced.
+static inline uint64_t wl_slice_ops(const wl_worker* worker, uint64_t ops) {
+  uint64_t slice_ops = ops / WL_SLICES;
+  return worker->slice_ends_ns != NULL && slice_ops >= WL_LEAST_SLICE_OPS ? slice_ops : 0;
+}
+
+// Called before the first slice and after each.
+static inline void wl_end_slice(wl_worker* worker) {
+  worker->slice_ends_ns[worker->slice_count++] = wl_now_ns();
 }
 
 // What a workload does with a fresh block, by --touch.
