@@ -3,6 +3,7 @@
 // Exit status: 0; 1 where gnuplot or writing failed or the gate of compare did; 2 for bad arguments
 // and files that were not understood.
 
+#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -24,23 +25,28 @@ static const char kUsage[] =
     "usage: hakplot [OPTIONS] [FILE | FOLDER | LABEL=FILE]...\n"
     "       hakplot compare [OPTIONS] BASE NEW [FILE]...\n"
     "\n"
-    "Draws records of hakrun and of workloads, perf stat output (text, -x, -j; -r, -I) and "
-    "telemetry.\n"
-    "Without files: the newest results under results/, or the recordings in testdata/phases.\n"
+    "Draws records of hakrun and of workloads, perf stat output (text, -x, -j; -r,\n"
+    "-I, -A) and telemetry. Without files: the newest results under results/, or the\n"
+    "recordings in testdata/phases.\n"
     "\n"
     "  --chart NAME[,NAME]  only these charts (--chart help lists them)\n"
-    "  --format F[,F]       svg (default), png, pdf, or term: draw in the terminal, write nothing\n"
-    "  --out DIR            where the pictures and index.html go (default: plots/ of the "
-    "checkout)\n"
-    "  --ops N              operations of each run, for perf stat files, which cannot know it\n"
-    "  --keep-going         draw what can be read; files that cannot still make the exit status 2\n"
+    "  --format F[,F]       svg (default), png, pdf; term: all charts in the terminal,\n"
+    "                       and files only of formats named beside it\n"
+    "  --out DIR            where the pictures and index.html go, in place of plots/\n"
+    "                       of the checkout\n"
+    "  --ops N              operations of each run, for perf stat files, which cannot\n"
+    "                       know it\n"
+    "  --keep-going         draw what can be read; files that cannot still make the\n"
+    "                       exit status 2\n"
     "\n"
     "compare: BASE and NEW are files, folders or LABEL=FILE, or two phases of FILE...\n"
-    "  --metric NAME        only this one (throughput, time-per-op, elapsed, kernel-share, "
-    "faults,\n"
-    "                       syscalls, peak-rss); the gate is on throughput otherwise\n"
-    "  --fail-above PERCENT exit 1 if something loses more than that, has new failed runs, or has\n"
-    "                       too few runs to tell\n";
+    "  --metric NAME        only this one (throughput, time-per-op, elapsed,\n"
+    "                       kernel-share, faults, syscalls, peak-rss; of runs without\n"
+    "                       operations cpu-time, faults-total, syscalls-total); the gate\n"
+    "                       is on throughput otherwise\n"
+    "  --format F           text (default), md: Markdown, or csv: the numbers\n"
+    "  --fail-above PERCENT exit 1 if something loses more than that, has new failed\n"
+    "                       runs, is missing, or has too few runs to tell\n";
 
 typedef struct hp_options {
   bool is_compare;
@@ -139,6 +145,8 @@ static int parse_options(hp_options* options, int argc, char** argv) {
     options->argument_count--;
     if (options->argument_count < 2)
       return bad_argument("compare: expected BASE and NEW", "compare");
+    if (options->charts != NULL || options->out != NULL)
+      return bad_argument("compare draws nothing: no --chart or --out", "compare");
   } else if (options->metric != NULL || !isnan(options->fail_above)) {
     return bad_argument("--metric and --fail-above belong to", "hakplot compare");
   }
@@ -218,6 +226,9 @@ static bool read_input(hp_session* session) {
   return data->row_count > 0;
 }
 
+// A page of more pictures serves nobody, and drawing them would take hours.
+enum { FIGURES_MAX = 1000 };
+
 static bool make_figures(hp_session* session) {
   hp_figures* figures = &session->figures;
   bool has_all = true;
@@ -232,19 +243,25 @@ static bool make_figures(hp_session* session) {
       has_all = false;
     }
   }
+  if (figures->count > FIGURES_MAX) {
+    fprintf(stderr, "hakplot: %zu pictures: only the first %d are drawn; name charts or files\n",
+            figures->count, FIGURES_MAX);
+    figures->count = FIGURES_MAX;
+    has_all = false;
+  }
   return has_all;
 }
 
 // Points of sweeps, limits and latency runs: their charts say it better.
-static bool is_detail(hp_session* session, const hp_case* one) {
-  const char* workload = hp_string(one->sample, HP_workload);
+static bool is_detail(const hp_session* session, const hp_case* one) {
   return hp_is_sweep_point(&session->figures, one) || hp_string(one->sample, HP_mode) != NULL ||
-         (workload != NULL && strcmp(workload, "dry") == 0);
+         hp_is_dry(one);
 }
 
 static void print_tables(hp_session* session) {
   hp_text text = {0};
   size_t details = 0;
+  size_t columns = hp_terminal_columns();
   session->tables = hp_alloc(&session->data.arena, (session->cases.count + 1) * sizeof(hp_table*));
   for (size_t i = 0; i < session->cases.count; i++) {
     const hp_case* one = &session->cases.at[i];
@@ -255,7 +272,7 @@ static void print_tables(hp_session* session) {
       continue;
     }
     text.size = 0;
-    hp_table_text(session->tables[i], &text);
+    hp_table_text(session->tables[i], columns, &text);
     printf("%s\n", text.data);
   }
   if (details > 0)
@@ -270,29 +287,11 @@ static void print_tables(hp_session* session) {
 // Draws in the terminal; false where gnuplot was needed and failed.
 static bool print_figure(const hp_figure* figure) {
   hp_text text = {0};
-  hp_text script = {0};
-  hp_text message = {0};
   size_t columns = hp_terminal_columns();
-  bool is_good = true;
-  if (!hp_figure_text(figure, columns, &text)) {
-    char path[] = "/tmp/hakplot-XXXXXX";
-    int fd = mkstemp(path);
-    hp_gnuplot_terminal_script(figure, (int)columns, &script);
-    is_good = fd >= 0 && write(fd, script.data, script.size) == (ssize_t)script.size &&
-              hp_gnuplot_run("/", path, &text, &message);
-    if (!is_good) {
-      fprintf(stderr, "hakplot: %s not drawn: %s\n", figure->name,
-              message.size > 0 ? message.data : "cannot write in /tmp");
-    }
-    if (fd >= 0) {
-      close(fd);
-      unlink(path);
-    }
-  }
+  bool is_good =
+      hp_figure_text(figure, columns, &text) || hp_gnuplot_text(figure, (int)columns, &text);
   if (is_good) printf("%s\n", text.data);
   hp_text_free(&text);
-  hp_text_free(&script);
-  hp_text_free(&message);
   return is_good;
 }
 
@@ -322,6 +321,14 @@ static const char* command_of(hp_session* session, int argc, char** argv) {
   return command;
 }
 
+static bool write_page(hp_output* output, const hp_page* page) {
+  hp_text html = {0};
+  hp_page_html(page, &html);
+  bool is_good = hp_output_write(output, "index.html", &html);
+  hp_text_free(&html);
+  return is_good;
+}
+
 static bool write_files(hp_session* session, const char* command) {
   hp_arena* arena = &session->data.arena;
   const hp_figures* figures = &session->figures;
@@ -330,51 +337,56 @@ static bool write_files(hp_session* session, const char* command) {
   if (folder == NULL) folder = hp_format(arena, "%s/plots", hp_workspace());
   if (!hp_output_open(&output, folder, session->formats)) return false;
   hp_page page = {.data = &session->data,
-                  .cases = &session->cases,
                   .tables = session->tables,
                   .table_count = session->cases.count,
                   .pictures = hp_alloc(arena, (figures->count + 1) * sizeof(hp_picture)),
                   .picture_count = figures->count,
                   .formats = session->formats,
-                  .command = command};
-  for (size_t i = 0; i < figures->count; i++) {
+                  .command = command,
+                  .run_command = hp_command(arena, "hakrun")};
+  size_t drawn = 0;
+  for (size_t i = 0; i < figures->count && !hp_output_is_interrupted(); i++) {
     hp_text svg = {0};
     bool is_drawn = hp_output_draw(&output, figures->at[i], &svg);
     page.pictures[i].figure = figures->at[i];
     page.pictures[i].svg = is_drawn ? hp_copy(arena, svg.data, svg.size) : NULL;
+    if (is_drawn) drawn++;
     hp_text_free(&svg);
   }
-  hp_text html = {0};
-  hp_page_html(&page, &html);
-  bool has_page = hp_output_write(&output, "index.html", &html);
-  hp_text_free(&html);
+  bool has_page = !hp_output_is_interrupted() && write_page(&output, &page);
   hp_output_close(&output);
   char* full = realpath(folder, NULL);
   if (has_page) {
-    printf("%zu pictures and the page: %s/index.html\n", figures->count,
+    printf("%zu %s and the page: %s/index.html\n", drawn, drawn == 1 ? "picture" : "pictures",
            full != NULL ? full : folder);
   }
   free(full);
-  return !output.has_failed;
+  return has_page && !output.has_failed;
+}
+
+// The first figure, and profiles, which say where the time goes. Rows need nobody's help to draw.
+static void print_first_look(hp_session* session) {
+  for (size_t i = 0; i < session->figures.count; i++) {
+    const hp_figure* figure = session->figures.at[i];
+    bool is_small = figure->shape == HP_BARS || figure->shape == HP_STACK;
+    if (is_small && (i == 0 || strcmp(figure->name, "profile") == 0)) print_figure(figure);
+  }
 }
 
 static int draw(hp_session* session, const char* command) {
   hp_assume_ops(&session->data, session->options->ops);
   session->cases = hp_group_runs(&session->data);
-  session->figures = (hp_figures){.data = &session->data, .cases = &session->cases};
+  hp_figures_begin(&session->figures, &session->data, &session->cases);
   print_tables(session);
   fflush(stdout);
   bool has_all = make_figures(session);
-  bool is_good;
+  bool is_good = true;
   if ((session->formats & HP_TERMINAL) != 0) {
     is_good = print_figures(session);
   } else {
-    // A first picture at once; bars need nobody's help.
-    if (session->figures.count > 0 && session->figures.at[0]->shape == HP_BARS) {
-      print_figure(session->figures.at[0]);
-    }
-    is_good = write_files(session, command);
+    print_first_look(session);
   }
+  if ((session->formats & ~(unsigned)HP_TERMINAL) != 0) is_good &= write_files(session, command);
   if (!is_good) return 1;
   return session->failed_files > 0 || !has_all ? 2 : 0;
 }
@@ -388,27 +400,43 @@ static int run(hp_session* session, int argc, char** argv) {
   if (session->formats == 0) session->formats = HP_SVG;
   hp_dataset_init(&session->data);
   int status = read_input(session) ? draw(session, command_of(session, argc, argv)) : 2;
-  hp_map_free(&session->figures.names);
+  hp_figures_end(&session->figures);
   hp_dataset_free(&session->data);
   return status;
 }
 
-int main(int argc, char** argv) {
+static int run_compare(const hp_options* options) {
+  static const char* const kNames[] = {
+      [HP_AS_TEXT] = "text", [HP_AS_MARKDOWN] = "md", [HP_AS_CSV] = "csv"};
+  hp_compare_options compare = {.base = options->arguments[0],
+                                .now = options->arguments[1],
+                                .files = options->arguments + 2,
+                                .file_count = options->argument_count - 2,
+                                .metric = options->metric,
+                                .fail_above = options->fail_above,
+                                .ops = options->ops,
+                                .keep_going = options->keep_going};
+  const char* wanted = options->formats != NULL ? options->formats : "text";
+  for (size_t i = 0; i < sizeof(kNames) / sizeof(kNames[0]); i++) {
+    compare.format = (hp_compare_format)i;
+    if (strcmp(wanted, kNames[i]) == 0) return hp_compare(&compare);
+  }
+  return bad_argument("compare --format: expected text, md or csv", wanted);
+}
+
+static int dispatch(int argc, char** argv) {
   hp_options options;
-  hp_locate_start();
   int status = parse_options(&options, argc, argv);
   if (status >= 0) return status;
-  if (options.is_compare) {
-    hp_compare_options compare = {.base = options.arguments[0],
-                                  .now = options.arguments[1],
-                                  .files = options.arguments + 2,
-                                  .file_count = options.argument_count - 2,
-                                  .metric = options.metric,
-                                  .fail_above = options.fail_above,
-                                  .ops = options.ops,
-                                  .keep_going = options.keep_going};
-    return hp_compare(&compare);
-  }
+  if (options.is_compare) return run_compare(&options);
   hp_session session = {.options = &options};
   return run(&session, argc, argv);
+}
+
+int main(int argc, char** argv) {
+  hp_locate_start();
+  int status = dispatch(argc, argv);
+  if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+  fprintf(stderr, "hakplot: cannot write to standard output: %s\n", strerror(errno));
+  return status != 0 ? status : 1;
 }
