@@ -175,7 +175,7 @@ static void plot_bars(hp_layout* at) {
   }
   if (figure->series_count > 1) {
     hp_printf(at->script,
-              "%s$runs0 using 2:3 with points pointtype 6 pointsize 0.45 linecolor rgb '%s' "
+              "%s$runs0 using 2:3 with points pointtype 6 pointsize 0.6 linecolor rgb '%s' "
               "title '%s'",
               before, HP_INK, figure->series[1].name);
   }

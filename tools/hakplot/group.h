@@ -100,7 +100,7 @@ typedef struct hp_share {
   double share;
   double low;
   double high;
-  double cpu_s;      // NaN for cycles and stated shares
+  double cpu_s;      // NaN for cycles and stated shares; of an unknown one what there was, 0: none
   size_t run_count;  // of those that say it; the runs of a mean count as one
   hp_cpu_source source;
 } hp_share;

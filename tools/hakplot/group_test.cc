@@ -95,6 +95,23 @@ TEST_F(GroupTest, AFailedRunCountsInNoMoreCasesThanASweepHas) {
   EXPECT_EQ(cases.at[0].group_count, 1u);
 }
 
+// As many phases, workloads and failures as 64 MiB can hold must not take their square of work.
+TEST_F(GroupTest, ManyOfEverythingAreGrouped) {
+  const int many = 100000;
+  for (int i = 0; i < many; i++) {
+    std::string n = std::to_string(i);
+    text_ +=
+        R"({"schema":"hakmem.record.1","workload":"!","args":")" + n + R"(","phase":"a"})" + "\n";
+    text_ +=
+        R"({"schema":"hakmem.record.1","workload":"w","phase":")" + n + R"(","mops":1})" + "\n";
+    text_ +=
+        R"({"schema":"hakmem.record.1","workload":"f","args":")" + n + R"(","status":"no"})" + "\n";
+  }
+  const hp_cases& cases = group();
+  EXPECT_EQ(cases.count, 2u * many + 1);
+  EXPECT_EQ(cases.at[1].group_count, static_cast<size_t>(many));
+}
+
 TEST_F(GroupTest, EachMachineHasItsOwnBaseline) {
   record("a", R"("mops":1,"host_id":"m1")");
   record("b", R"("mops":1,"host_id":"m1")");
@@ -142,7 +159,9 @@ TEST_F(GroupTest, KernelShareOfTooLittleTimeIsUnknown) {
   record("short", "\"user_s\":0.1,\"system_s\":0.05");
   record("long", "\"user_s\":3,\"system_s\":1");
   const hp_cases& cases = group();
-  EXPECT_TRUE(std::isnan(hp_kernel_share(&cases.at[0].groups[0]).share));
+  hp_share too_short = hp_kernel_share(&cases.at[0].groups[0]);
+  EXPECT_TRUE(std::isnan(too_short.share));
+  EXPECT_NEAR(too_short.cpu_s, 0.15, 1e-12) << "so that the chart can say why";
   hp_share share = hp_kernel_share(&cases.at[0].groups[1]);
   EXPECT_DOUBLE_EQ(share.share, 0.25);
   EXPECT_EQ(share.source, HP_CPU_REGION);

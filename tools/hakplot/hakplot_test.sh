@@ -137,6 +137,13 @@ says out "alone   n=1  33.3 ± 3.5 %   3.00    2.00"
 grep -q "n=0\|baseline" out && fail "a telemetry file is a baseline of no runs"
 holds alone/kernel-share.svg "33.3 % kernel, 3.0 CPU s, n=1"
 
+# ---- as many processes as a busy server forks: their square of work or memory would not end ----
+for ((i = 0; i < 50000; i++)); do
+  printf '{"schema":"hakmem.telemetry.1","pid":%d,"time_ns":%d,"rss_bytes":4096}\n' "$i" "$i"
+done >forked.jsonl
+expect 0 --format term --chart rss forked.jsonl
+says out "telemetry"
+
 # ---- several machines ----
 for host in aaaa bbbb; do
   for run in 1 2; do

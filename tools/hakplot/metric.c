@@ -257,7 +257,13 @@ static hp_share share_of_times(const hp_group* group, hp_cpu_source wanted) {
 
 hp_share hp_kernel_share(const hp_group* group) {
   hp_share share = share_of_times(group, HP_CPU_REGION);
+  double too_few_s = share.cpu_s;
   if (share.source == HP_CPU_UNKNOWN) share = share_of_cycles(group);
-  if (share.source == HP_CPU_UNKNOWN) share = share_of_times(group, HP_CPU_PROCESS);
-  return share.source == HP_CPU_UNKNOWN ? share_stated(group) : share;
+  if (share.source == HP_CPU_UNKNOWN) {
+    share = share_of_times(group, HP_CPU_PROCESS);
+    too_few_s = fmax(too_few_s, share.cpu_s);
+  }
+  if (share.source == HP_CPU_UNKNOWN) share = share_stated(group);
+  if (share.source == HP_CPU_UNKNOWN) share.cpu_s = too_few_s;
+  return share;
 }

@@ -36,6 +36,8 @@ static const char kStyle[] =
     "space:normal;overflow-wrap:anywhere;min-width:9em}\n"
     ".facts td{text-align:left;white-space:normal;overflow-wrap:anywhere}\n"
     "figure{margin:0 0 1.6rem}figure svg{display:block;width:100%;min-width:600px;height:auto}\n"
+    // gnuplot gives circles too thin a line.
+    "figure svg defs circle{stroke-width:.4}\n"
     "figcaption{font-size:.92rem}\n"
     "pre{background:var(--shade);padding:.7em .9em;overflow-x:auto;font-size:.86rem}\n"
     ".notes{border-left:4px solid #d55e00;padding:.2em 1em;background:var(--shade)}\n"

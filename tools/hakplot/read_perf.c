@@ -193,7 +193,8 @@ static bool parse_separated(hp_slice line, hp_slice separator, hp_perf_count* re
   return false;
 }
 
-// Finds what separates the columns of a line: one sign, or any run of signs that the line holds.
+// Finds what separates the columns of a line: one sign, or any run of signs that the line holds;
+// empty where it holds no count.
 static bool find_separator(hp_slice line, hp_slice* separator) {
   // All but ".", "<" and ">", which values hold. Letters last: few lines can be taken for them.
   static const char kSigns[] =
@@ -211,6 +212,7 @@ static bool find_separator(hp_slice line, hp_slice* separator) {
       if (parse_separated(line, *separator, &ignored)) return true;
     }
   }
+  *separator = (hp_slice){"", 0};
   return false;
 }
 

@@ -240,6 +240,8 @@ TEST_F(ReadTest, FilesThatAreNotUnderstoodNameLineAndExpectation) {
   EXPECT_FALSE(read("1,,page-faults,1,100.00,,\nrubbish\n", "a.csv"));
   EXPECT_EQ(error().substr(0, 8), "a.csv:2:");
   EXPECT_NE(error().find("found \"rubbish\""), std::string::npos);
+  EXPECT_FALSE(read("zz\n1,,page-faults,1,100.00,,\n", "first.csv"));
+  EXPECT_EQ(error().substr(0, 12), "first.csv:1:");
   EXPECT_FALSE(read("1,,some-event,1,100.00,,\n", "b.csv"));
   EXPECT_NE(error().find("no event"), std::string::npos);
   EXPECT_FALSE(read(std::string(HP_MAX_LINE_BYTES + 1, 'a'), "c.csv"));

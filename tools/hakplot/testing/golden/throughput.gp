@@ -47,7 +47,7 @@ EOD
 set xrange [0:20.8]
 plot $baseline0 using 2:3:(0):2:($3-11):($3+11) with boxxyerror linecolor rgb '#8c8c8c' fillstyle solid 1.0 noborder title 'median, baseline', \
   $bars0 using 2:3:(0):2:($3-11):($3+11) with boxxyerror linecolor rgb '#56b4e9' fillstyle solid 1.0 noborder title 'median', \
-  $runs0 using 2:3 with points pointtype 6 pointsize 0.45 linecolor rgb '#222222' title 'single runs'
+  $runs0 using 2:3 with points pointtype 6 pointsize 0.6 linecolor rgb '#222222' title 'single runs'
 set terminal pngcairo size 1720,626 font 'sans-serif,12' fontscale 1.5 linewidth 2 pointscale 2 noenhanced background '#ffffff'
 set output 'throughput.png'
 replot
