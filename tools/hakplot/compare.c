@@ -1,28 +1,21 @@
-// `hakplot compare BASE NEW [FILES]`: pairs of groups, a table for each metric, warnings, a gate.
+// `hakplot compare BASE NEW [FILES]`: reads both sides, pairs their groups, warns, and is a gate.
+// What it prints of a metric is in compare_print.c.
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tools/hakplot/figure.h"
+#include "tools/hakplot/compare_print.h"
 #include "tools/hakplot/locate.h"
 #include "tools/hakplot/read.h"
-#include "tools/hakplot/stats.h"
 #include "tools/hakplot/verdict.h"
-
-typedef struct pair {
-  const char* title;
-  const hp_group* base;
-  const hp_group* now;
-} pair;
 
 typedef struct comparison {
   const hp_compare_options* options;
   hp_dataset data[2];  // base and new; the second is empty where both are phases of one dataset
   hp_cases cases[2];
-  pair* pairs;
-  size_t pair_count;
+  hp_pairs pairs;
   size_t missing;  // phases of the base that the new has not
   size_t failed_files;
 } comparison;
@@ -32,8 +25,9 @@ typedef struct comparison {
 static void add_pair(comparison* all, const char* title, const hp_group* base,
                      const hp_group* now) {
   hp_arena* arena = &all->data[0].arena;
-  all->pairs = hp_grow(arena, all->pairs, all->pair_count, sizeof(*all->pairs));
-  all->pairs[all->pair_count++] = (pair){title, base, now};
+  hp_pairs* pairs = &all->pairs;
+  pairs->at = hp_grow(arena, pairs->at, pairs->count, sizeof(*pairs->at));
+  pairs->at[pairs->count++] = (hp_pair){title, base, now};
 }
 
 // The cases of one side by title; of namesakes the first.
@@ -147,7 +141,7 @@ static const hp_row* first_row(const hp_group* group) {
   return group->run_count > 0 ? group->runs[0] : group->mean;
 }
 
-static void warn_differs(const pair* one, hp_field field, const char* what) {
+static void warn_differs(const hp_pair* one, hp_field field, const char* what) {
   const hp_row* base = first_row(one->base);
   const hp_row* now = first_row(one->now);
   if (base == NULL || now == NULL) return;
@@ -164,121 +158,14 @@ static void warn(const comparison* all) {
       fprintf(stderr, "hakplot: warning: %s\n", all->data[d].notes[i]);
     }
   }
-  for (size_t i = 0; i < all->pair_count; i++) {
-    warn_differs(&all->pairs[i], HP_host_id, "the machine");
-    warn_differs(&all->pairs[i], HP_host_kernel, "the kernel");
-    warn_differs(&all->pairs[i], HP_host_governor, "the governor");
-    warn_differs(&all->pairs[i], HP_host_thp, "the use of huge pages");
-    warn_differs(&all->pairs[i], HP_build_mode, "the build mode");
-    warn_differs(&all->pairs[i], HP_workload_sha256, "the workload's binary");
+  for (size_t i = 0; i < all->pairs.count; i++) {
+    warn_differs(&all->pairs.at[i], HP_host_id, "the machine");
+    warn_differs(&all->pairs.at[i], HP_host_kernel, "the kernel");
+    warn_differs(&all->pairs.at[i], HP_host_governor, "the governor");
+    warn_differs(&all->pairs.at[i], HP_host_thp, "the use of huge pages");
+    warn_differs(&all->pairs.at[i], HP_build_mode, "the build mode");
+    warn_differs(&all->pairs.at[i], HP_workload_sha256, "the workload's binary");
   }
-}
-
-// ---- tables ----
-
-static void add_mean(hp_table* table, const double* ratios, size_t count) {
-  double mean = hp_geometric_mean(ratios, count);
-  if (count < 2) return;
-  hp_table_row* row = hp_table_row_add(table);
-  row->cells[0] = "geometric mean";
-  row->cells[3] =
-      isfinite(mean) ? hp_format(table->arena, "%+.1f %%", (mean - 1) * 100) : "unknown";
-}
-
-static void add_columns(hp_table* table, const hp_compare_options* options) {
-  hp_table_column(table, "workload");
-  hp_table_column(table, hp_format(table->arena, "base: %s", options->base));
-  hp_table_column(table, hp_format(table->arena, "new: %s", options->now));
-  hp_table_column(table, "change");
-  hp_table_column(table, "p");
-  hp_table_column(table, "runs");
-}
-
-static void add_row(hp_table* table, const char* title, const hp_summary* base,
-                    const hp_summary* now, const hp_comparison* result) {
-  hp_arena* arena = table->arena;
-  const char* remark = hp_judgement_remark(result->judgement);
-  hp_table_row* row = hp_table_row_add(table);
-  row->cells[0] = title;
-  row->cells[1] = hp_summary_text(arena, base);
-  row->cells[2] = hp_summary_text(arena, now);
-  row->cells[3] = hp_change_text(arena, result);
-  row->cells[4] = hp_p_text(arena, result);
-  row->cells[5] = hp_format(arena, "%zu+%zu", base->count, now->count);
-  if (remark != NULL) hp_table_footer(table, remark);
-}
-
-// The numbers behind the tables, for other programs.
-static const char kCsvHeader[] =
-    "metric,unit,workload,base,base_low,base_high,base_runs,new,new_low,new_high,new_runs,ratio,"
-    "p\n";
-
-static void put_csv_number(hp_text* csv, double value) {
-  hp_puts(csv, ",");
-  if (isfinite(value)) hp_printf(csv, "%.10g", value);
-}
-
-static void put_csv_side(hp_text* csv, const hp_summary* side) {
-  put_csv_number(csv, side->centre);
-  put_csv_number(csv, side->low);
-  put_csv_number(csv, side->high);
-  hp_printf(csv, ",%zu", side->count);
-}
-
-static void put_csv_row(hp_text* csv, const hp_metric* metric, const char* title,
-                        const hp_summary* base, const hp_summary* now,
-                        const hp_comparison* result) {
-  hp_printf(csv, "%s,%s,", metric->name, metric->unit);
-  hp_put_csv(csv, title);
-  put_csv_side(csv, base);
-  put_csv_side(csv, now);
-  put_csv_number(csv, result->ratio);
-  put_csv_number(csv, result->p);
-  hp_puts(csv, "\n");
-}
-
-static void print_table(const comparison* all, const hp_table* table, const hp_text* csv) {
-  hp_text text = {0};
-  if (all->options->format == HP_AS_TEXT) hp_table_text(table, hp_terminal_columns(), &text);
-  if (all->options->format == HP_AS_MARKDOWN) hp_table_markdown(table, &text);
-  if (all->options->format == HP_AS_CSV) {
-    fputs(csv->data, stdout);
-  } else {
-    printf("%s\n", text.data);
-  }
-  hp_text_free(&text);
-}
-
-// Returns how many pairs both sides know the metric of.
-static size_t print_metric(comparison* all, const hp_metric* metric) {
-  hp_arena* arena = &all->data[0].arena;
-  hp_table table = {.arena = arena};
-  double* ratios = hp_alloc(arena, (all->pair_count + 1) * sizeof(*ratios));
-  size_t known = 0;
-  size_t tested = 0;
-  table.title = hp_format(arena, "%s (%s is better)", metric->title,
-                          metric->is_better_larger ? "more" : "less");
-  hp_text csv = {0};
-  add_columns(&table, all->options);
-  for (size_t i = 0; i < all->pair_count; i++) {
-    hp_summary base = hp_summarise(arena, all->pairs[i].base, metric);
-    hp_summary now = hp_summarise(arena, all->pairs[i].now, metric);
-    hp_comparison result = hp_compare_summaries(&base, &now);
-    add_row(&table, all->pairs[i].title, &base, &now, &result);
-    put_csv_row(&csv, metric, all->pairs[i].title, &base, &now, &result);
-    if (!isnan(result.p)) tested++;
-    if (result.judgement != HP_UNKNOWN) ratios[known++] = result.ratio;
-  }
-  add_mean(&table, ratios, known);
-  if (tested >= 10) {
-    hp_table_footer(&table, hp_format(arena,
-                                      "%zu tests at 5 %%: about %.0f of them differ by chance "
-                                      "where nothing did",
-                                      tested, 0.05 * (double)tested));
-  }
-  if (known > 0) print_table(all, &table, &csv);
-  hp_text_free(&csv);
-  return known;
 }
 
 // ---- the gate ----
@@ -294,8 +181,8 @@ typedef struct faults {
 static faults find_faults(comparison* all, const hp_metric* metric) {
   hp_arena* arena = &all->data[0].arena;
   faults found = {0};
-  for (size_t i = 0; i < all->pair_count; i++) {
-    const pair* one = &all->pairs[i];
+  for (size_t i = 0; i < all->pairs.count; i++) {
+    const hp_pair* one = &all->pairs.at[i];
     hp_summary base = hp_summarise(arena, one->base, metric);
     hp_summary now = hp_summarise(arena, one->now, metric);
     hp_comparison result = hp_compare_summaries(&base, &now);
@@ -373,7 +260,7 @@ static int compare(comparison* all) {
   } else {
     pair_phases(all);
   }
-  if (all->pair_count == 0) {
+  if (all->pairs.count == 0) {
     fprintf(stderr, "hakplot: compare: no workload has both \"%s\" and \"%s\"\n", options->base,
             options->now);
     return 2;
@@ -381,7 +268,7 @@ static int compare(comparison* all) {
   warn(all);
   const hp_metric* gated = options->metric != NULL ? options->metric : &kMetrics[HP_THROUGHPUT];
   bool is_gate = !isnan(options->fail_above);
-  if (options->format == HP_AS_CSV) fputs(kCsvHeader, stdout);
+  if (options->format == HP_AS_CSV) fputs(HP_COMPARE_CSV_HEADER, stdout);
   size_t known = 0;
   size_t known_gated = 0;
   for (size_t i = 0; i < HP_METRIC_COUNT; i++) {
@@ -389,7 +276,7 @@ static int compare(comparison* all) {
     if (options->metric != NULL && options->metric != metric) continue;
     // Time per operation is throughput by another name.
     if (options->metric == NULL && i == HP_TIME_PER_OP) continue;
-    size_t both = print_metric(all, metric);
+    size_t both = hp_print_metric(&all->data[0].arena, options, &all->pairs, metric);
     known += both;
     if (metric == gated) known_gated = both;
   }

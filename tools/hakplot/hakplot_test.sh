@@ -188,6 +188,9 @@ says err "none.jsonl: cannot read"
 : >empty.jsonl
 expect 2 empty.jsonl
 says err "empty.jsonl: the file is empty"
+echo '{"schema":"hakmem.event.1"}' >events.jsonl
+expect 2 events.jsonl
+says err "nothing to draw"
 mkdir hollow
 expect 2 hollow
 says err "hollow: no file in it"
@@ -208,7 +211,7 @@ says err "/proc/none"
 # ---- nothing named ----
 mkdir -p clone/testdata/phases clone/results/e
 (cd clone && "$hakplot" >../out 2>../err)
-says out "report that this project answers"
+says out "The report that this project answers"
 cp "$data/records.jsonl" clone/results/e/new.jsonl
 (cd clone && "$hakplot" >../out 2>../err) || fail "newest results"
 says out "results/e/new.jsonl"
