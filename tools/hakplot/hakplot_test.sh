@@ -63,6 +63,25 @@ holds plots/profile.svg "munmap and VMA splitting" "30 %, ~64 cycles/op"
 grep -v "index.html" out >table.txt
 golden phases.txt table.txt
 
+# ---- every chart that records and telemetry make ----
+expect 0 --out every --format svg,png "$data/every_chart.jsonl"
+holds every/working-set.svg "Throughput by working set: random_mixed" "L1 32 KiB" "L2 1 MiB" "no allocator" \
+  "ideal list" "Points: medians, n=1; upright lines"
+grep -q "L3 32" every/working-set.svg && fail "a cache beyond the data is marked"
+holds every/remote-free.svg "Throughput by remote frees: producer_consumer" "frees by another thread, %"
+holds every/scaling.svg "Throughput by threads: server" "ideal" "2 cores"
+holds every/latency-random_mixed-1e6-latency.svg "Latency of single calls" "p99.9" "10 ms" "n=1"
+holds every/limit-random_mixed-1e6-256.svg "Distance to the physical limit" "20.0 %, best of 1" "no allocator" "ideal list"
+holds every/time-split-random_mixed-1e6-256.svg "CPU time of one operation" "dry loop" "allocator in user space" "600 ns, n=1"
+holds every/rss.svg "Memory over time: telemetry" "time, s" "MiB" "One run."
+holds every/retention.svg "Memory kept, by reason: a" "metadata" "empty pages"
+holds every/classes.svg "Occupancy of size classes: a" "32 B" "64 B" "live blocks, % of capacity"
+holds every/profile.svg "CPU time by part: a" "30 %, ~64 cycles/op"
+for chart in $("$hakplot" --chart help | cut -d' ' -f1); do
+  case $chart in elapsed | intervals) continue ;; esac  # of perf stat, below
+  compgen -G "every/$chart*.png" >/dev/null || fail "no picture of $chart"
+done
+
 # ---- hostile names: drawn as they are, reaching nothing ----
 expect 0 --out hostile --format svg,png,pdf "$data/records.jsonl"
 golden records.txt <(grep -v index.html out)
