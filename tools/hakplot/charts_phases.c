@@ -6,11 +6,6 @@
 #include "tools/hakplot/charts.h"
 #include "tools/hakplot/stats.h"
 
-static bool is_dry(const hp_case* one) {
-  const char* workload = hp_string(one->sample, HP_workload);
-  return workload != NULL && strcmp(workload, "dry") == 0;
-}
-
 static const char* title_for(hp_figures* figures, const char* what, const hp_case* one) {
   return hp_format(&figures->data->arena, "%s: %s", what, one->title);
 }
@@ -20,13 +15,19 @@ static hp_row_look look_of(const hp_group* group, const hp_summary* summary) {
   return group->is_baseline ? HP_ROW_BASELINE : HP_ROW_PLAIN;
 }
 
-static const char* interval_caption(bool has_interval, bool is_stated) {
-  if (has_interval)
-    return "Bars: median; lines: 95 % interval of the median; circles: single runs.";
-  return is_stated
-             ? "Bars: median (too few runs for an interval); circles: single runs; hatched: a "
-               "stated range, no run."
-             : "Bars: median; circles: single runs. Below 6 runs no 95 % interval exists.";
+static const char* bars_caption(hp_arena* arena, bool has_interval, bool is_stated, bool is_mean) {
+  const char* centre = is_mean ? "median, or the mean of perf -r" : "median";
+  if (has_interval) {
+    return hp_format(arena, "Bars: %s; lines: its 95 %% interval; circles: single runs.", centre);
+  }
+  if (is_stated) {
+    return hp_format(arena,
+                     "Bars: %s (too few runs for an interval); circles: single runs; hatched: a "
+                     "stated range, no run.",
+                     centre);
+  }
+  return hp_format(arena, "Bars: %s; circles: single runs. Below 6 runs no 95 %% interval exists.",
+                   centre);
 }
 
 static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart, const char* what,
@@ -38,6 +39,7 @@ static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart
   hp_series_add(figure, "single runs", HP_PLAIN);
   bool has_interval = false;
   bool is_stated = false;
+  bool is_mean = false;
   for (size_t g = 0; g < one->group_count; g++) {
     const hp_group* group = &one->groups[g];
     hp_summary summary = hp_summarise(arena, group, &kMetrics[id]);
@@ -48,6 +50,7 @@ static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart
                  (hp_point){summary.centre, (double)row, summary.low, summary.high});
     has_interval |= isfinite(summary.low) && !summary.is_range;
     is_stated |= summary.is_range && isfinite(summary.low);
+    is_mean |= summary.is_mean;
     for (size_t k = 0; k < group->run_count; k++) {
       double value = kMetrics[id].of(group->runs[k]);
       if (!isfinite(value)) continue;
@@ -56,7 +59,7 @@ static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart
   }
   if (figure->series[1].count == 0) figure->series_count = 1;
   figure->x.title = kMetrics[id].title;
-  figure->caption = interval_caption(has_interval, is_stated);
+  figure->caption = bars_caption(arena, has_interval, is_stated, is_mean);
   hp_figures_add(figures, figure);
 }
 
@@ -72,7 +75,7 @@ static bool has_throughput(hp_figures* figures, const hp_case* one) {
 void hp_chart_throughput(hp_figures* figures) {
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    if (is_dry(one) || hp_is_sweep_point(figures, one)) continue;
+    if (hp_is_dry(one) || hp_is_sweep_point(figures, one)) continue;
     draw_bars(figures, one, "throughput", "Throughput", HP_THROUGHPUT);
   }
 }
@@ -88,17 +91,19 @@ void hp_chart_elapsed(hp_figures* figures) {
 
 // ---- kernel share ----
 
-static const char* source_text(hp_arena* arena, const hp_share* share) {
+static const char* share_note(hp_arena* arena, const hp_share* share) {
+  double percent = share->share * 100;
   switch (share->source) {
     case HP_CPU_REGION:
-      return hp_format(arena, "%.1f %% kernel, %.1f CPU s", share->share * 100, share->cpu_s);
+      return hp_format(arena, "%.1f %% kernel, %.1f CPU s, n=%zu", percent, share->cpu_s,
+                       share->run_count);
     case HP_CPU_PROCESS:
-      return hp_format(arena, "%.1f %% kernel, %.1f CPU s of the whole process", share->share * 100,
-                       share->cpu_s);
+      return hp_format(arena, "%.1f %% kernel, %.1f CPU s of the whole process, n=%zu", percent,
+                       share->cpu_s, share->run_count);
     case HP_CPU_CYCLES:
-      return hp_format(arena, "%.1f %% kernel, counted cycles", share->share * 100);
+      return hp_format(arena, "%.1f %% kernel, counted cycles, n=%zu", percent, share->run_count);
     case HP_CPU_STATED:
-      return hp_format(arena, "%.0f %% kernel, as stated", share->share * 100);
+      return hp_format(arena, "%.0f %% kernel, as stated", percent);
     case HP_CPU_UNKNOWN:
       break;
   }
@@ -110,7 +115,7 @@ void hp_chart_kernel_share(hp_figures* figures) {
   hp_arena* arena = &figures->data->arena;
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    if (is_dry(one) || hp_is_sweep_point(figures, one)) continue;
+    if (hp_is_dry(one) || hp_is_sweep_point(figures, one)) continue;
     hp_figure* figure =
         hp_figure_new(arena, HP_STACK, hp_figure_name(figures, "kernel-share", one->name),
                       title_for(figures, "Kernel and user time", one));
@@ -119,8 +124,7 @@ void hp_chart_kernel_share(hp_figures* figures) {
     for (size_t g = 0; g < one->group_count; g++) {
       const hp_group* group = &one->groups[g];
       hp_share share = hp_kernel_share(group);
-      size_t row =
-          hp_figure_row_add(figure, group->label, source_text(arena, &share), HP_ROW_PLAIN);
+      size_t row = hp_figure_row_add(figure, group->label, share_note(arena, &share), HP_ROW_PLAIN);
       double percent = share.share * 100;
       hp_point_add(figure, &figure->series[0],
                    (hp_point){percent, (double)row, share.low * 100, share.high * 100});
@@ -136,30 +140,44 @@ void hp_chart_kernel_share(hp_figures* figures) {
 
 // ---- nanoseconds of an operation ----
 
-// CPU time an operation, in ns. The total of a run is exact, so its median is taken; how it splits
-// is sampled, so the split is that of all runs together. NaN where that is unknown.
-static void cpu_ns_per_op(hp_arena* arena, const hp_group* group, double* user_ns,
-                          double* kernel_ns, size_t* count) {
+typedef struct op_time {
+  double user_ns;  // NaN: unknown
+  double kernel_ns;
+  const char* note;
+} op_time;
+
+static double cpu_ns_per_op(const hp_row* row) {
+  double user_s;
+  double system_s;
+  hp_cpu_times(row, &user_s, &system_s);
+  if (hp_string(row, HP_mode) != NULL) return NAN;
+  return (user_s + system_s) / hp_number(row, HP_ops) * 1e9;
+}
+
+// The total of a run is exact, so its median is taken; how it splits is sampled, so the split is
+// that of all runs together.
+static op_time op_time_of(hp_arena* arena, const hp_group* group) {
   double* totals = hp_alloc(arena, (group->run_count + 1) * sizeof(*totals));
-  *count = 0;
+  size_t count = 0;
   for (size_t i = 0; i < group->run_count; i++) {
-    double user_s;
-    double system_s;
-    hp_cpu_times(group->runs[i], &user_s, &system_s);
-    double total = (user_s + system_s) / hp_number(group->runs[i], HP_ops) * 1e9;
-    if (hp_string(group->runs[i], HP_mode) == NULL && isfinite(total)) totals[(*count)++] = total;
+    double total = cpu_ns_per_op(group->runs[i]);
+    if (isfinite(total)) totals[count++] = total;
   }
-  double total = hp_median(totals, *count);
+  bool is_mean = count == 0 && group->mean != NULL;
+  double total = is_mean ? cpu_ns_per_op(group->mean) : hp_median(totals, count);
   double share = hp_kernel_share(group).share;
-  *kernel_ns = total * share;
-  *user_ns = total - *kernel_ns;
+  const char* runs = is_mean ? "mean" : hp_format(arena, "n=%zu", count);
+  const char* note = isnan(total) ? "unknown"
+                                  : hp_format(arena, "%s ns%s, %s", hp_number_text(arena, total, 3),
+                                              isnan(share) ? ", split unknown" : "", runs);
+  return (op_time){total * (1 - share), total * share, note};
 }
 
 void hp_chart_time_split(hp_figures* figures) {
   hp_arena* arena = &figures->data->arena;
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    if (is_dry(one) || hp_is_sweep_point(figures, one)) continue;
+    if (hp_is_dry(one) || hp_is_sweep_point(figures, one)) continue;
     double dry_ns = hp_dry_limit(figures, one->sample, "void").user_ns;
     bool has_dry = isfinite(dry_ns);
     hp_figure* figure =
@@ -170,21 +188,16 @@ void hp_chart_time_split(hp_figures* figures) {
     hp_series_add(figure, user, HP_PLAIN)->tone = HP_TONE_USER;
     hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
     for (size_t g = 0; g < one->group_count; g++) {
-      double user_ns;
-      double kernel_ns;
-      size_t count;
-      cpu_ns_per_op(arena, &one->groups[g], &user_ns, &kernel_ns, &count);
-      double loop = isnan(user_ns) ? NAN : has_dry ? fmin(dry_ns, user_ns) : 0;
-      const char* note = isnan(user_ns)
-                             ? "unknown"
-                             : hp_format(arena, "%s ns, n=%zu",
-                                         hp_number_text(arena, user_ns + kernel_ns, 3), count);
-      size_t row = hp_figure_row_add(figure, one->groups[g].label, note, HP_ROW_PLAIN);
+      op_time time = op_time_of(arena, &one->groups[g]);
+      double loop = isnan(time.user_ns) ? NAN : has_dry ? fmin(dry_ns, time.user_ns) : 0;
+      size_t row = hp_figure_row_add(figure, one->groups[g].label, time.note, HP_ROW_PLAIN);
       size_t at = 0;
       if (has_dry)
         hp_point_add(figure, &figure->series[at++], (hp_point){loop, (double)row, NAN, NAN});
-      hp_point_add(figure, &figure->series[at], (hp_point){user_ns - loop, (double)row, NAN, NAN});
-      hp_point_add(figure, &figure->series[at + 1], (hp_point){kernel_ns, (double)row, NAN, NAN});
+      hp_point_add(figure, &figure->series[at],
+                   (hp_point){time.user_ns - loop, (double)row, NAN, NAN});
+      hp_point_add(figure, &figure->series[at + 1],
+                   (hp_point){time.kernel_ns, (double)row, NAN, NAN});
     }
     figure->x.title = "CPU time, ns per operation (all threads)";
     figure->caption = has_dry
@@ -198,41 +211,44 @@ void hp_chart_time_split(hp_figures* figures) {
 
 // ---- faults and calls ----
 
-static double page_faults(const hp_row* row) { return kMetrics[HP_FAULTS].of(row); }
+// Page faults are event 0, the calls those behind it.
+enum { EVENTS = HP_CALL_COUNT + 1 };
 
-static double calls_per_million(const hp_row* row, size_t call) {
-  return hp_calls(row, call) / hp_number(row, HP_ops) * 1e6;
+static double event_of(const hp_row* row, size_t event) {
+  if (event == 0) return kMetrics[HP_FAULTS].of(row);
+  return hp_calls(row, event - 1) / hp_number(row, HP_ops) * 1e6;
 }
 
-static double median_event(hp_arena* arena, const hp_group* group, size_t event) {
+typedef struct events {
+  double medians[EVENTS];
+  size_t run_count;  // 0: of a mean
+} events;
+
+static events events_of(hp_arena* arena, const hp_group* group) {
   double* values = hp_alloc(arena, (group->run_count + 1) * sizeof(*values));
-  size_t count = 0;
-  for (size_t i = 0; i < group->run_count; i++) {
-    const hp_row* row = group->runs[i];
-    double value = event == 0 ? page_faults(row) : calls_per_million(row, event - 1);
-    if (isfinite(value)) values[count++] = value;
+  events all = {.run_count = 0};
+  for (size_t e = 0; e < EVENTS; e++) {
+    size_t count = 0;
+    for (size_t i = 0; i < group->run_count; i++) {
+      double value = event_of(group->runs[i], e);
+      if (isfinite(value)) values[count++] = value;
+    }
+    bool is_of_mean = count == 0 && group->mean != NULL;
+    all.medians[e] = is_of_mean ? event_of(group->mean, e) : hp_median(values, count);
+    if (count > all.run_count) all.run_count = count;
   }
-  if (count == 0 && group->mean != NULL) {
-    return event == 0 ? page_faults(group->mean) : calls_per_million(group->mean, event - 1);
-  }
-  return hp_median(values, count);
+  return all;
 }
 
-static const char* event_note(hp_arena* arena, const double* values, size_t count) {
-  const char* unknown = "";
+// "12.3 faults, n=10".
+static const char* event_note(hp_arena* arena, const events* all) {
   size_t known = 0;
-  for (size_t e = 0; e < count; e++) {
-    if (!isnan(values[e])) known++;
-    if (isnan(values[e]) && e > 0) {
-      unknown =
-          hp_format(arena, "%s%s%s", unknown, unknown[0] == '\0' ? "" : ", ", kCallNames[e - 1]);
-    }
-  }
+  const char* of = all->run_count > 0 ? hp_format(arena, ", n=%zu", all->run_count) : "";
+  for (size_t e = 0; e < EVENTS; e++) known += isnan(all->medians[e]) ? 0 : 1;
   if (known == 0) return "unknown";
-  if (isnan(values[0])) return "page faults unknown";
-  if (known == 1)
-    return hp_format(arena, "%s faults; calls unknown", hp_number_text(arena, values[0], 3));
-  return hp_format(arena, "%s faults", hp_number_text(arena, values[0], 3));
+  if (isnan(all->medians[0])) return hp_format(arena, "page faults unknown%s", of);
+  const char* faults = hp_number_text(arena, all->medians[0], 3);
+  return hp_format(arena, "%s faults%s%s", faults, known == 1 ? "; calls unknown" : "", of);
 }
 
 // Takes out the calls that no phase counted.
@@ -249,23 +265,21 @@ static void drop_unknown_series(hp_figure* figure) {
 }
 
 void hp_chart_kernel_events(hp_figures* figures) {
-  enum { EVENTS = HP_CALL_COUNT + 1 };
   hp_arena* arena = &figures->data->arena;
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    if (is_dry(one) || hp_is_sweep_point(figures, one)) continue;
+    if (hp_is_dry(one) || hp_is_sweep_point(figures, one)) continue;
     hp_figure* figure =
         hp_figure_new(arena, HP_DOTS, hp_figure_name(figures, "kernel-events", one->name),
                       title_for(figures, "Page faults and system calls", one));
     hp_series_add(figure, "page faults", HP_PLAIN);
     for (size_t c = 0; c < HP_CALL_COUNT; c++) hp_series_add(figure, kCallNames[c], HP_PLAIN);
     for (size_t g = 0; g < one->group_count; g++) {
-      double values[EVENTS];
-      for (size_t e = 0; e < EVENTS; e++) values[e] = median_event(arena, &one->groups[g], e);
-      size_t row = hp_figure_row_add(figure, one->groups[g].label,
-                                     event_note(arena, values, EVENTS), HP_ROW_PLAIN);
+      events all = events_of(arena, &one->groups[g]);
+      size_t row =
+          hp_figure_row_add(figure, one->groups[g].label, event_note(arena, &all), HP_ROW_PLAIN);
       for (size_t e = 0; e < EVENTS; e++) {
-        hp_point_add(figure, &figure->series[e], (hp_point){values[e], (double)row, NAN, NAN});
+        hp_point_add(figure, &figure->series[e], (hp_point){all.medians[e], (double)row, NAN, NAN});
       }
     }
     drop_unknown_series(figure);
@@ -284,7 +298,7 @@ void hp_chart_limit(hp_figures* figures) {
     const hp_case* one = &figures->cases->at[i];
     double limit = hp_dry_limit(figures, one->sample, "void").best_mops;
     double list = hp_dry_limit(figures, one->sample, "list").best_mops;
-    if (is_dry(one) || hp_is_sweep_point(figures, one) || !isfinite(limit)) continue;
+    if (hp_is_dry(one) || hp_is_sweep_point(figures, one) || !isfinite(limit)) continue;
     hp_figure* figure = hp_figure_new(arena, HP_BARS, hp_figure_name(figures, "limit", one->name),
                                       title_for(figures, "Distance to the physical limit", one));
     hp_series_add(figure, "best run", HP_PLAIN);
@@ -293,9 +307,11 @@ void hp_chart_limit(hp_figures* figures) {
       if (hp_is_limit(group)) continue;
       hp_summary summary = hp_summarise(arena, group, &kMetrics[HP_THROUGHPUT]);
       double best = summary.count > 0 ? summary.values[summary.count - 1] : NAN;
-      const char* note = hp_format(arena, "%s %%, best of %zu",
-                                   hp_number_text(arena, best / limit * 100, 3), summary.count);
-      size_t row = hp_figure_row_add(figure, group->label, note, look_of(group, &summary));
+      const char* note =
+          isnan(best) ? "unknown"
+                      : hp_format(arena, "%s %%, best of %zu",
+                                  hp_number_text(arena, best / limit * 100, 3), summary.count);
+      size_t row = hp_figure_row_add(figure, group->label, note, HP_ROW_PLAIN);
       hp_point_add(figure, &figure->series[0],
                    (hp_point){best / limit * 100, (double)row, NAN, NAN});
     }
@@ -312,42 +328,49 @@ void hp_chart_limit(hp_figures* figures) {
 
 // ---- profile ----
 
-// One figure for each phase that has parts; kernel and user parts are the two series.
-static void profile_of(hp_figures* figures, const char* label) {
-  hp_dataset* data = figures->data;
-  hp_figure* figure = hp_figure_new(&data->arena, HP_STACK, "profile",
-                                    hp_format(&data->arena, "CPU time by part: %s", label));
+// Kernel and user parts are the two series.
+static hp_figure* new_profile(hp_arena* arena, const char* label) {
+  hp_figure* figure =
+      hp_figure_new(arena, HP_STACK, "profile", hp_format(arena, "CPU time by part: %s", label));
   hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
   hp_series_add(figure, "user", HP_PLAIN)->tone = HP_TONE_USER;
-  for (size_t i = 0; i < data->row_count; i++) {
-    const hp_row* part = &data->rows[i];
-    const char* component = hp_string(part, HP_component);
-    const char* group = hp_string(part, HP_group);
-    double percent = hp_number(part, HP_percent);
-    double cycles = hp_number(part, HP_cycles);
-    if (part->kind != HP_PART || strcmp(hp_row_label(data, part), label) != 0) continue;
-    const char* note = isnan(cycles)
-                           ? hp_format(&data->arena, "%g %%", percent)
-                           : hp_format(&data->arena, "%g %%, ~%g cycles/op", percent, cycles);
-    size_t row =
-        hp_figure_row_add(figure, component != NULL ? component : "unnamed", note, HP_ROW_PLAIN);
-    bool is_kernel = group != NULL && strcmp(group, "kernel") == 0;
-    hp_point_add(figure, &figure->series[is_kernel ? 0 : 1],
-                 (hp_point){percent, (double)row, NAN, NAN});
-  }
   figure->x.title = "CPU time, %";
   figure->caption = "One profile, as recorded; parts of the kernel and of user space.";
-  hp_figures_add(figures, figure);
+  return figure;
 }
 
+static void add_part(hp_figure* figure, const hp_row* part) {
+  const char* component = hp_string(part, HP_component);
+  const char* group = hp_string(part, HP_group);
+  double percent = hp_number(part, HP_percent);
+  double cycles = hp_number(part, HP_cycles);
+  const char* note = isnan(percent) ? "unknown"
+                     : isnan(cycles)
+                         ? hp_format(figure->arena, "%g %%", percent)
+                         : hp_format(figure->arena, "%g %%, ~%g cycles/op", percent, cycles);
+  size_t row =
+      hp_figure_row_add(figure, component != NULL ? component : "unnamed", note, HP_ROW_PLAIN);
+  bool is_kernel = group != NULL && strcmp(group, "kernel") == 0;
+  hp_point_add(figure, &figure->series[is_kernel ? 0 : 1],
+               (hp_point){percent, (double)row, NAN, NAN});
+}
+
+// One figure for each phase that has parts.
 void hp_chart_profile(hp_figures* figures) {
   hp_dataset* data = figures->data;
-  hp_map seen = {0};
+  hp_map labels = {0};
+  hp_figure** profiles = NULL;
   for (size_t i = 0; i < data->row_count; i++) {
     bool is_new;
     if (data->rows[i].kind != HP_PART) continue;
-    size_t at = hp_map_put(&seen, &data->arena, hp_row_label(data, &data->rows[i]), &is_new);
-    if (is_new) profile_of(figures, seen.keys[at]);
+    const char* label = hp_row_label(data, &data->rows[i]);
+    size_t at = hp_map_put(&labels, &data->arena, label, &is_new);
+    if (is_new) {
+      profiles = hp_grow(&data->arena, profiles, at, sizeof(*profiles));
+      profiles[at] = new_profile(&data->arena, labels.keys[at]);
+    }
+    add_part(profiles[at], &data->rows[i]);
   }
-  hp_map_free(&seen);
+  for (size_t i = 0; i < labels.count; i++) hp_figures_add(figures, profiles[i]);
+  hp_map_free(&labels);
 }

@@ -1,3 +1,5 @@
+#define _GNU_SOURCE  // qsort_r
+
 // Charts over a parameter: a line for each phase.
 
 #include <math.h>
@@ -13,58 +15,85 @@ static const hp_field kParameters[] = {HP_working_set, HP_remote_percent, HP_thr
                                        HP_pairs,       HP_min_bytes,      HP_max_bytes};
 enum { PARAMETERS = sizeof(kParameters) / sizeof(kParameters[0]), BARS_AT_MOST = 6 };
 
-static bool is_same_family(const hp_row* a, const hp_row* b, hp_field swept) {
-  if (hp_string(a, HP_workload) != hp_string(b, HP_workload) ||
-      hp_string(a, HP_mode) != hp_string(b, HP_mode) ||
-      hp_string(a, HP_touch) != hp_string(b, HP_touch)) {
-    return false;
-  }
-  for (size_t i = 0; i < PARAMETERS; i++) {
-    double x = hp_number(a, kParameters[i]);
-    double y = hp_number(b, kParameters[i]);
-    // Pairs are threads by another name.
-    bool is_swept = kParameters[i] == swept || (swept == HP_threads && kParameters[i] == HP_pairs);
-    if (!is_swept && x != y && !(isnan(x) && isnan(y))) return false;
-  }
-  return true;
-}
-
 typedef struct family {
   const hp_case** cases;  // by the swept parameter, ascending
   size_t count;
 } family;
 
-static hp_field sorting_by;
+typedef struct families {
+  family* at;  // in the order of their first cases
+  size_t count;
+} families;
 
-static int by_parameter(const void* a, const void* b) {
-  double x = hp_number((*(const hp_case* const*)a)->sample, sorting_by);
-  double y = hp_number((*(const hp_case* const*)b)->sample, sorting_by);
+static void put_text(hp_text* key, const char* text) {
+  hp_puts(key, text != NULL ? text : "");
+  hp_puts(key, "\t");
+}
+
+static void family_key(hp_text* key, const hp_row* row, hp_field swept) {
+  key->size = 0;
+  put_text(key, hp_string(row, HP_workload));
+  put_text(key, hp_string(row, HP_mode));
+  put_text(key, hp_string(row, HP_touch));
+  for (size_t i = 0; i < PARAMETERS; i++) {
+    // Pairs are threads by another name.
+    bool is_swept = kParameters[i] == swept || (swept == HP_threads && kParameters[i] == HP_pairs);
+    if (!is_swept) hp_printf(key, "%.17g\t", hp_number(row, kParameters[i]));
+  }
+}
+
+static int by_parameter(const void* a, const void* b, void* swept) {
+  double x = hp_number((*(const hp_case* const*)a)->sample, *(hp_field*)swept);
+  double y = hp_number((*(const hp_case* const*)b)->sample, *(hp_field*)swept);
   return (x > y) - (x < y);
 }
 
-// The cases of one's family, if it is the first of them in the dataset; else none.
-static family family_of(const hp_figures* figures, const hp_case* one, hp_field swept,
-                        bool must_be_first) {
-  const hp_cases* all = figures->cases;
-  family found = {0};
-  if (isnan(hp_number(one->sample, swept)) || hp_string(one->sample, HP_workload) == NULL)
-    return found;
-  found.cases = hp_alloc(&figures->data->arena, all->count * sizeof(*found.cases));
-  for (size_t i = 0; i < all->count; i++) {
-    const hp_case* other = &all->at[i];
-    if (isnan(hp_number(other->sample, swept))) continue;
-    if (!is_same_family(one->sample, other->sample, swept)) continue;
-    if (must_be_first && found.count == 0 && other != one) return (family){0};
-    found.cases[found.count++] = other;
+static families find_families(const hp_figures* figures, hp_field swept) {
+  hp_arena* arena = &figures->data->arena;
+  families all = {0};
+  hp_map keys = {0};
+  hp_text key = {0};
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    bool is_new;
+    if (isnan(hp_number(one->sample, swept)) || hp_string(one->sample, HP_workload) == NULL)
+      continue;
+    family_key(&key, one->sample, swept);
+    size_t at = hp_map_put(&keys, arena, key.data, &is_new);
+    if (is_new) {
+      all.at = hp_grow(arena, all.at, all.count, sizeof(*all.at));
+      all.at[all.count++] = (family){NULL, 0};
+    }
+    family* mine = &all.at[at];
+    mine->cases = hp_grow(arena, mine->cases, mine->count, sizeof(*mine->cases));
+    mine->cases[mine->count++] = one;
   }
-  sorting_by = swept;
-  qsort(found.cases, found.count, sizeof(*found.cases), by_parameter);
-  return found;
+  for (size_t i = 0; i < all.count; i++) {
+    qsort_r(all.at[i].cases, all.at[i].count, sizeof(*all.at[i].cases), by_parameter, &swept);
+  }
+  hp_map_free(&keys);
+  hp_text_free(&key);
+  return all;
+}
+
+void hp_find_sweep_points(hp_figures* figures) {
+  static const hp_field kSwept[] = {HP_working_set, HP_remote_percent};
+  size_t count = figures->cases->count;
+  figures->is_sweep_point =
+      hp_alloc(&figures->data->arena, (count + 1) * sizeof(*figures->is_sweep_point));
+  for (size_t k = 0; k < sizeof(kSwept) / sizeof(kSwept[0]); k++) {
+    families all = find_families(figures, kSwept[k]);
+    for (size_t i = 0; i < all.count; i++) {
+      if (all.at[i].count <= BARS_AT_MOST) continue;
+      for (size_t c = 0; c < all.at[i].count; c++) {
+        figures->is_sweep_point[all.at[i].cases[c] - figures->cases->at] = true;
+      }
+    }
+  }
 }
 
 bool hp_is_sweep_point(const hp_figures* figures, const hp_case* one) {
-  return family_of(figures, one, HP_working_set, false).count > BARS_AT_MOST ||
-         family_of(figures, one, HP_remote_percent, false).count > BARS_AT_MOST;
+  return figures->is_sweep_point[one - figures->cases->at];
 }
 
 typedef double (*x_of)(const hp_row* row);
@@ -81,8 +110,9 @@ static double remote_percent(const hp_row* row) { return hp_number(row, HP_remot
 static double threads(const hp_row* row) { return hp_number(row, HP_threads); }
 
 // One line for each phase of the family, in the order of their first case.
-static void add_lines(hp_figure* figure, const family* sweep, x_of x) {
+static hp_run_range add_lines(hp_figure* figure, const family* sweep, x_of x) {
   hp_map labels = {0};
+  hp_run_range runs = {0};
   for (size_t i = 0; i < sweep->count; i++) {
     const hp_case* one = sweep->cases[i];
     for (size_t g = 0; g < one->group_count; g++) {
@@ -93,11 +123,13 @@ static void add_lines(hp_figure* figure, const family* sweep, x_of x) {
       if (is_new) hp_series_add(figure, group->label, HP_PLAIN);
       hp_summary summary = hp_summarise(figure->arena, group, &kMetrics[HP_THROUGHPUT]);
       if (!isfinite(summary.centre)) continue;
+      if (summary.count > 0) hp_run_range_add(&runs, summary.count);
       hp_point_add(figure, &figure->series[at],
                    (hp_point){x(one->sample), summary.centre, summary.low, summary.high});
     }
   }
   hp_map_free(&labels);
+  return runs;
 }
 
 static hp_figure* sweep_figure(hp_figures* figures, const char* chart, const char* what,
@@ -107,22 +139,21 @@ static hp_figure* sweep_figure(hp_figures* figures, const char* chart, const cha
   hp_figure* figure =
       hp_figure_new(arena, HP_LINES, chart,
                     hp_format(arena, "%s: %s", what, hp_string(first->sample, HP_workload)));
-  add_lines(figure, sweep, x);
+  hp_run_range runs = add_lines(figure, sweep, x);
   figure->y.title = "throughput, million operations a second";
-  figure->caption = "Medians; lines: 95 % interval of the median, where there are 6 runs or more.";
+  figure->caption =
+      hp_format(arena, "Points: medians, %s; upright lines: their 95 %% intervals, from 6 runs on.",
+                hp_run_range_text(arena, &runs));
   return figure;
 }
 
-static const char* size_text(hp_arena* arena, double bytes) {
-  static const char* const kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  size_t unit = 0;
-  for (; bytes >= 1024 && unit < 4; unit++) bytes /= 1024;
-  return hp_format(arena, "%g %s", bytes, kUnits[unit]);
-}
-
-static void mark_cache(hp_figure* figure, const hp_row* row, hp_field field, const char* name) {
-  double bytes = hp_number(row, field);
-  const char* size = size_text(figure->arena, bytes);
+// Where the data goes so far.
+static void mark_cache(hp_figure* figure, const family* sweep, hp_field field, const char* name) {
+  double bytes = hp_number(sweep->cases[0]->sample, field);
+  double least = live_bytes(sweep->cases[0]->sample);
+  double most = live_bytes(sweep->cases[sweep->count - 1]->sample);
+  if (!(bytes >= least && bytes <= most)) return;
+  const char* size = hp_size_text(figure->arena, bytes);
   hp_mark_add(figure, bytes, hp_format(figure->arena, "%s %s", name, size));
 }
 
@@ -131,7 +162,8 @@ static void add_size_ticks(hp_figure* figure, const family* sweep) {
   double least = live_bytes(sweep->cases[0]->sample);
   double most = live_bytes(sweep->cases[sweep->count - 1]->sample);
   for (double bytes = 1; bytes <= most * 2; bytes *= 4) {
-    if (bytes >= least / 2) hp_tick_add(figure, &figure->x, bytes, size_text(figure->arena, bytes));
+    if (bytes >= least / 2)
+      hp_tick_add(figure, &figure->x, bytes, hp_size_text(figure->arena, bytes));
   }
 }
 
@@ -152,36 +184,48 @@ static void add_limits(hp_figures* figures, hp_figure* figure, const family* swe
   }
 }
 
-static bool is_dry(const hp_case* one) {
-  const char* workload = hp_string(one->sample, HP_workload);
-  return workload != NULL && strcmp(workload, "dry") == 0;
+// References may lie far above everything else: they are shown up to twice as high, so that what is
+// compared keeps half of the picture.
+static void make_room_for_references(hp_figure* figure) {
+  double high = hp_figure_max(figure, false);
+  double reference = 0;
+  for (size_t i = 0; i < figure->series_count; i++) {
+    const hp_series* series = &figure->series[i];
+    for (size_t k = 0; k < series->count && series->look == HP_REFERENCE; k++) {
+      reference = fmax(reference, series->points[k].y);
+    }
+  }
+  if (reference > high) figure->y.high = fmin(reference, high * 2) * 1.05;
 }
 
 void hp_chart_working_set(hp_figures* figures) {
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    family sweep = family_of(figures, one, HP_working_set, true);
-    if (sweep.count < 3 || is_dry(one)) continue;
+  families all = find_families(figures, HP_working_set);
+  for (size_t i = 0; i < all.count; i++) {
+    family sweep = all.at[i];
+    const hp_case* one = sweep.cases[0];
+    if (sweep.count < 3 || hp_is_dry(one)) continue;
     bool has_bytes = isfinite(live_bytes(one->sample));
     x_of x = has_bytes ? live_bytes : slots;
     hp_figure* figure =
         sweep_figure(figures, "working-set", "Throughput by working set", &sweep, x);
     add_limits(figures, figure, &sweep, x);
+    make_room_for_references(figure);
     figure->x.title = has_bytes ? "live bytes (half the slots times the mean block)" : "slots";
     figure->x.scale = HP_LOG2;
     if (has_bytes) add_size_ticks(figure, &sweep);
     if (has_bytes && !figures->data->has_several_hosts) {
-      mark_cache(figure, one->sample, HP_host_l1d_bytes, "L1");
-      mark_cache(figure, one->sample, HP_host_l2_bytes, "L2");
-      mark_cache(figure, one->sample, HP_host_l3_bytes, "L3");
+      mark_cache(figure, &sweep, HP_host_l1d_bytes, "L1");
+      mark_cache(figure, &sweep, HP_host_l2_bytes, "L2");
+      mark_cache(figure, &sweep, HP_host_l3_bytes, "L3");
     }
     hp_figures_add(figures, figure);
   }
 }
 
 void hp_chart_remote_free(hp_figures* figures) {
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    family sweep = family_of(figures, &figures->cases->at[i], HP_remote_percent, true);
+  families all = find_families(figures, HP_remote_percent);
+  for (size_t i = 0; i < all.count; i++) {
+    family sweep = all.at[i];
     if (sweep.count < 3) continue;
     hp_figure* figure =
         sweep_figure(figures, "remote-free", "Throughput by remote frees", &sweep, remote_percent);
@@ -203,20 +247,19 @@ static double best_single_thread(const hp_figure* figure) {
 }
 
 void hp_chart_scaling(hp_figures* figures) {
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    family sweep = family_of(figures, one, HP_threads, true);
-    if (sweep.count < 2 || is_dry(one)) continue;
+  families all = find_families(figures, HP_threads);
+  for (size_t i = 0; i < all.count; i++) {
+    family sweep = all.at[i];
+    const hp_case* one = sweep.cases[0];
+    if (sweep.count < 2 || hp_is_dry(one)) continue;
     hp_figure* figure = sweep_figure(figures, "scaling", "Throughput by threads", &sweep, threads);
     double best = best_single_thread(figure);
     double most = threads(sweep.cases[sweep.count - 1]->sample);
-    double high = hp_figure_max(figure, false);
     if (isfinite(best)) {
       hp_series* ideal = hp_series_add(figure, "ideal", HP_REFERENCE);
       hp_point_add(figure, ideal, (hp_point){1, best, NAN, NAN});
       hp_point_add(figure, ideal, (hp_point){most, best * most, NAN, NAN});
-      // Far above the ideal's end there is nothing to see, but its slope must show.
-      figure->y.high = fmin(best * most, high * 2) * 1.05;
+      make_room_for_references(figure);
     }
     double cores = hp_number(one->sample, HP_host_cores);
     if (cores > 1 && cores < most) {
@@ -238,7 +281,8 @@ static const struct {
                     {HP_latency_p9999_ns, "p99.99"}, {HP_latency_max_ns, "max"}};
 enum { PERCENTILES = sizeof(kPercentiles) / sizeof(kPercentiles[0]) };
 
-static hp_point percentile_point(hp_arena* arena, const hp_group* group, size_t p) {
+static hp_point percentile_point(hp_arena* arena, const hp_group* group, size_t p,
+                                 hp_run_range* runs) {
   double* values = hp_alloc(arena, (group->run_count + 1) * sizeof(*values));
   size_t count = 0;
   for (size_t i = 0; i < group->run_count; i++) {
@@ -246,6 +290,7 @@ static hp_point percentile_point(hp_arena* arena, const hp_group* group, size_t 
     if (value > 0) values[count++] = value;
   }
   hp_interval interval = hp_median_interval(values, count);
+  if (count > 0) hp_run_range_add(runs, count);
   return (hp_point){(double)p, hp_median(values, count), interval.low, interval.high};
 }
 
@@ -268,10 +313,11 @@ void hp_chart_latency(hp_figures* figures) {
     hp_figure* figure =
         hp_figure_new(arena, HP_LINES, hp_figure_name(figures, "latency", one->name),
                       hp_format(arena, "Latency of single calls: %s", one->title));
+    hp_run_range runs = {0};
     for (size_t g = 0; g < one->group_count; g++) {
       hp_series* series = hp_series_add(figure, one->groups[g].label, HP_PLAIN);
       for (size_t p = 0; p < PERCENTILES; p++) {
-        hp_point point = percentile_point(arena, &one->groups[g], p);
+        hp_point point = percentile_point(arena, &one->groups[g], p, &runs);
         if (isfinite(point.y)) hp_point_add(figure, series, point);
       }
     }
@@ -282,8 +328,10 @@ void hp_chart_latency(hp_figures* figures) {
     figure->x.title = "share of the calls that take at most this long";
     figure->y.title = "time of one call";
     figure->y.scale = HP_LOG10;
-    figure->caption =
-        "Medians over the runs that time single calls, the clock's own cost taken off.";
+    figure->caption = hp_format(arena,
+                                "Medians over the runs that time single calls, %s; the clock's own "
+                                "cost is taken off.",
+                                hp_run_range_text(arena, &runs));
     hp_figures_add(figures, figure);
   }
 }

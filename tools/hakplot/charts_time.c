@@ -17,7 +17,8 @@ typedef struct track {
   hp_kind kind;
   const hp_row** rows;
   size_t count;
-  double peak;  // largest RSS
+  double peak;       // largest RSS
+  size_t run_count;  // for how many runs of its phase and workload it stands
 } track;
 
 typedef struct tracks {
@@ -34,6 +35,19 @@ static bool is_moment(const hp_row* row) {
          isfinite(time_ns(row));
 }
 
+// What the runs of one phase and workload share.
+static void phase_key(hp_text* key, const track* one) {
+  key->size = 0;
+  hp_printf(key, "%d\t%s\t%s", (int)one->kind, one->label, one->title);
+}
+
+static void add_moment(hp_arena* arena, track* one, const hp_row* row) {
+  double rss = hp_number(row, HP_rss_bytes);
+  one->rows = hp_grow(arena, one->rows, one->count, sizeof(*one->rows));
+  one->rows[one->count++] = row;
+  if (rss > one->peak) one->peak = rss;
+}
+
 // One track for each file, process, run and phase.
 static tracks find_tracks(hp_dataset* data) {
   tracks all = {0};
@@ -44,25 +58,58 @@ static tracks find_tracks(hp_dataset* data) {
     const char* workload = hp_string(row, HP_workload);
     bool is_new;
     if (!is_moment(row)) continue;
-    const char* label = hp_row_label(data, row);
-    key.size = 0;
-    hp_printf(&key, "%d\t%s\t%s\t%s\t%.0f\t%.0f", (int)row->kind, row->file, label,
-              workload != NULL ? workload : "", hp_number(row, HP_run), hp_number(row, HP_pid));
+    track found = {.label = hp_row_label(data, row), .kind = row->kind};
+    found.title = workload != NULL ? workload : "telemetry";
+    phase_key(&key, &found);
+    hp_printf(&key, "\t%s\t%.0f\t%.0f", row->file, hp_number(row, HP_run), hp_number(row, HP_pid));
     size_t at = hp_map_put(&keys, &data->arena, key.data, &is_new);
     if (is_new) {
       all.at = hp_grow(&data->arena, all.at, all.count, sizeof(*all.at));
-      all.at[all.count++] = (track){.label = label, .kind = row->kind};
-      all.at[at].title = workload != NULL ? workload : "telemetry";
+      all.at[all.count++] = found;
     }
-    track* one = &all.at[at];
-    one->rows = hp_grow(&data->arena, one->rows, one->count, sizeof(*one->rows));
-    one->rows[one->count++] = row;
-    double rss = hp_number(row, HP_rss_bytes);
-    if (rss > one->peak) one->peak = rss;
+    add_moment(&data->arena, &all.at[at], row);
   }
   hp_map_free(&keys);
   hp_text_free(&key);
   return all;
+}
+
+static int by_peak(const void* a, const void* b) {
+  double x = ((const track*)a)->peak;
+  double y = ((const track*)b)->peak;
+  return (x > y) - (x < y);
+}
+
+// Of the runs of one phase and workload the one with the median peak stands for all. In the order
+// in which the phases came.
+static tracks find_typical(hp_dataset* data) {
+  tracks all = find_tracks(data);
+  tracks* phases = NULL;
+  tracks typical = {0};
+  hp_map keys = {0};
+  hp_text key = {0};
+  for (size_t i = 0; i < all.count; i++) {
+    bool is_new;
+    phase_key(&key, &all.at[i]);
+    size_t at = hp_map_put(&keys, &data->arena, key.data, &is_new);
+    if (is_new) {
+      phases = hp_grow(&data->arena, phases, at, sizeof(*phases));
+      phases[at] = (tracks){0};
+    }
+    tracks* one = &phases[at];
+    one->at = hp_grow(&data->arena, one->at, one->count, sizeof(*one->at));
+    one->at[one->count++] = all.at[i];
+  }
+  typical.at = hp_alloc(&data->arena, (keys.count + 1) * sizeof(*typical.at));
+  for (size_t i = 0; i < keys.count; i++) {
+    qsort(phases[i].at, phases[i].count, sizeof(*phases[i].at), by_peak);
+    typical.at[i] = phases[i].at[(phases[i].count - 1) / 2];
+    typical.at[i].run_count = phases[i].count;
+  }
+  typical.count = keys.count;
+  hp_map_free(&keys);
+  hp_text_free(&key);
+  return typical;
 }
 
 static double seconds_of(const track* one, size_t i) {
@@ -73,27 +120,15 @@ static double seconds_of(const track* one, size_t i) {
 // Every how many moments a point is drawn, so that at most `points` are.
 static size_t stride(const track* one, size_t points) { return (one->count + points - 1) / points; }
 
-static int by_peak(const void* a, const void* b) {
-  double x = (*(const track* const*)a)->peak;
-  double y = (*(const track* const*)b)->peak;
-  return (x > y) - (x < y);
+static const char* run_text(hp_arena* arena, const hp_run_range* runs) {
+  if (runs->most <= 1) return "One run.";
+  return hp_format(arena, "The run of the median peak, of %s.", hp_run_range_text(arena, runs));
 }
 
-// Of the runs of one phase and workload the one with the median peak stands for all.
-static const track* typical(hp_arena* arena, const tracks* all, const track* first) {
-  size_t of = 0;
-  const track** same = hp_alloc(arena, all->count * sizeof(*same));
-  for (size_t i = 0; i < all->count; i++) {
-    const track* other = &all->at[i];
-    if (other->kind != first->kind || strcmp(other->label, first->label) != 0 ||
-        strcmp(other->title, first->title) != 0) {
-      continue;
-    }
-    if (of == 0 && other != first) return NULL;  // not the first of its kind
-    same[of++] = other;
-  }
-  qsort(same, of, sizeof(*same), by_peak);
-  return same[(of - 1) / 2];
+// What the program holds: as it says itself, or as the allocator counts.
+static double live_bytes(const hp_row* row) {
+  double said = hp_number(row, HP_live_bytes);
+  return isnan(said) ? hp_number(row, HP_allocated_bytes) : said;
 }
 
 static void add_rss_line(hp_figure* figure, const track* one) {
@@ -102,45 +137,51 @@ static void add_rss_line(hp_figure* figure, const track* one) {
   bool has_live = false;
   for (size_t i = 0; i < one->count; i += step) {
     double bytes = hp_number(one->rows[i], HP_rss_bytes);
-    has_live |= isfinite(hp_number(one->rows[i], HP_live_bytes)) ||
-                isfinite(hp_number(one->rows[i], HP_allocated_bytes));
+    has_live |= isfinite(live_bytes(one->rows[i]));
     hp_point_add(figure, rss, (hp_point){seconds_of(one, i), bytes / kMiB, NAN, NAN});
   }
   if (!has_live) return;
   hp_series* live =
       hp_series_add(figure, hp_format(figure->arena, "%s, live", one->label), HP_DASHED);
   for (size_t i = 0; i < one->count; i += step) {
-    double bytes = hp_number(one->rows[i], HP_live_bytes);
-    if (isnan(bytes)) bytes = hp_number(one->rows[i], HP_allocated_bytes);
-    hp_point_add(figure, live, (hp_point){seconds_of(one, i), bytes / kMiB, NAN, NAN});
+    hp_point_add(figure, live,
+                 (hp_point){seconds_of(one, i), live_bytes(one->rows[i]) / kMiB, NAN, NAN});
   }
 }
 
+typedef struct rss_figure {
+  hp_figure* figure;
+  hp_run_range runs;
+} rss_figure;
+
 void hp_chart_rss(hp_figures* figures) {
   hp_arena* arena = &figures->data->arena;
-  tracks all = find_tracks(figures->data);
+  tracks all = find_typical(figures->data);
   hp_map titles = {0};
-  hp_figure** by_title = NULL;
+  rss_figure* by_title = NULL;
   for (size_t i = 0; i < all.count; i++) {
     const track* one = &all.at[i];
     bool is_new;
     if (one->kind == HP_INTERVAL || !(one->peak > 0)) continue;
-    const track* shown = typical(arena, &all, one);
-    if (shown == NULL) continue;
     size_t at = hp_map_put(&titles, arena, one->title, &is_new);
     if (is_new) {
       by_title = hp_grow(arena, by_title, at, sizeof(*by_title));
-      by_title[at] = hp_figure_new(arena, HP_LINES, "rss",
-                                   hp_format(arena, "Memory over time: %s", one->title));
-      by_title[at]->x.title = "time, s";
-      by_title[at]->y.title = "MiB";
-      by_title[at]->caption =
-          "Solid: resident memory; dashed, same colour: bytes the program holds. Run of the median "
-          "peak.";
+      by_title[at] = (rss_figure){0};
+      by_title[at].figure = hp_figure_new(arena, HP_LINES, "rss",
+                                          hp_format(arena, "Memory over time: %s", one->title));
     }
-    add_rss_line(by_title[at], shown);
+    add_rss_line(by_title[at].figure, one);
+    hp_run_range_add(&by_title[at].runs, one->run_count);
   }
-  for (size_t i = 0; i < titles.count; i++) hp_figures_add(figures, by_title[i]);
+  for (size_t i = 0; i < titles.count; i++) {
+    hp_figure* figure = by_title[i].figure;
+    figure->x.title = "time, s";
+    figure->y.title = "MiB";
+    figure->caption = hp_format(
+        arena, "Thick: resident memory; thin and dashed, same colour: bytes the program holds. %s",
+        run_text(arena, &by_title[i].runs));
+    hp_figures_add(figures, figure);
+  }
   hp_map_free(&titles);
 }
 
@@ -166,12 +207,14 @@ typedef hp_figure* (*track_chart)(hp_arena* arena, const track* one);
 // One figure for each phase that has telemetry.
 static void for_telemetry(hp_figures* figures, track_chart make) {
   hp_arena* arena = &figures->data->arena;
-  tracks all = find_tracks(figures->data);
+  tracks all = find_typical(figures->data);
   for (size_t i = 0; i < all.count; i++) {
     if (all.at[i].kind != HP_TELEMETRY) continue;
-    const track* shown = typical(arena, &all, &all.at[i]);
-    if (shown == NULL) continue;
-    hp_figures_add(figures, make(arena, shown));
+    hp_figure* figure = make(arena, &all.at[i]);
+    hp_run_range runs = {all.at[i].run_count, all.at[i].run_count};
+    figure->x.title = "time, s";
+    figure->caption = hp_format(arena, "%s %s", figure->caption, run_text(arena, &runs));
+    hp_figures_add(figures, figure);
   }
 }
 
@@ -191,7 +234,6 @@ static hp_figure* retention_figure(hp_arena* arena, const track* one) {
       hp_point_add(figure, series, (hp_point){seconds_of(one, i), bytes / kMiB, NAN, NAN});
     }
   }
-  figure->x.title = "time, s";
   figure->y.title = "MiB held beyond the live blocks";
   figure->caption = "From the allocator's telemetry; each byte has exactly one reason.";
   return figure;
@@ -251,7 +293,6 @@ static hp_figure* classes_figure(hp_arena* arena, const track* one) {
       hp_point_add(figure, series, (hp_point){seconds_of(one, i), percent, NAN, NAN});
     }
   }
-  figure->x.title = "time, s";
   figure->y.title = "block size";
   figure->caption =
       "Live blocks of a class as a share of what its slabs could hold; white: no slab.";
@@ -264,24 +305,26 @@ void hp_chart_classes(hp_figures* figures) { for_telemetry(figures, classes_figu
 
 void hp_chart_intervals(hp_figures* figures) {
   hp_arena* arena = &figures->data->arena;
-  tracks all = find_tracks(figures->data);
+  tracks all = find_typical(figures->data);
   hp_figure* figure = hp_figure_new(arena, HP_LINES, "intervals", "Page faults over time");
+  hp_run_range runs = {0};
   for (size_t i = 0; i < all.count; i++) {
     const track* one = &all.at[i];
     if (one->kind != HP_INTERVAL) continue;
-    const track* shown = typical(arena, &all, one);
-    if (shown == NULL) continue;
     hp_series* series = hp_series_add(figure, one->label, HP_PLAIN);
+    hp_run_range_add(&runs, one->run_count);
     double before = 0;
-    for (size_t k = 0; k < shown->count; k++) {
-      double end = seconds_of(shown, k);
-      double faults = hp_number(shown->rows[k], HP_perf_page_faults);
+    for (size_t k = 0; k < one->count; k++) {
+      double end = seconds_of(one, k);
+      double faults = hp_number(one->rows[k], HP_perf_page_faults);
       hp_point_add(figure, series, (hp_point){end, faults / (end - before) / 1e3, NAN, NAN});
       before = end;
     }
   }
   figure->x.title = "time, s";
   figure->y.title = "page faults a second, thousands";
-  figure->caption = "Each point is one interval of perf stat -I, at its end.";
+  figure->caption =
+      hp_format(arena, "Each point is one interval of perf stat -I, at its end; %s%s.",
+                runs.most > 1 ? "one run of " : "", hp_run_range_text(arena, &runs));
   hp_figures_add(figures, figure);
 }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,34 @@ static bool fail(hp_output* output, const char* what, const char* path) {
   output->has_failed = true;
   return false;
 }
+
+// ---- signals ----
+
+static const int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { SIGNALS = sizeof(kSignals) / sizeof(kSignals[0]) };
+
+static volatile sig_atomic_t interrupted;  // by this signal
+static struct sigaction former[SIGNALS];
+
+static void interrupt(int signal) { interrupted = signal; }
+
+// A signal that whoever started us ignores (nohup) stays ignored.
+static void catch_signals(void) {
+  struct sigaction action = {.sa_handler = interrupt};
+  for (size_t i = 0; i < SIGNALS; i++) {
+    sigaction(kSignals[i], NULL, &former[i]);
+    if (former[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &action, NULL);
+  }
+}
+
+static void release_signals(void) {
+  for (size_t i = 0; i < SIGNALS; i++) sigaction(kSignals[i], &former[i], NULL);
+  if (interrupted != 0) raise(interrupted);
+}
+
+bool hp_output_is_interrupted(void) { return interrupted != 0; }
+
+// ---- files ----
 
 static bool make_folders(const char* path) {
   char copy[4096];
@@ -45,6 +74,7 @@ bool hp_output_open(hp_output* output, const char* folder, unsigned formats) {
     output->work[0] = '\0';
     return fail(output, "write in", folder);
   }
+  catch_signals();
   return true;
 }
 
@@ -86,6 +116,15 @@ bool hp_output_write(hp_output* output, const char* name, const hp_text* content
   return write_file(output, name, content) && publish(output, name);
 }
 
+static const struct {
+  unsigned format;
+  const char* ending;
+  const char* last;  // what a whole picture ends with
+} kPictures[] = {{HP_SVG, "svg", "</svg>\n\n"},
+                 {HP_PNG, "png", "IEND\xae\x42\x60\x82"},
+                 {HP_PDF, "pdf", "%%EOF\n"}};
+enum { PICTURES = sizeof(kPictures) / sizeof(kPictures[0]) };
+
 static bool read_back(hp_output* output, const char* name, hp_text* content) {
   hp_text path = {0};
   char buffer[1 << 16];
@@ -96,7 +135,19 @@ static bool read_back(hp_output* output, const char* name, hp_text* content) {
   if (fd < 0) return false;
   while ((got = read(fd, buffer, sizeof(buffer))) > 0) hp_put(content, buffer, (size_t)got);
   close(fd);
-  return got == 0 && content->size > 0;
+  return got == 0;
+}
+
+// gnuplot ends well although a full disk has cut its picture off.
+static bool is_whole(hp_output* output, const char* name, const char* last, hp_text* content) {
+  size_t size = strlen(last);
+  if (read_back(output, name, content) && content->size >= size &&
+      memcmp(content->data + content->size - size, last, size) == 0) {
+    return true;
+  }
+  fprintf(stderr, "hakplot: %s/%s was not written whole: is the disk full?\n", output->folder,
+          name);
+  return false;
 }
 
 // Runs the script of these formats in the work folder. gnuplot's message goes to stderr.
@@ -116,32 +167,39 @@ static bool run_script(hp_output* output, const hp_figure* figure, unsigned form
   return is_good;
 }
 
-static const struct {
-  unsigned format;
-  const char* ending;
-} kEndings[] = {{HP_SVG, "svg"}, {HP_PNG, "png"}, {HP_PDF, "pdf"}};
+// Gives the pictures their places where they are whole.
+static bool publish_pictures(hp_output* output, const hp_figure* figure, hp_text* svg) {
+  char name[512];
+  bool is_good = true;
+  for (size_t i = 0; i < PICTURES; i++) {
+    hp_text content = {0};
+    bool is_wanted = (output->formats & kPictures[i].format) != 0;
+    bool is_svg = kPictures[i].format == HP_SVG;
+    snprintf(name, sizeof(name), "%s.%s", figure->name, kPictures[i].ending);
+    if (is_wanted || is_svg) {
+      is_good &= is_whole(output, name, kPictures[i].last, is_svg ? svg : &content) &&
+                 (!is_wanted || publish(output, name));
+    }
+    hp_text_free(&content);
+  }
+  return is_good;
+}
 
 bool hp_output_draw(hp_output* output, const hp_figure* figure, hp_text* svg) {
   hp_text numbers = {0};
   char name[512];
   hp_figure_csv(figure, &numbers);
   snprintf(name, sizeof(name), "%s.csv", figure->name);
-  hp_output_write(output, name, &numbers);
+  bool is_good = hp_output_write(output, name, &numbers);
   hp_text_free(&numbers);
 
   // The page needs an SVG, wanted as a file or not; the script that stays draws what is wanted.
   bool is_drawn = (output->formats & HP_SVG) != 0 || run_script(output, figure, HP_SVG);
-  snprintf(name, sizeof(name), "%s.svg", figure->name);
   is_drawn = run_script(output, figure, output->formats) && is_drawn;
-  is_drawn = is_drawn && read_back(output, name, svg);
-  for (size_t i = 0; i < sizeof(kEndings) / sizeof(kEndings[0]) && is_drawn; i++) {
-    if ((output->formats & kEndings[i].format) == 0) continue;
-    snprintf(name, sizeof(name), "%s.%s", figure->name, kEndings[i].ending);
-    is_drawn = publish(output, name);
-  }
+  is_drawn = is_drawn && publish_pictures(output, figure, svg);
   snprintf(name, sizeof(name), "%s.gp", figure->name);
-  publish(output, name);
-  if (!is_drawn) output->has_failed = true;
+  is_good &= publish(output, name);
+  if (!is_drawn || !is_good) output->has_failed = true;
   return is_drawn;
 }
 
@@ -154,4 +212,5 @@ void hp_output_close(hp_output* output) {
   }
   if (folder != NULL) closedir(folder);
   rmdir(output->work);
+  release_signals();
 }

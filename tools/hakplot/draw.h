@@ -1,5 +1,7 @@
 // Files of pictures: a folder with each figure's picture, script and numbers, and the page. Every
-// file is written under a temporary name and renamed, so that none is ever seen half done.
+// file is written under a temporary name and renamed, so that none is ever seen half done. While an
+// output is open, SIGINT, SIGTERM and SIGHUP only set is_interrupted; hp_output_close tidies up and
+// then lets the signal end the process.
 
 #ifndef HAKMEM_TOOLS_HAKPLOT_DRAW_H_
 #define HAKMEM_TOOLS_HAKPLOT_DRAW_H_
@@ -17,6 +19,9 @@ typedef struct hp_output {
 
 // Makes the folders. False with a message on stderr.
 bool hp_output_open(hp_output* output, const char* folder, unsigned formats);
+
+// Whether a signal asked to stop: draw no more, and close.
+bool hp_output_is_interrupted(void);
 
 // Draws a figure; its SVG goes to `svg` too. Returns whether the pictures were drawn; the script
 // and the numbers are written in any case.

@@ -56,17 +56,15 @@ bool hp_figure_has_data(const hp_figure* figure) {
 }
 
 static double stack_max(const hp_figure* figure) {
+  double* sums = hp_alloc(figure->arena, (figure->row_count + 1) * sizeof(*sums));
   double largest = 0;
-  for (size_t row = 0; row < figure->row_count; row++) {
-    double sum = 0;
-    for (size_t i = 0; i < figure->series_count; i++) {
-      const hp_series* series = &figure->series[i];
-      for (size_t k = 0; k < series->count; k++) {
-        if (series->points[k].y == (double)row && !isnan(series->points[k].x))
-          sum += series->points[k].x;
-      }
+  for (size_t i = 0; i < figure->series_count; i++) {
+    const hp_series* series = &figure->series[i];
+    for (size_t k = 0; k < series->count; k++) {
+      size_t row = (size_t)series->points[k].y;
+      if (!isnan(series->points[k].x)) sums[row] += series->points[k].x;
+      largest = fmax(largest, sums[row]);
     }
-    largest = fmax(largest, sum);
   }
   return largest;
 }

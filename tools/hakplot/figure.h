@@ -98,7 +98,7 @@ bool hp_figure_has_data(const hp_figure* figure);
 // Largest x (or sum of a stack's x) or y of all points and intervals, references left out.
 double hp_figure_max(const hp_figure* figure, bool is_x);
 
-// The numbers drawn: row,series,x,y,low,high.
+// The numbers drawn: row,series,value,low,high of figures with rows, else series,x,y,low,high.
 void hp_figure_csv(const hp_figure* figure, hp_text* csv);
 
 // A text as a CSV field: in quotes, quotes doubled.

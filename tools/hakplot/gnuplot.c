@@ -1,7 +1,13 @@
+#define _GNU_SOURCE  // memfd_create
+
 #include "tools/hakplot/gnuplot.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tools/hakplot/gnuplot_layout.h"
 
@@ -19,7 +25,7 @@ enum {
   LABEL_COLUMNS = 36,
   LABEL_LINES = 5,
   NOTE_LINES = 3,
-  KEY_COLUMNS_MAX = 105,
+  KEY_COLUMNS_MAX = 100,
 };
 
 static const double kColumnWidth = 7.5;
@@ -35,7 +41,7 @@ void hp_put_quoted(hp_text* script, const char* text) {
 }
 
 // Lines joined by line ends, which single quotes cannot hold.
-static void put_lines(hp_text* script, const char* const* lines, size_t count) {
+static void put_joined(hp_text* script, const char* const* lines, size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (i > 0) hp_puts(script, ".\"\\n\".");
     hp_put_quoted(script, lines[i]);
@@ -49,7 +55,7 @@ static void put_label(hp_layout* at, const char* text, size_t columns, size_t ma
   size_t count = hp_wrap(at->figure->arena, text, columns, max_lines, lines);
   if (text[0] == '\0') return;
   hp_printf(at->script, "set label %zu ", ++at->labels);
-  put_lines(at->script, lines, count);
+  put_joined(at->script, lines, count);
   hp_printf(at->script, " %s\n", position);
 }
 
@@ -93,7 +99,7 @@ static size_t key_rows(const hp_layout* at) {
     if (columns > widest) widest = columns;
   }
   if (widest > KEY_COLUMNS_MAX) widest = KEY_COLUMNS_MAX;
-  size_t fit = (size_t)((WIDTH - 2 * MARGIN) / ((double)widest * kColumnWidth + 60));
+  size_t fit = (size_t)((WIDTH - 2 * MARGIN) / ((double)widest * kColumnWidth + 80));
   if (figure->shape == HP_BARS) entries = 5;  // three looks of rows, the interval, the runs
   if (fit < 1) fit = 1;
   return (entries + fit - 1) / fit;
@@ -120,8 +126,18 @@ static void lay_out_rows(hp_layout* at) {
 // Marks alternate between two heights above the plot.
 enum { MARK_HEIGHT = 2 * TEXT_LINE + 4 };
 
+static double tick_columns(const hp_axis* axis) {
+  size_t widest = 0;
+  for (size_t i = 0; i < axis->tick_count; i++) {
+    size_t columns = hp_columns(axis->ticks[i].text);
+    if (columns > widest) widest = columns;
+  }
+  return (double)widest;
+}
+
 static hp_layout lay_out(const hp_figure* figure, hp_text* script) {
-  hp_layout at = {.figure = figure, .script = script, .left = 74, .right = 28, .plot = PLOT_HEIGHT};
+  hp_layout at = {.figure = figure, .script = script, .right = 28, .plot = PLOT_HEIGHT};
+  at.left = fmax(74, tick_columns(&figure->y) * kColumnWidth + 44);
   if (has_rows(figure)) lay_out_rows(&at);
   if (figure->shape == HP_HEAT) {
     at.plot = 20.0 * (double)figure->series_count;
@@ -191,8 +207,9 @@ static void put_frame(hp_layout* at) {
   } else {
     hp_printf(script,
               "set key at screen %.5f, screen %.5f left bottom Left reverse vertical "
-              "maxrows %zu samplen 2 spacing 1 textcolor rgb '%s' noenhanced\n",
-              MARGIN / (double)WIDTH, 8 / at->height, at->key_rows, HP_INK);
+              "maxrows %zu samplen %d spacing 1 width 2 textcolor rgb '%s' noenhanced\n",
+              MARGIN / (double)WIDTH, 8 / at->height, at->key_rows,
+              figure->shape == HP_LINES ? 4 : 2, HP_INK);
   }
 }
 
@@ -265,6 +282,19 @@ static void put_marks(hp_layout* at) {
   }
 }
 
+// In PNG and PDF gnuplot draws a character that no font has as a box larger than the picture.
+static void replace_undrawable(hp_text* script) {
+  hp_text drawable = {0};
+  for (const char* at = script->data; *at != '\0';) {
+    const char* from = at;
+    uint32_t rune = hp_next_rune(&at);
+    if (hp_font_has(rune)) hp_put(&drawable, from, (size_t)(at - from));
+    if (!hp_font_has(rune)) hp_puts(&drawable, "\uFFFD");
+  }
+  hp_text_free(script);
+  *script = drawable;
+}
+
 void hp_gnuplot_script(const hp_figure* figure, unsigned formats, hp_text* script) {
   static const unsigned kFormats[] = {HP_SVG, HP_PNG, HP_PDF};
   hp_layout at = lay_out(figure, script);
@@ -287,9 +317,10 @@ void hp_gnuplot_script(const hp_figure* figure, unsigned formats, hp_text* scrip
     is_drawn = true;
   }
   hp_puts(script, "unset output\n");
+  if ((formats & (HP_PNG | HP_PDF)) != 0) replace_undrawable(script);
 }
 
-void hp_gnuplot_terminal_script(const hp_figure* figure, int columns, hp_text* script) {
+static void put_terminal_script(const hp_figure* figure, int columns, hp_text* script) {
   hp_figure lines = *figure;
   hp_layout at = {.figure = &lines, .script = script};
   lines.shape = HP_LINES;  // characters cannot fill areas that stay apart
@@ -302,4 +333,44 @@ void hp_gnuplot_terminal_script(const hp_figure* figure, int columns, hp_text* s
   put_axis(&at, 'x', &figure->x);
   put_axis(&at, 'y', &figure->y);
   hp_put_shape(&at);
+}
+
+// gnuplot begins and ends with a form feed and blank lines, and fills lines with blanks.
+static void strip_blank_lines(hp_text* text) {
+  size_t size = 0;      // of what is kept
+  size_t last_ink = 0;  // behind its last line that is not blank
+  size_t line = 0;
+  for (size_t i = 0; i < text->size; i++) {
+    char c = text->data[i];
+    if (c == '\n') {
+      while (size > line && text->data[size - 1] == ' ') size--;
+      if (size == 0) continue;
+      if (size > line) last_ink = size + 1;
+      line = size + 1;
+    }
+    if (c != '\f') text->data[size++] = c;
+  }
+  text->size = last_ink;
+  text->data[last_ink] = '\0';
+}
+
+// gnuplot reads the script from memory, so that no file is left behind however this ends.
+bool hp_gnuplot_text(const hp_figure* figure, int columns, hp_text* text) {
+  hp_text script = {0};
+  hp_text message = {0};
+  char path[32];
+  int fd = memfd_create("hakplot", 0);
+  put_terminal_script(figure, columns, &script);
+  snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+  bool is_good = fd >= 0 && write(fd, script.data, script.size) == (ssize_t)script.size &&
+                 hp_gnuplot_run("/", path, text, &message);
+  if (!is_good) {
+    fprintf(stderr, "hakplot: %s not drawn: %s\n", figure->name,
+            message.size > 0 ? message.data : strerror(errno));
+  }
+  if (is_good) strip_blank_lines(text);
+  if (fd >= 0) close(fd);
+  hp_text_free(&script);
+  hp_text_free(&message);
+  return is_good;
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "tools/hakplot/figure.h"
 #include "tools/hakplot/text.h"
@@ -39,6 +40,9 @@ bool hp_has_key(const hp_figure* figure);
 
 // The word "unknown" where a row's bar would begin.
 void hp_put_unknown(hp_layout* at, size_t row);
+
+// Whether some font of this machine can show the character, as far as fontconfig can tell.
+bool hp_font_has(uint32_t rune);
 
 // Data blocks, axes' ranges and the plot command of the figure's shape.
 void hp_put_shape(hp_layout* at);

@@ -175,7 +175,7 @@ static void plot_bars(hp_layout* at) {
   }
   if (figure->series_count > 1) {
     hp_printf(at->script,
-              "%s$runs0 using 2:3 with points pointtype 6 pointsize 0.45 linecolor rgb '%s' "
+              "%s$runs0 using 2:3 with points pointtype 6 pointsize 0.6 linecolor rgb '%s' "
               "title '%s'",
               before, HP_INK, figure->series[1].name);
   }
@@ -264,16 +264,21 @@ static void plot_stack(hp_layout* at) {
 
 // ---- dots on a logarithmic axis ----
 
-// 0 has no place on a logarithmic axis: it gets one of its own, a decade below the least value.
-static double place_of_zero(const hp_figure* figure) {
+static double least_above_zero(const hp_figure* figure, bool is_x) {
   double least = INFINITY;
   for (size_t i = 0; i < figure->series_count; i++) {
     for (size_t k = 0; k < figure->series[i].count; k++) {
-      double x = figure->series[i].points[k].x;
-      if (x > 0) least = fmin(least, x);
+      const hp_point* point = &figure->series[i].points[k];
+      double value = is_x ? point->x : point->y;
+      if (value > 0) least = fmin(least, value);
     }
   }
-  return isinf(least) ? 0.1 : pow(10, floor(log10(least)) - 1);
+  return isinf(least) ? 1 : least;
+}
+
+// 0 has no place on a logarithmic axis: it gets one of its own, a decade below the least value.
+static double place_of_zero(const hp_figure* figure) {
+  return pow(10, floor(log10(least_above_zero(figure, true))) - 1);
 }
 
 static void put_dots(hp_layout* at) {
@@ -336,25 +341,32 @@ static void put_lines(hp_layout* at) {
     double high = figure->y.high > 0 ? figure->y.high : hp_figure_max(figure, false) * 1.06;
     hp_printf(at->script, "set yrange [0:%.10g]\n", high > 0 ? high : 1);
   }
+  if (figure->y.scale == HP_LOG10)
+    hp_printf(at->script, "set yrange [%.10g:*]\n", least_above_zero(figure, false) * 0.7);
   if (figure->x.high > 0) hp_printf(at->script, "set xrange [0:%.10g]\n", figure->x.high);
 }
+
+enum { POINTS_AT_MOST = 40 };
 
 // A line's colour is that of the last plain series; after all colours the dashes change.
 static void plot_line(hp_layout* at, size_t index, size_t style) {
   const hp_series* series = &at->figure->series[index];
   const char* colour = kColours[style % COLOURS];
-  bool has_points = series->count <= 40 && series->look == HP_PLAIN;
+  bool is_again = style >= COLOURS;  // the colour was there before: points tell the two apart
+  bool has_points = series->look == HP_PLAIN && (series->count <= POINTS_AT_MOST || is_again);
   hp_printf(at->script, "$line%zu using 2:3 with %s ", index, has_points ? "linespoints" : "lines");
   if (series->look == HP_REFERENCE) {
     hp_printf(at->script, "linewidth 1.5 dashtype %zu linecolor rgb '%s' title ", 2 + index % 3,
               HP_SOFT_INK);
   } else if (series->look == HP_DASHED) {
-    hp_printf(at->script, "linewidth 1.5 dashtype 2 linecolor rgb '%s' notitle", colour);
+    hp_printf(at->script, "linewidth 1 dashtype 2 linecolor rgb '%s' notitle", colour);
     return;
   } else {
-    hp_printf(at->script,
-              "linewidth 2 dashtype %d linecolor rgb '%s' pointtype %d pointsize 0.7 title ",
-              style / COLOURS == 0 ? 1 : 4, colour, kPoints[style % POINTS]);
+    hp_printf(at->script, "linewidth 2 dashtype %d linecolor rgb '%s' pointtype %d pointsize 0.7 ",
+              is_again ? 4 : 1, colour, kPoints[style % POINTS]);
+    if (has_points && series->count > POINTS_AT_MOST)
+      hp_printf(at->script, "pointinterval %zu ", series->count / 10);
+    hp_puts(at->script, "title ");
   }
   hp_put_key_name(at, series);
 }
@@ -420,23 +432,27 @@ static void plot_area(hp_layout* at) {
 
 // ---- heat map ----
 
-static double step_of(const hp_series* series) {
+// Where the cell of moment k begins: between it and the one before. Moments may lie unevenly;
+// beyond the first and the last a cell is as wide as it is on its other side.
+static double cell_edge(const hp_series* series, size_t k) {
+  const hp_point* points = series->points;
   size_t count = series->count;
-  if (count < 2) return 1;
-  return (series->points[count - 1].x - series->points[0].x) / (double)(count - 1);
+  if (count < 2) return points[0].x + (k == 0 ? -0.5 : 0.5);
+  if (k == 0) return points[0].x - (points[1].x - points[0].x) / 2;
+  if (k == count) return points[count - 1].x + (points[count - 1].x - points[count - 2].x) / 2;
+  return (points[k - 1].x + points[k].x) / 2;
 }
 
 static void put_heat(hp_layout* at) {
   const hp_figure* figure = at->figure;
-  double half = step_of(&figure->series[0]) / 2;
   const hp_series* first = &figure->series[0];
   open_block(at->script, "heat", 0);
   for (size_t i = 0; i < figure->series_count; i++) {
     const hp_series* series = &figure->series[i];
     for (size_t k = 0; k < series->count; k++) {
-      const hp_point* point = &series->points[k];
-      if (isnan(point->y)) continue;
-      put_point(at->script, point->x, (double)i, half, point->y);
+      double value = series->points[k].y;
+      if (isnan(value)) continue;
+      put_point(at->script, value, (double)i, cell_edge(series, k), cell_edge(series, k + 1));
     }
   }
   close_block(at->script);
@@ -446,8 +462,8 @@ static void put_heat(hp_layout* at) {
     hp_printf(at->script, " %zu%s", i, i + 1 < figure->series_count ? ", " : ")\n");
   }
   hp_printf(at->script, "set yrange [-0.5:%.1f]\nset xrange [%.10g:%.10g]\nunset grid\n",
-            (double)figure->series_count - 0.5, first->points[0].x - half,
-            first->points[first->count - 1].x + half);
+            (double)figure->series_count - 0.5, cell_edge(first, 0),
+            cell_edge(first, first->count));
   // Dark to light in even steps of lightness, blue to yellow: readable in grey and to everyone.
   hp_puts(at->script,
           "set palette defined (0 '#00224e', 25 '#434e6c', 50 '#7d7c78', 75 '#bcae6c', "
@@ -479,7 +495,7 @@ void hp_put_shape(hp_layout* at) {
     case HP_HEAT:
       put_heat(at);
       hp_puts(at->script,
-              "plot $heat0 using 2:3:($2-$4):($2+$4):($3-0.5):($3+0.5):5 with boxxyerror "
+              "plot $heat0 using 4:3:4:5:($3-0.5):($3+0.5):2 with boxxyerror "
               "fillstyle solid 1.0 noborder linecolor palette notitle\n");
       break;
   }

@@ -67,12 +67,11 @@ static const char* case_title(hp_dataset* data, const hp_row* row) {
   return args == NULL ? workload : hp_format(&data->arena, "%s %s", workload, args);
 }
 
-// Letters, digits, "." and "-" of the title; a number makes it unique.
-static const char* case_name(hp_dataset* data, const char* title, hp_map* names) {
+// Letters, digits, ".", "_" and "-" of the title; a number makes it unique.
+static const char* case_name(hp_dataset* data, const char* title, hp_names* names) {
   enum { LONGEST = 48 };
   char name[LONGEST + 1];
   size_t size = 0;
-  bool is_new;
   for (size_t i = 0; title[i] != '\0' && size < LONGEST; i++) {
     char c = title[i];
     bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -82,13 +81,18 @@ static const char* case_name(hp_dataset* data, const char* title, hp_map* names)
   }
   while (size > 0 && name[size - 1] == '-') size--;
   name[size] = '\0';
-  const char* unique = name;
-  for (int n = 2;; n++) {
-    size_t at = hp_map_put(names, &data->arena, unique, &is_new);
-    if (is_new) return names->keys[at];
-    unique = hp_format(&data->arena, "%s-%d", name, n);
-  }
+  return hp_unique_name(names, &data->arena, name);
 }
+
+// Cases that share workload and arguments.
+typedef struct alike {
+  size_t* cases;
+  size_t count;
+} alike;
+
+// A run that failed before it knew its parameters counts in each of the cases alike, unless they
+// are more than any sweep has.
+enum { ALIKE_MAX = 64 };
 
 typedef struct grouping {
   hp_dataset* data;
@@ -96,14 +100,34 @@ typedef struct grouping {
   hp_map case_keys;
   hp_map group_keys;
   size_t* group_at;  // by group key: its index in its case
-  hp_map names;
+  hp_map loose_keys;
+  alike* alikes;  // by loose key
+  hp_names names;
+  hp_text key;  // scratch
+  hp_text loose;
 } grouping;
 
-static hp_case* case_of(grouping* g, const char* key, const hp_row* row) {
+static alike* alike_of(grouping* g, const hp_row* row) {
   bool is_new;
-  size_t at = hp_map_put(&g->case_keys, &g->data->arena, key, &is_new);
+  loose_key(&g->loose, row);
+  size_t at = hp_map_put(&g->loose_keys, &g->data->arena, g->loose.data, &is_new);
+  if (is_new) {
+    g->alikes = hp_grow(&g->data->arena, g->alikes, at, sizeof(*g->alikes));
+    g->alikes[at] = (alike){NULL, 0};
+  }
+  return &g->alikes[at];
+}
+
+// The case of the row, whose key is in g->key.
+static hp_case* case_of(grouping* g, const hp_row* row) {
+  hp_arena* arena = &g->data->arena;
+  bool is_new;
+  size_t at = hp_map_put(&g->case_keys, arena, g->key.data, &is_new);
   if (!is_new) return &g->cases.at[at];
-  g->cases.at = hp_grow(&g->data->arena, g->cases.at, g->cases.count, sizeof(hp_case));
+  alike* others = alike_of(g, row);
+  others->cases = hp_grow(arena, others->cases, others->count, sizeof(*others->cases));
+  others->cases[others->count++] = at;
+  g->cases.at = hp_grow(arena, g->cases.at, g->cases.count, sizeof(hp_case));
   hp_case* one = &g->cases.at[g->cases.count++];
   const char* title = case_title(g->data, row);
   *one = (hp_case){.title = title, .sample = row};
@@ -111,12 +135,13 @@ static hp_case* case_of(grouping* g, const char* key, const hp_row* row) {
   return one;
 }
 
-static hp_group* group_of(grouping* g, hp_case* one, hp_text* key, const hp_row* row) {
+// The group of the row in its case, whose key is in g->key; that is used up.
+static hp_group* group_of(grouping* g, hp_case* one, const hp_row* row) {
   const char* phase = hp_string(row, HP_phase);
   const char* host = hp_string(row, HP_host_id);
   bool is_new;
-  hp_printf(key, "\n%s\n%s", or_empty(phase), or_empty(host));
-  size_t at = hp_map_put(&g->group_keys, &g->data->arena, key->data, &is_new);
+  hp_printf(&g->key, "\n%s\n%s", or_empty(phase), or_empty(host));
+  size_t at = hp_map_put(&g->group_keys, &g->data->arena, g->key.data, &is_new);
   if (!is_new) return &one->groups[g->group_at[at]];
   g->group_at = hp_grow(&g->data->arena, g->group_at, at, sizeof(*g->group_at));
   g->group_at[at] = one->group_count;
@@ -193,62 +218,80 @@ static void note_mixed(hp_dataset* data, const hp_case* one, const hp_group* gro
   }
 }
 
-static void choose_baseline(hp_case* one) {
+static size_t baseline_index(const hp_case* one) {
   for (size_t i = 0; i < one->group_count; i++) {
-    if (one->groups[i].is_baseline) return;
+    if (one->groups[i].is_baseline) return i;
   }
-  if (one->group_count > 0) one->groups[0].is_baseline = true;
+  return 0;
 }
 
-static void add_to_case(grouping* g, hp_text* key, const hp_row* row) {
-  case_key(key, row);
-  hp_case* one = case_of(g, key->data, row);
-  add_run(g->data, group_of(g, one, key, row), row);
+// Machines are not compared with each other: the baseline of a group is the baseline's phase on its
+// own machine.
+static void choose_baselines(hp_case* one, hp_arena* arena) {
+  if (one->group_count == 0) return;
+  hp_group* first = &one->groups[baseline_index(one)];
+  hp_map hosts = {0};
+  const hp_group** by_host = NULL;
+  bool is_new;
+  first->is_baseline = true;
+  for (size_t i = 0; i < one->group_count; i++) {
+    hp_group* group = &one->groups[i];
+    if (group->phase != first->phase) continue;
+    size_t at = hp_map_put(&hosts, arena, or_empty(group->host), &is_new);
+    if (is_new) by_host = hp_grow(arena, by_host, at, sizeof(*by_host));
+    by_host[at] = group;
+  }
+  for (size_t i = 0; i < one->group_count; i++) {
+    size_t at = hp_map_get(&hosts, or_empty(one->groups[i].host), SIZE_MAX);
+    if (at != SIZE_MAX) one->groups[i].baseline = by_host[at];
+  }
+  hp_map_free(&hosts);
 }
 
-// A run that failed before it knew its parameters counts in each case of its workload and
-// arguments.
-static void add_failed(grouping* g, hp_text* key, const hp_row* row) {
-  hp_text other = {0};
-  case_key(key, row);
-  bool has_case = hp_map_get(&g->case_keys, key->data, SIZE_MAX) != SIZE_MAX;
-  bool is_counted = false;
-  if (has_case) add_to_case(g, key, row);
-  for (size_t i = 0; i < g->cases.count && !has_case; i++) {
-    hp_case* one = &g->cases.at[i];
-    loose_key(key, row);
-    loose_key(&other, one->sample);
-    if (strcmp(key->data, other.data) != 0) continue;
-    case_key(key, one->sample);
-    add_run(g->data, group_of(g, one, key, row), row);
-    is_counted = true;
+static void add_to_case(grouping* g, const hp_row* row) {
+  case_key(&g->key, row);
+  hp_case* one = case_of(g, row);
+  add_run(g->data, group_of(g, one, row), row);
+}
+
+static void add_failed(grouping* g, const hp_row* row) {
+  const alike* others = alike_of(g, row);
+  case_key(&g->key, row);
+  bool has_case = hp_map_get(&g->case_keys, g->key.data, SIZE_MAX) != SIZE_MAX;
+  if (has_case || others->count == 0 || others->count > ALIKE_MAX) {
+    add_to_case(g, row);
+    return;
   }
-  hp_text_free(&other);
-  if (!has_case && !is_counted) add_to_case(g, key, row);
+  for (size_t i = 0; i < others->count; i++) {
+    hp_case* one = &g->cases.at[others->cases[i]];
+    case_key(&g->key, one->sample);
+    add_run(g->data, group_of(g, one, row), row);
+  }
 }
 
 hp_cases hp_group_runs(hp_dataset* data) {
   grouping g = {.data = data};
   find_hosts(data);
-  hp_text key = {0};
   for (int pass = 0; pass < 2; pass++) {
     for (size_t i = 0; i < data->row_count; i++) {
       const hp_row* row = &data->rows[i];
       bool is_run = row->kind == HP_RUN || row->kind == HP_MEAN;
       if (!is_run || hp_has_failed(row) != (pass == 1)) continue;
-      if (pass == 0) add_to_case(&g, &key, row);
-      if (pass == 1) add_failed(&g, &key, row);
+      if (pass == 0) add_to_case(&g, row);
+      if (pass == 1) add_failed(&g, row);
     }
   }
   for (size_t i = 0; i < g.cases.count; i++) {
     hp_case* one = &g.cases.at[i];
-    choose_baseline(one);
+    choose_baselines(one, &data->arena);
     for (size_t k = 0; k < one->group_count; k++) note_mixed(data, one, &one->groups[k]);
     if (g.cases.count == 1) one->name = "";
   }
   hp_map_free(&g.case_keys);
   hp_map_free(&g.group_keys);
-  hp_map_free(&g.names);
-  hp_text_free(&key);
+  hp_map_free(&g.loose_keys);
+  hp_names_free(&g.names);
+  hp_text_free(&g.key);
+  hp_text_free(&g.loose);
   return g.cases;
 }

@@ -19,6 +19,7 @@ typedef struct hp_group {
   const hp_row* mean;  // of perf stat -r, or NULL
   size_t failed;
   bool is_baseline;  // others are compared with this one: marked so, or else the first
+  const struct hp_group* baseline;  // the baseline's phase on this machine; NULL: it did not run
 } hp_group;
 
 typedef struct hp_case {
@@ -49,6 +50,9 @@ typedef enum hp_metric_id {
   HP_FAULTS,
   HP_SYSCALLS,
   HP_PEAK_RSS,
+  HP_CPU_TIME,  // this and the next two: of runs whose operations are unknown
+  HP_FAULTS_TOTAL,
+  HP_SYSCALLS_TOTAL,
   HP_METRIC_COUNT
 } hp_metric_id;
 
@@ -69,6 +73,7 @@ typedef struct hp_summary {
   double centre;  // the median; the mean where only that is known; NaN: unknown
   double low;     // 95 % interval of it; NaN where the runs are too few
   double high;
+  double error;    // of a mean: its standard error over it; NaN: unknown or no mean
   double* values;  // of single runs, sorted
   size_t count;
   bool is_mean;   // from perf stat -r: no single runs
@@ -95,7 +100,8 @@ typedef struct hp_share {
   double share;
   double low;
   double high;
-  double cpu_s;  // NaN for cycles and stated shares
+  double cpu_s;      // NaN for cycles and stated shares; of an unknown one what there was, 0: none
+  size_t run_count;  // of those that say it; the runs of a mean count as one
   hp_cpu_source source;
 } hp_share;
 

@@ -86,6 +86,66 @@ TEST_F(GroupTest, AFailedRunWithoutParametersCountsInItsWorkloadsCases) {
   EXPECT_EQ(cases.at[1].groups[0].failed, 1u);
 }
 
+TEST_F(GroupTest, AFailedRunCountsInNoMoreCasesThanASweepHas) {
+  for (int i = 0; i < 1000; i++) record("a", "\"mops\":1,\"working_set\":" + std::to_string(i));
+  record("b", "\"status\":\"timed out\"");
+  const hp_cases& cases = group();
+  ASSERT_EQ(cases.count, 1001u);
+  EXPECT_EQ(cases.at[1000].groups[0].failed, 1u);
+  EXPECT_EQ(cases.at[0].group_count, 1u);
+}
+
+// As many phases, workloads and failures as 64 MiB can hold must not take their square of work.
+TEST_F(GroupTest, ManyOfEverythingAreGrouped) {
+  const int many = 100000;
+  for (int i = 0; i < many; i++) {
+    std::string n = std::to_string(i);
+    text_ +=
+        R"({"schema":"hakmem.record.1","workload":"!","args":")" + n + R"(","phase":"a"})" + "\n";
+    text_ +=
+        R"({"schema":"hakmem.record.1","workload":"w","phase":")" + n + R"(","mops":1})" + "\n";
+    text_ +=
+        R"({"schema":"hakmem.record.1","workload":"f","args":")" + n + R"(","status":"no"})" + "\n";
+  }
+  const hp_cases& cases = group();
+  EXPECT_EQ(cases.count, 2u * many + 1);
+  EXPECT_EQ(cases.at[1].group_count, static_cast<size_t>(many));
+}
+
+TEST_F(GroupTest, EachMachineHasItsOwnBaseline) {
+  record("a", R"("mops":1,"host_id":"m1")");
+  record("b", R"("mops":1,"host_id":"m1")");
+  record("b", R"("mops":1,"host_id":"m2")");
+  record("a", R"("mops":1,"host_id":"m2")");
+  record("b", R"("mops":1,"host_id":"m3")");
+  const hp_group* groups = group().at[0].groups;
+  EXPECT_EQ(groups[1].baseline, &groups[0]);
+  EXPECT_EQ(groups[2].baseline, &groups[3]);
+  EXPECT_EQ(groups[3].baseline, &groups[3]);
+  EXPECT_EQ(groups[4].baseline, nullptr);
+}
+
+TEST_F(GroupTest, MeansHaveAnIntervalWhereTheirRunsAreKnown) {
+  text_ =
+      " Performance counter stats for 'x' (3 runs):\n\n"
+      "            21594      page-faults  ( +-  1.00% )\n"
+      "           2.0000 +- 0.1000 seconds time elapsed  ( +-  5.00% )\n";
+  hp_summary known = summary(group().at[0].groups[0], HP_ELAPSED);
+  EXPECT_TRUE(known.is_mean);
+  // Student's 4.303 standard errors for 3 runs.
+  EXPECT_NEAR(known.high, 2 + 4.303 * 0.1, 1e-3);
+  EXPECT_NEAR(known.low, 2 - 4.303 * 0.1, 1e-3);
+  EXPECT_TRUE(std::isnan(summary(cases_.at[0].groups[0], HP_KERNEL_SHARE).low));
+
+  hp_dataset_free(&data_);
+  hp_dataset_init(&data_);
+  text_ = "2000000000,ns,duration_time,5.00%,2000000000,100.00,,\n";
+  hp_summary unknown = summary(group().at[0].groups[0], HP_ELAPSED);
+  EXPECT_TRUE(unknown.is_mean);
+  EXPECT_TRUE(std::isnan(unknown.low));
+  EXPECT_NEAR(unknown.error, 0.05, 1e-9);
+}
+
 TEST_F(GroupTest, MixedCommitsAndBuildsAreNoted) {
   record("a", "\"mops\":1,\"commit\":\"x\",\"build_mode\":\"dbg\"");
   record("a", "\"mops\":1,\"commit\":\"y\",\"build_mode\":\"opt\"");
@@ -99,7 +159,9 @@ TEST_F(GroupTest, KernelShareOfTooLittleTimeIsUnknown) {
   record("short", "\"user_s\":0.1,\"system_s\":0.05");
   record("long", "\"user_s\":3,\"system_s\":1");
   const hp_cases& cases = group();
-  EXPECT_TRUE(std::isnan(hp_kernel_share(&cases.at[0].groups[0]).share));
+  hp_share too_short = hp_kernel_share(&cases.at[0].groups[0]);
+  EXPECT_TRUE(std::isnan(too_short.share));
+  EXPECT_NEAR(too_short.cpu_s, 0.15, 1e-12) << "so that the chart can say why";
   hp_share share = hp_kernel_share(&cases.at[0].groups[1]);
   EXPECT_DOUBLE_EQ(share.share, 0.25);
   EXPECT_EQ(share.source, HP_CPU_REGION);
@@ -192,16 +254,15 @@ TEST_F(GroupTest, VerdictTableOfTheReport) {
 )";
   const hp_cases& cases = group();
   hp_text text = {};
-  hp_table_text(hp_verdict_table(&data_, &cases.at[0]), &text);
-  EXPECT_STREQ(
-      text.data,
-      "w\n"
-      "phase  M ops/s   vs base      p  runs  in kernel\n"
-      "────────────────────────────────────────────────\n"
-      "a         16.5  baseline          n=1       55 %\n"
-      "b         96.5  +485 % ?  1.000   n=1    unknown\n"
-      "?  too few runs: no test can tell this from noise (4 on each side are the least, 10 are "
-      "good)\n");
+  hp_table_text(hp_verdict_table(&data_, &cases.at[0]), 80, &text);
+  EXPECT_STREQ(text.data,
+               "w\n"
+               "phase  M ops/s   vs base  runs  in kernel\n"
+               "─────────────────────────────────────────\n"
+               "a         16.5  baseline   n=1       55 %\n"
+               "b         96.5  +485 % ?   n=1    unknown\n"
+               "?  too few runs: no test can tell this from noise (4 on each side are the least,\n"
+               "10 are good)\n");
   hp_text_free(&text);
 }
 

@@ -63,14 +63,33 @@ holds plots/profile.svg "munmap and VMA splitting" "30 %, ~64 cycles/op"
 grep -v "index.html" out >table.txt
 golden phases.txt table.txt
 
+# ---- every chart that records and telemetry make ----
+expect 0 --out every --format svg,png "$data/every_chart.jsonl"
+holds every/working-set.svg "Throughput by working set: random_mixed" "L1 32 KiB" "L2 1 MiB" "no allocator" \
+  "ideal list" "Points: medians, n=1; upright lines"
+grep -q "L3 32" every/working-set.svg && fail "a cache beyond the data is marked"
+holds every/remote-free.svg "Throughput by remote frees: producer_consumer" "frees by another thread, %"
+holds every/scaling.svg "Throughput by threads: server" "ideal" "2 cores"
+holds every/latency-random_mixed-1e6-latency.svg "Latency of single calls" "p99.9" "10 ms" "n=1"
+holds every/limit-random_mixed-1e6-256.svg "Distance to the physical limit" "20.0 %, best of 1" "no allocator" "ideal list"
+holds every/time-split-random_mixed-1e6-256.svg "CPU time of one operation" "dry loop" "allocator in user space" "600 ns, n=1"
+holds every/rss.svg "Memory over time: telemetry" "time, s" "MiB" "One run."
+holds every/retention.svg "Memory kept, by reason: a" "metadata" "empty pages"
+holds every/classes.svg "Occupancy of size classes: a" "32 B" "64 B" "live blocks, % of capacity"
+holds every/profile.svg "CPU time by part: a" "30 %, ~64 cycles/op"
+for chart in $("$hakplot" --chart help | cut -d' ' -f1); do
+  case $chart in elapsed | intervals) continue ;; esac  # of perf stat, below
+  compgen -G "every/$chart*.png" >/dev/null || fail "no picture of $chart"
+done
+
 # ---- hostile names: drawn as they are, reaching nothing ----
 expect 0 --out hostile --format svg,png,pdf "$data/records.jsonl"
 golden records.txt <(grep -v index.html out)
 for name in throughput kernel-share time-split kernel-events; do
   golden "$name.gp" "hostile/$name.gp"
   # Texts are wrapped, so that a long name stands in several pieces.
-  holds "hostile/$name.svg" "w_x^2" "'\$HOME'" "\`touch PWNED\` \$(touch PWNED) 'q'" '"d" a_b^c %s @m {/S x}' \
-    "two␊lines␛[31m" "< touch PWNED"
+  holds "hostile/$name.svg" "w_x^2" "'\$HOME'" "\`touch PWNED\` \$(touch PWNED) 'q' \"d\"" 'a_b^c %s @m {/S x}' \
+    'two\nlines\x1b[31m' "< touch PWNED"
   for file in hostile/$name.{csv,png,pdf}; do [[ -s $file ]] || fail "$file is missing"; done
 done
 golden rss.gp hostile/rss.gp
@@ -119,12 +138,62 @@ holds perf_elapsed/elapsed.svg "Elapsed time" "mean of 3"
 expect 0 --out perf_interval --chart intervals "$perf/interval.csv"
 holds perf_interval/intervals.svg "Page faults over time"
 
+# Separators that also stand in values, in events or in parts of the machine.
+for separator in - % X '(' _; do
+  printf 'S0-D0|2|50.25|msec|task-clock|12.53%%|50250000|100.00|1.0|CPUs\n' |
+    tr '|' "$separator" >separated.csv
+  expect 0 --out separated "separator=separated.csv"
+  says out "0.0503"
+done
+
+# ---- telemetry alone: one run, compared with nothing ----
+for moment in 0 1 2; do
+  printf '{"schema":"hakmem.telemetry.1","pid":1,"time_ns":%d,"user_s":%d,"system_s":1,"rss_bytes":4096,%s}\n' \
+    "${moment}000000000" "$moment" "\"page_faults_minor\":$moment,\"page_faults_major\":0" >>alone.jsonl
+done
+expect 0 --out alone alone.jsonl
+says out "alone   n=1  33.3 ± 3.5 %   3.00    2.00"
+grep -q "n=0\|baseline" out && fail "a telemetry file is a baseline of no runs"
+holds alone/kernel-share.svg "33.3 % kernel, 3.0 CPU s, n=1"
+
+# ---- as many processes as a busy server forks: their square of work or memory would not end ----
+for ((i = 0; i < 50000; i++)); do
+  printf '{"schema":"hakmem.telemetry.1","pid":%d,"time_ns":%d,"rss_bytes":4096}\n' "$i" "$i"
+done >forked.jsonl
+expect 0 --format term --chart rss forked.jsonl
+says out "telemetry"
+
+# ---- several machines ----
+for host in aaaa bbbb; do
+  for run in 1 2; do
+    printf '{"schema":"hakmem.record.1","workload":"w","phase":"p","mops":%d,"host_id":"%s"}\n' "$run" $host
+  done >$host.jsonl
+  printf '{"schema":"hakmem.sample.1","workload":"w","phase":"p","t_ns":%d,"rss_bytes":1048576}\n' 1 2 >>$host.jsonl
+done
+expect 0 --out hosts aaaa.jsonl bbbb.jsonl
+holds hosts/throughput.svg "p @ aaaa" "p @ bbbb" "n=2"
+holds hosts/rss.svg "p @ aaaa" "p @ bbbb"
+
+# ---- a character that no font has ----
+printf '{"schema":"hakmem.record.1","workload":"w","phase":"a\364\217\277\275b","mops":1}\n' >private.jsonl
+expect 0 --out private --chart throughput --format png private.jsonl
+grep -q "'a�b'" private/throughput.gp || fail "a PNG is drawn with a character that no font has"
+expect 0 --out private --chart throughput private.jsonl
+grep -q "'a�b'" private/throughput.gp && fail "an SVG needs no font here"
+
 # ---- the terminal ----
 expect 0 --format term "$phases"
 says out "█"
-[[ ! -e plots_term ]] || fail "files written for the terminal"
+[[ ! -e plots ]] || rm -r plots
+expect 0 --format term "$phases"
+[[ ! -e plots ]] || fail "files written for the terminal"
+[[ $(LC_ALL=C.UTF-8 wc -L <out) -le 80 ]] || fail "lines of more than 80 columns"
+expect 0 --format term,svg --out both "$phases"
+says out "Kernel and user time"
+[[ -s both/profile.svg ]] || fail "no files beside the terminal's charts"
 expect 0 --format term --chart rss "$data/records.jsonl"
 says out "Memory over time"
+grep -q $'\f' out && fail "a form feed in the terminal"
 
 # ---- bad input ----
 expect 2 "$perf/synthetic/german.txt"
@@ -138,6 +207,9 @@ says err "none.jsonl: cannot read"
 : >empty.jsonl
 expect 2 empty.jsonl
 says err "empty.jsonl: the file is empty"
+echo '{"schema":"hakmem.event.1"}' >events.jsonl
+expect 2 events.jsonl
+says err "nothing to draw"
 mkdir hollow
 expect 2 hollow
 says err "hollow: no file in it"
@@ -158,7 +230,7 @@ says err "/proc/none"
 # ---- nothing named ----
 mkdir -p clone/testdata/phases clone/results/e
 (cd clone && "$hakplot" >../out 2>../err)
-says out "report that this project answers"
+says out "The report that this project answers"
 cp "$data/records.jsonl" clone/results/e/new.jsonl
 (cd clone && "$hakplot" >../out 2>../err) || fail "newest results"
 says out "results/e/new.jsonl"
@@ -179,6 +251,29 @@ PATH=$work/bin:$PATH "$hakplot" --out broken "$phases" >out 2>err
 says err "line 0: no terminal"
 says out "mimalloc"
 
+# ---- a full disk, and signals ----
+expect_full() {
+  [[ $? -eq 1 ]] || fail "status on a full disk: $1"
+  says err "$2"
+}
+"$hakplot" --format term "$phases" >/dev/full 2>err
+expect_full stdout "cannot write to standard output"
+# A limit on the size of files stands for the disk: gnuplot does not notice it.
+(trap '' XFSZ && ulimit -f 8 && "$hakplot" --out full "$phases" >out 2>err)
+expect_full picture "full/throughput.svg was not written whole"
+says out "0 pictures and the page"
+[[ -s full/throughput.gp && ! -e full/throughput.svg ]] || fail "half a picture"
+cat >bin/gnuplot <<EOF
+#!/bin/sh
+kill -TERM \$PPID
+exec $(command -v gnuplot) "\$@"
+EOF
+PATH=$work/bin:$PATH "$hakplot" --out stopped "$phases" >out 2>err
+[[ $? -eq 143 ]] || fail "status after a signal"
+[[ -z $(find stopped -name '.hakplot-*') ]] || fail "a temporary folder is left by a signal"
+[[ ! -e stopped/index.html ]] || fail "a page of pictures that were not drawn"
+rm bin/gnuplot
+
 # ---- compare ----
 python3 - <<'PYTHON'
 import json
@@ -187,7 +282,7 @@ def write(name, phase, mops, runs, **more):
         for run in range(runs):
             for workload in ("a", "b"):
                 file.write(json.dumps({"schema": "hakmem.record.1", "workload": workload, "phase": phase,
-                                       "status": "ok", "ops": 1000000, "mops": mops + run * 0.01,
+                                       "status": "ok", "ops": 1000000, "mops": mops and mops + run * 0.01,
                                        "host_id": "m1", "build_mode": "opt", **more}) + "\n")
 write("base.jsonl", "p", 10, 10)
 write("same.jsonl", "p", 10.001, 10)
@@ -198,7 +293,11 @@ write("both.jsonl", "old", 10, 10)
 write("both.jsonl", "new", 12, 10)
 write("failed.jsonl", "p", 10, 10)
 write("failed.jsonl", "p", 10, 1, status="crashed: signal 11")
+write("commits.jsonl", "p", 10, 5, commit="c1")
+write("commits.jsonl", "p", 10, 5, commit="c2")
+write("unsaid.jsonl", "p", None, 10)
 PYTHON
+head -n 1 base.jsonl >half.jsonl
 expect 0 compare base.jsonl slow.jsonl
 golden compare.txt out
 expect 1 compare --fail-above 5 base.jsonl slow.jsonl
@@ -215,6 +314,24 @@ says err "failed and are left out"
 expect 0 compare base.jsonl other.jsonl
 says err "differ in the machine"
 says err "differ in the build mode"
+expect 0 compare base.jsonl commits.jsonl
+says err "mix commits"
+expect 1 compare --fail-above 5 base.jsonl half.jsonl
+says err 'only the base has "b"'
+says out "1 of the base are missing"
+expect 2 compare --fail-above 5 base.jsonl unsaid.jsonl
+says err "no pair has throughput on both sides"
+expect 2 compare base.jsonl unsaid.jsonl
+says err "no pair has any metric"
+expect 0 compare --format md base.jsonl slow.jsonl
+says out "| a | 10.0 ± 0.3 % | 9.04 ± 0.4 % | -10.0 % | &lt;0.001 | 10+10 |"
+expect 1 compare --format csv --fail-above 5 base.jsonl slow.jsonl
+says out "metric,unit,workload,base,base_low"
+says out 'throughput,M ops/s,"a",10.045,10.01,10.08,10,9.045,9.01,9.08,10,0.9004479841,'
+says err "gate: FAILED"
+grep -q gate out && fail "the gate's verdict among the numbers"
+expect 2 compare --format svg base.jsonl slow.jsonl
+expect 2 compare --out x base.jsonl slow.jsonl
 expect 0 compare old new both.jsonl
 says out "+19.9 %"
 expect 0 compare "old side=base.jsonl" "new side=slow.jsonl"

@@ -1,192 +1,28 @@
-// hakplot: the command line. Reads, prints the verdict, draws; `compare` is in compare.c.
+// hakplot: reads, prints the verdict, draws; `compare` is in compare.c, the command line in
+// options.c.
 //
 // Exit status: 0; 1 where gnuplot or writing failed or the gate of compare did; 2 for bad arguments
 // and files that were not understood.
 
-#include <getopt.h>
-#include <math.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "tools/hakplot/charts.h"
 #include "tools/hakplot/draw.h"
 #include "tools/hakplot/gnuplot.h"
 #include "tools/hakplot/locate.h"
+#include "tools/hakplot/options.h"
 #include "tools/hakplot/page.h"
 #include "tools/hakplot/read.h"
 #include "tools/hakplot/term.h"
 #include "tools/hakplot/verdict.h"
 
-static const char kUsage[] =
-    "usage: hakplot [OPTIONS] [FILE | FOLDER | LABEL=FILE]...\n"
-    "       hakplot compare [OPTIONS] BASE NEW [FILE]...\n"
-    "\n"
-    "Draws records of hakrun and of workloads, perf stat output (text, -x, -j; -r, -I) and "
-    "telemetry.\n"
-    "Without files: the newest results under results/, or the recordings in testdata/phases.\n"
-    "\n"
-    "  --chart NAME[,NAME]  only these charts (--chart help lists them)\n"
-    "  --format F[,F]       svg (default), png, pdf, or term: draw in the terminal, write nothing\n"
-    "  --out DIR            where the pictures and index.html go (default: plots/ of the "
-    "checkout)\n"
-    "  --ops N              operations of each run, for perf stat files, which cannot know it\n"
-    "  --keep-going         draw what can be read; files that cannot still make the exit status 2\n"
-    "\n"
-    "compare: BASE and NEW are files, folders or LABEL=FILE, or two phases of FILE...\n"
-    "  --metric NAME        only this one (throughput, time-per-op, elapsed, kernel-share, "
-    "faults,\n"
-    "                       syscalls, peak-rss); the gate is on throughput otherwise\n"
-    "  --fail-above PERCENT exit 1 if something loses more than that, has new failed runs, or has\n"
-    "                       too few runs to tell\n";
-
-typedef struct hp_options {
-  bool is_compare;
-  bool keep_going;
-  char* charts;   // NULL: all
-  char* formats;  // NULL: svg
-  const char* out;
-  double ops;
-  double fail_above;
-  const hp_metric* metric;
-  char** arguments;
-  size_t argument_count;
-} hp_options;
-
-static int bad_argument(const char* what, const char* value) {
-  fprintf(stderr, "hakplot: %s: \"%s\"\n\n%s", what, value, kUsage);
-  return 2;
-}
-
-static int list_charts(void) {
-  for (size_t i = 0; i < kChartCount; i++) {
-    printf("%-14s from %s\n", kCharts[i].name, kCharts[i].needs);
-  }
-  return 0;
-}
-
-enum {
-  OPTION_CHART = 256,
-  OPTION_FORMAT,
-  OPTION_OUT,
-  OPTION_OPS,
-  OPTION_KEEP,
-  OPTION_METRIC,
-  OPTION_FAIL
-};
-
-static const struct option kLongOptions[] = {
-    {"chart", required_argument, NULL, OPTION_CHART},
-    {"format", required_argument, NULL, OPTION_FORMAT},
-    {"out", required_argument, NULL, OPTION_OUT},
-    {"ops", required_argument, NULL, OPTION_OPS},
-    {"keep-going", no_argument, NULL, OPTION_KEEP},
-    {"metric", required_argument, NULL, OPTION_METRIC},
-    {"fail-above", required_argument, NULL, OPTION_FAIL},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
-// Returns -1 to go on, or the exit status.
-static int take_option(hp_options* options, int option) {
-  switch (option) {
-    case OPTION_CHART:
-      options->charts = optarg;
-      return strcmp(optarg, "help") == 0 ? list_charts() : -1;
-    case OPTION_FORMAT:
-      options->formats = optarg;
-      return -1;
-    case OPTION_OUT:
-      options->out = optarg;
-      return optarg[0] != '\0' ? -1 : bad_argument("--out: expected a folder", optarg);
-    case OPTION_OPS:
-      if (hp_parse_number(optarg, strlen(optarg), &options->ops) && options->ops > 0) return -1;
-      return bad_argument("--ops: expected a number above 0, such as 1e7", optarg);
-    case OPTION_KEEP:
-      options->keep_going = true;
-      return -1;
-    case OPTION_METRIC:
-      options->metric = hp_metric_named(optarg);
-      return options->metric != NULL ? -1 : bad_argument("--metric: no such metric", optarg);
-    case OPTION_FAIL:
-      if (hp_parse_number(optarg, strlen(optarg), &options->fail_above) &&
-          options->fail_above >= 0) {
-        return -1;
-      }
-      return bad_argument("--fail-above: expected per cent, 0 or more", optarg);
-    case 'h':
-      fputs(kUsage, stdout);
-      return 0;
-    default:
-      fprintf(stderr, "\n%s", kUsage);  // getopt has named what is wrong
-      return 2;
-  }
-}
-
-static int parse_options(hp_options* options, int argc, char** argv) {
-  *options = (hp_options){.ops = NAN, .fail_above = NAN};
-  for (int option; (option = getopt_long(argc, argv, "h", kLongOptions, NULL)) != -1;) {
-    int status = take_option(options, option);
-    if (status >= 0) return status;
-  }
-  options->arguments = argv + optind;
-  options->argument_count = (size_t)(argc - optind);
-  if (options->argument_count > 0 && strcmp(options->arguments[0], "compare") == 0) {
-    options->is_compare = true;
-    options->arguments++;
-    options->argument_count--;
-    if (options->argument_count < 2)
-      return bad_argument("compare: expected BASE and NEW", "compare");
-  } else if (options->metric != NULL || !isnan(options->fail_above)) {
-    return bad_argument("--metric and --fail-above belong to", "hakplot compare");
-  }
-  return -1;
-}
-
-// "a,b" against names; calls `take` with each. Returns whether all were known.
-static bool for_names(const char* list, bool (*take)(const char* name, void* into), void* into) {
-  char name[64];
-  while (true) {
-    size_t size = strcspn(list, ",");
-    snprintf(name, sizeof(name), "%.*s", (int)(size < 63 ? size : 63), list);
-    if (!take(name, into)) return false;
-    if (list[size] == '\0') return true;
-    list += size + 1;
-  }
-}
-
-static bool take_format(const char* name, void* into) {
-  static const char* const kNames[] = {"svg", "png", "pdf", "term"};
-  unsigned* formats = into;
-  for (unsigned i = 0; i < 4; i++) {
-    if (strcmp(name, kNames[i]) != 0) continue;
-    *formats |= 1u << i;
-    return true;
-  }
-  bad_argument("--format: expected svg, png, pdf or term", name);
-  return false;
-}
-
-static bool take_chart(const char* name, void* into) {
-  bool* is_wanted = into;
-  const hp_chart* chart = hp_chart_named(name);
-  if (chart == NULL) {
-    fprintf(stderr, "hakplot: --chart: no chart \"%s\"; there are:\n", name);
-    for (size_t i = 0; i < kChartCount; i++) fprintf(stderr, "  %s\n", kCharts[i].name);
-    return false;
-  }
-  is_wanted[chart - kCharts] = true;
-  return true;
-}
-
 // ---- what to draw ----
 
 typedef struct hp_session {
   const hp_options* options;
-  unsigned formats;
-  bool is_wanted[32];  // by chart
   hp_dataset data;
   hp_cases cases;
   hp_figures figures;
@@ -207,9 +43,9 @@ static bool read_input(hp_session* session) {
     printf("Newest results: %s\n\n", input);
   } else if ((input = hp_recordings(&data->arena)) != NULL) {
     printf(
-        "No results yet (%s smoke makes some): showing %s,\n"
-        "the report that this project answers.\n\n",
-        hp_command(&data->arena, "hakrun"), input);
+        "The report that this project answers: %s\n"
+        "(no results yet; to make some: %s smoke)\n\n",
+        input, hp_command(&data->arena, "hakrun"));
   } else {
     fprintf(stderr, "hakplot: no results/ and no testdata/phases here: name files to read\n");
     return false;
@@ -218,33 +54,42 @@ static bool read_input(hp_session* session) {
   return data->row_count > 0;
 }
 
+// A page of more pictures serves nobody, and drawing them would take hours.
+enum { FIGURES_MAX = 1000 };
+
 static bool make_figures(hp_session* session) {
   hp_figures* figures = &session->figures;
   bool has_all = true;
   for (size_t i = 0; i < kChartCount; i++) {
     size_t before = figures->count;
-    if (session->options->charts != NULL && !session->is_wanted[i]) continue;
+    if (session->options->has_charts && !session->options->is_chart_wanted[i]) continue;
     kCharts[i].make(figures);
     for (size_t f = before; f < figures->count; f++) figures->at[f]->about = kCharts[i].about;
-    if (figures->count == before && session->options->charts != NULL) {
+    if (figures->count == before && session->options->has_charts) {
       fprintf(stderr, "hakplot: no chart \"%s\": it is made of %s\n", kCharts[i].name,
               kCharts[i].needs);
       has_all = false;
     }
   }
+  if (figures->count > FIGURES_MAX) {
+    fprintf(stderr, "hakplot: %zu pictures: only the first %d are drawn; name charts or files\n",
+            figures->count, FIGURES_MAX);
+    figures->count = FIGURES_MAX;
+    has_all = false;
+  }
   return has_all;
 }
 
 // Points of sweeps, limits and latency runs: their charts say it better.
-static bool is_detail(hp_session* session, const hp_case* one) {
-  const char* workload = hp_string(one->sample, HP_workload);
+static bool is_detail(const hp_session* session, const hp_case* one) {
   return hp_is_sweep_point(&session->figures, one) || hp_string(one->sample, HP_mode) != NULL ||
-         (workload != NULL && strcmp(workload, "dry") == 0);
+         hp_is_dry(one);
 }
 
 static void print_tables(hp_session* session) {
   hp_text text = {0};
   size_t details = 0;
+  size_t columns = hp_terminal_columns();
   session->tables = hp_alloc(&session->data.arena, (session->cases.count + 1) * sizeof(hp_table*));
   for (size_t i = 0; i < session->cases.count; i++) {
     const hp_case* one = &session->cases.at[i];
@@ -255,7 +100,7 @@ static void print_tables(hp_session* session) {
       continue;
     }
     text.size = 0;
-    hp_table_text(session->tables[i], &text);
+    hp_table_text(session->tables[i], columns, &text);
     printf("%s\n", text.data);
   }
   if (details > 0)
@@ -270,29 +115,11 @@ static void print_tables(hp_session* session) {
 // Draws in the terminal; false where gnuplot was needed and failed.
 static bool print_figure(const hp_figure* figure) {
   hp_text text = {0};
-  hp_text script = {0};
-  hp_text message = {0};
   size_t columns = hp_terminal_columns();
-  bool is_good = true;
-  if (!hp_figure_text(figure, columns, &text)) {
-    char path[] = "/tmp/hakplot-XXXXXX";
-    int fd = mkstemp(path);
-    hp_gnuplot_terminal_script(figure, (int)columns, &script);
-    is_good = fd >= 0 && write(fd, script.data, script.size) == (ssize_t)script.size &&
-              hp_gnuplot_run("/", path, &text, &message);
-    if (!is_good) {
-      fprintf(stderr, "hakplot: %s not drawn: %s\n", figure->name,
-              message.size > 0 ? message.data : "cannot write in /tmp");
-    }
-    if (fd >= 0) {
-      close(fd);
-      unlink(path);
-    }
-  }
+  bool is_good =
+      hp_figure_text(figure, columns, &text) || hp_gnuplot_text(figure, (int)columns, &text);
   if (is_good) printf("%s\n", text.data);
   hp_text_free(&text);
-  hp_text_free(&script);
-  hp_text_free(&message);
   return is_good;
 }
 
@@ -322,93 +149,101 @@ static const char* command_of(hp_session* session, int argc, char** argv) {
   return command;
 }
 
+static bool write_page(hp_output* output, const hp_page* page) {
+  hp_text html = {0};
+  hp_page_html(page, &html);
+  bool is_good = hp_output_write(output, "index.html", &html);
+  hp_text_free(&html);
+  return is_good;
+}
+
 static bool write_files(hp_session* session, const char* command) {
   hp_arena* arena = &session->data.arena;
   const hp_figures* figures = &session->figures;
   hp_output output;
   const char* folder = session->options->out;
   if (folder == NULL) folder = hp_format(arena, "%s/plots", hp_workspace());
-  if (!hp_output_open(&output, folder, session->formats)) return false;
+  if (!hp_output_open(&output, folder, session->options->formats)) return false;
   hp_page page = {.data = &session->data,
-                  .cases = &session->cases,
                   .tables = session->tables,
                   .table_count = session->cases.count,
                   .pictures = hp_alloc(arena, (figures->count + 1) * sizeof(hp_picture)),
                   .picture_count = figures->count,
-                  .formats = session->formats,
-                  .command = command};
-  for (size_t i = 0; i < figures->count; i++) {
+                  .formats = session->options->formats,
+                  .command = command,
+                  .run_command = hp_command(arena, "hakrun")};
+  size_t drawn = 0;
+  for (size_t i = 0; i < figures->count && !hp_output_is_interrupted(); i++) {
     hp_text svg = {0};
     bool is_drawn = hp_output_draw(&output, figures->at[i], &svg);
     page.pictures[i].figure = figures->at[i];
     page.pictures[i].svg = is_drawn ? hp_copy(arena, svg.data, svg.size) : NULL;
+    if (is_drawn) drawn++;
     hp_text_free(&svg);
   }
-  hp_text html = {0};
-  hp_page_html(&page, &html);
-  bool has_page = hp_output_write(&output, "index.html", &html);
-  hp_text_free(&html);
+  bool has_page = !hp_output_is_interrupted() && write_page(&output, &page);
   hp_output_close(&output);
   char* full = realpath(folder, NULL);
   if (has_page) {
-    printf("%zu pictures and the page: %s/index.html\n", figures->count,
+    printf("%zu %s and the page: %s/index.html\n", drawn, drawn == 1 ? "picture" : "pictures",
            full != NULL ? full : folder);
   }
   free(full);
-  return !output.has_failed;
+  return has_page && !output.has_failed;
+}
+
+// The first figure, and profiles, which say where the time goes. Rows need nobody's help to draw.
+static void print_first_look(hp_session* session) {
+  for (size_t i = 0; i < session->figures.count; i++) {
+    const hp_figure* figure = session->figures.at[i];
+    bool is_small = figure->shape == HP_BARS || figure->shape == HP_STACK;
+    if (is_small && (i == 0 || strcmp(figure->name, "profile") == 0)) print_figure(figure);
+  }
 }
 
 static int draw(hp_session* session, const char* command) {
   hp_assume_ops(&session->data, session->options->ops);
   session->cases = hp_group_runs(&session->data);
-  session->figures = (hp_figures){.data = &session->data, .cases = &session->cases};
+  hp_figures_begin(&session->figures, &session->data, &session->cases);
   print_tables(session);
   fflush(stdout);
   bool has_all = make_figures(session);
-  bool is_good;
-  if ((session->formats & HP_TERMINAL) != 0) {
+  bool is_good = true;
+  if ((session->options->formats & HP_TERMINAL) != 0) {
     is_good = print_figures(session);
   } else {
-    // A first picture at once; bars need nobody's help.
-    if (session->figures.count > 0 && session->figures.at[0]->shape == HP_BARS) {
-      print_figure(session->figures.at[0]);
-    }
-    is_good = write_files(session, command);
+    print_first_look(session);
   }
+  if ((session->options->formats & ~(unsigned)HP_TERMINAL) != 0)
+    is_good &= write_files(session, command);
   if (!is_good) return 1;
   return session->failed_files > 0 || !has_all ? 2 : 0;
 }
 
 static int run(hp_session* session, int argc, char** argv) {
-  const hp_options* options = session->options;
-  if (options->formats != NULL && !for_names(options->formats, take_format, &session->formats))
-    return 2;
-  if (options->charts != NULL && !for_names(options->charts, take_chart, session->is_wanted))
-    return 2;
-  if (session->formats == 0) session->formats = HP_SVG;
   hp_dataset_init(&session->data);
-  int status = read_input(session) ? draw(session, command_of(session, argc, argv)) : 2;
-  hp_map_free(&session->figures.names);
+  bool is_read = read_input(session);
+  if (session->data.file_count > 0 && session->data.row_count == 0)
+    fprintf(stderr, "hakplot: there is nothing to draw in what was read\n");
+  int status = is_read ? draw(session, command_of(session, argc, argv)) : 2;
+  hp_figures_end(&session->figures);
   hp_dataset_free(&session->data);
   return status;
 }
 
-int main(int argc, char** argv) {
+static int dispatch(int argc, char** argv) {
   hp_options options;
-  hp_locate_start();
-  int status = parse_options(&options, argc, argv);
+  int status = hp_parse_options(&options, argc, argv);
   if (status >= 0) return status;
-  if (options.is_compare) {
-    hp_compare_options compare = {.base = options.arguments[0],
-                                  .now = options.arguments[1],
-                                  .files = options.arguments + 2,
-                                  .file_count = options.argument_count - 2,
-                                  .metric = options.metric,
-                                  .fail_above = options.fail_above,
-                                  .ops = options.ops,
-                                  .keep_going = options.keep_going};
-    return hp_compare(&compare);
-  }
+  if (options.is_compare) return hp_compare(&options.compare);
   hp_session session = {.options = &options};
   return run(&session, argc, argv);
+}
+
+int main(int argc, char** argv) {
+  hp_locate_start();
+  int status = dispatch(argc, argv);
+  if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+  fprintf(stderr, "hakplot: cannot write to standard output: %s\n", strerror(errno));
+  return status != 0 ? status : 1;
 }

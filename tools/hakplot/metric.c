@@ -57,11 +57,26 @@ static double per_million(const hp_row* row, double count) {
   return count / hp_number(row, HP_ops) * 1e6;
 }
 
-static double faults(const hp_row* row) {
+static double fault_count(const hp_row* row) {
   double timed = hp_number(row, HP_minor_faults) + hp_number(row, HP_major_faults);
   double process = hp_number(row, HP_page_faults_minor) + hp_number(row, HP_page_faults_major);
-  return per_million(row,
-                     first_known(timed, first_known(process, hp_number(row, HP_perf_page_faults))));
+  return first_known(timed, first_known(process, hp_number(row, HP_perf_page_faults)));
+}
+
+static double faults(const hp_row* row) { return per_million(row, fault_count(row)); }
+
+// Totals say something only where they cannot be had for each operation.
+static double unless_per_op(const hp_row* row, double total) {
+  return isnan(hp_number(row, HP_ops)) ? total : NAN;
+}
+
+static double faults_total(const hp_row* row) { return unless_per_op(row, fault_count(row)); }
+
+static double cpu_time(const hp_row* row) {
+  double user;
+  double system;
+  hp_cpu_times(row, &user, &system);
+  return unless_per_op(row, first_known(user + system, hp_number(row, HP_perf_task_clock_s)));
 }
 
 const char* const kCallNames[HP_CALL_COUNT] = {"mmap",   "munmap",   "madvise",
@@ -78,15 +93,19 @@ double hp_calls(const hp_row* row, size_t call) {
 }
 
 // The sum of the calls that the row knows; a row that knows none is unknown.
-static double syscalls(const hp_row* row) {
+static double call_count(const hp_row* row) {
   double all = hp_number(row, HP_perf_syscalls);
   double sum = NAN;
   for (size_t i = 0; i < HP_CALL_COUNT; i++) {
     double calls = hp_calls(row, i);
     if (!isnan(calls)) sum = isnan(sum) ? calls : sum + calls;
   }
-  return per_million(row, first_known(sum, all));
+  return first_known(sum, all);
 }
+
+static double syscalls(const hp_row* row) { return per_million(row, call_count(row)); }
+
+static double syscalls_total(const hp_row* row) { return unless_per_op(row, call_count(row)); }
 
 static double peak_rss(const hp_row* row) { return hp_number(row, HP_peak_rss_bytes) / 1048576; }
 
@@ -101,6 +120,10 @@ const hp_metric kMetrics[HP_METRIC_COUNT] = {
     [HP_SYSCALLS] = {"syscalls", "memory system calls per million operations", "calls/Mop",
                      syscalls, false},
     [HP_PEAK_RSS] = {"peak-rss", "peak resident memory, MiB", "MiB peak", peak_rss, false},
+    [HP_CPU_TIME] = {"cpu-time", "CPU time of a run, s", "CPU s", cpu_time, false},
+    [HP_FAULTS_TOTAL] = {"faults-total", "page faults of a run", "faults", faults_total, false},
+    [HP_SYSCALLS_TOTAL] = {"syscalls-total", "memory system calls of a run", "calls",
+                           syscalls_total, false},
 };
 
 const hp_metric* hp_metric_named(const char* name) {
@@ -110,20 +133,30 @@ const hp_metric* hp_metric_named(const char* name) {
   return NULL;
 }
 
-// The largest relative error among the values that a mean's metric may come from. Means are of few
-// kinds (perf stat's), and each metric of them depends on one measured value.
+// The relative standard error of a mean's metric is that of the measured value it depends on.
 static double relative_error(const hp_row* row, const hp_metric* metric) {
-  static const hp_field kMeasured[] = {HP_perf_duration_s, HP_perf_page_faults, HP_perf_syscalls};
-  size_t at = metric == &kMetrics[HP_FAULTS] ? 1 : metric == &kMetrics[HP_SYSCALLS] ? 2 : 0;
-  const hp_value* value = hp_find(row, kMeasured[at]);
+  static const hp_field kMeasured[HP_METRIC_COUNT] = {
+      [HP_THROUGHPUT] = HP_perf_duration_s,    [HP_TIME_PER_OP] = HP_perf_duration_s,
+      [HP_ELAPSED] = HP_perf_duration_s,       [HP_KERNEL_SHARE] = HP_FIELD_COUNT,
+      [HP_FAULTS] = HP_perf_page_faults,       [HP_SYSCALLS] = HP_perf_syscalls,
+      [HP_PEAK_RSS] = HP_FIELD_COUNT,          [HP_CPU_TIME] = HP_FIELD_COUNT,
+      [HP_FAULTS_TOTAL] = HP_perf_page_faults, [HP_SYSCALLS_TOTAL] = HP_perf_syscalls};
+  const hp_value* value = hp_find(row, kMeasured[metric - kMetrics]);
   return value != NULL && value->error > 0 ? value->error : NAN;
 }
 
+// perf says the standard error; how wide an interval that makes depends on the number of runs,
+// which its -x and -j leave out.
 static hp_summary summary_of_mean(const hp_row* row, const hp_metric* metric) {
   double centre = metric->of(row);
-  double half = 1.96 * centre * relative_error(row, metric);
-  return (hp_summary){
-      .centre = centre, .low = centre - half, .high = centre + half, .is_mean = true};
+  double error = relative_error(row, metric);
+  double runs = hp_number(row, HP_perf_runs);
+  double half = runs >= 2 ? hp_student_factor((size_t)runs) * error * centre : NAN;
+  return (hp_summary){.centre = centre,
+                      .low = centre - half,
+                      .high = centre + half,
+                      .error = error,
+                      .is_mean = true};
 }
 
 // A range that a report states in place of runs (throughput alone has one).
@@ -151,6 +184,7 @@ hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric*
   return (hp_summary){.centre = hp_median(values, count),
                       .low = interval.low,
                       .high = interval.high,
+                      .error = NAN,
                       .values = values,
                       .count = count};
 }
@@ -167,47 +201,69 @@ char* hp_summary_text(hp_arena* arena, const hp_summary* summary) {
                    half / summary->centre * 100);
 }
 
+// The runs of a group and, last, its mean.
+static size_t row_count(const hp_group* group) {
+  return group->run_count + (group->mean != NULL ? 1 : 0);
+}
+static const hp_row* row_at(const hp_group* group, size_t i) {
+  return i < group->run_count ? group->runs[i] : group->mean;
+}
+
 static hp_share share_of_cycles(const hp_group* group) {
   double user = 0;
   double kernel = 0;
-  for (size_t i = 0; i < group->run_count; i++) {
-    user += hp_number(group->runs[i], HP_perf_cycles_user);
-    kernel += hp_number(group->runs[i], HP_perf_cycles_kernel);
+  for (size_t i = 0; i < row_count(group); i++) {
+    user += hp_number(row_at(group, i), HP_perf_cycles_user);
+    kernel += hp_number(row_at(group, i), HP_perf_cycles_kernel);
   }
   double share = kernel / (user + kernel);
-  return (hp_share){share, NAN, NAN, NAN, isnan(share) ? HP_CPU_UNKNOWN : HP_CPU_CYCLES};
+  return (hp_share){.share = share,
+                    .low = NAN,
+                    .high = NAN,
+                    .cpu_s = NAN,
+                    .run_count = row_count(group),
+                    .source = isnan(share) ? HP_CPU_UNKNOWN : HP_CPU_CYCLES};
 }
 
 static hp_share share_stated(const hp_group* group) {
   for (size_t i = 0; i < group->run_count; i++) {
     double share = hp_number(group->runs[i], HP_kernel_share);
-    if (share >= 0 && share <= 1) return (hp_share){share, NAN, NAN, NAN, HP_CPU_STATED};
+    if (share >= 0 && share <= 1)
+      return (hp_share){share, NAN, NAN, .cpu_s = NAN, .source = HP_CPU_STATED};
   }
-  return (hp_share){NAN, NAN, NAN, NAN, HP_CPU_UNKNOWN};
+  return (hp_share){NAN, NAN, NAN, .cpu_s = NAN, .source = HP_CPU_UNKNOWN};
 }
 
 // Adds the times of the rows whose best source is `wanted`.
 static hp_share share_of_times(const hp_group* group, hp_cpu_source wanted) {
   double user_s = 0;
   double system_s = 0;
-  for (size_t i = 0; i < group->run_count + 1; i++) {
-    const hp_row* row = i < group->run_count ? group->runs[i] : group->mean;
+  size_t count = 0;
+  for (size_t i = 0; i < row_count(group); i++) {
     double user;
     double system;
-    if (row == NULL || hp_cpu_times(row, &user, &system) != wanted) continue;
+    if (hp_cpu_times(row_at(group, i), &user, &system) != wanted) continue;
     user_s += user;
     system_s += system;
+    count++;
   }
   double cpu_s = user_s + system_s;
-  if (cpu_s < kLeastCpuSeconds) return (hp_share){NAN, NAN, NAN, cpu_s, HP_CPU_UNKNOWN};
+  if (cpu_s < kLeastCpuSeconds)
+    return (hp_share){NAN, NAN, NAN, .cpu_s = cpu_s, .source = HP_CPU_UNKNOWN};
   double share = system_s / cpu_s;
   hp_interval interval = hp_share_interval(share, cpu_s * kTicksPerSecond);
-  return (hp_share){share, interval.low, interval.high, cpu_s, wanted};
+  return (hp_share){share, interval.low, interval.high, cpu_s, count, wanted};
 }
 
 hp_share hp_kernel_share(const hp_group* group) {
   hp_share share = share_of_times(group, HP_CPU_REGION);
+  double too_few_s = share.cpu_s;
   if (share.source == HP_CPU_UNKNOWN) share = share_of_cycles(group);
-  if (share.source == HP_CPU_UNKNOWN) share = share_of_times(group, HP_CPU_PROCESS);
-  return share.source == HP_CPU_UNKNOWN ? share_stated(group) : share;
+  if (share.source == HP_CPU_UNKNOWN) {
+    share = share_of_times(group, HP_CPU_PROCESS);
+    too_few_s = fmax(too_few_s, share.cpu_s);
+  }
+  if (share.source == HP_CPU_UNKNOWN) share = share_stated(group);
+  if (share.source == HP_CPU_UNKNOWN) share.cpu_s = too_few_s;
+  return share;
 }

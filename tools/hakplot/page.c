@@ -36,6 +36,8 @@ static const char kStyle[] =
     "space:normal;overflow-wrap:anywhere;min-width:9em}\n"
     ".facts td{text-align:left;white-space:normal;overflow-wrap:anywhere}\n"
     "figure{margin:0 0 1.6rem}figure svg{display:block;width:100%;min-width:600px;height:auto}\n"
+    // gnuplot gives circles too thin a line.
+    "figure svg defs circle{stroke-width:.4}\n"
     "figcaption{font-size:.92rem}\n"
     "pre{background:var(--shade);padding:.7em .9em;overflow-x:auto;font-size:.86rem}\n"
     ".notes{border-left:4px solid #d55e00;padding:.2em 1em;background:var(--shade)}\n"
@@ -121,128 +123,165 @@ static void put_pictures(hp_text* html, const hp_page* page) {
 
 // ---- environment ----
 
-// All texts of a field over the rows of a machine (host NULL: any), joined.
-static const char* texts_of(const hp_page* page, hp_field field, const char* host, bool has_host,
-                            const char* phase) {
-  hp_arena* arena = &page->data->arena;
+// Different texts, the first few of them. Texts of the dataset are interned: equal ones have equal
+// addresses.
+enum { TEXTS_MAX = 8 };
+
+typedef struct texts {
+  const char* at[TEXTS_MAX];
+  size_t count;
+  bool has_more;
+} texts;
+
+static void add_text(texts* all, const char* text) {
+  if (text == NULL) return;
+  for (size_t i = 0; i < all->count; i++) {
+    if (all->at[i] == text) return;
+  }
+  all->has_more |= all->count == TEXTS_MAX;
+  if (all->count < TEXTS_MAX) all->at[all->count++] = text;
+}
+
+static const char* join(hp_arena* arena, const texts* all) {
   const char* joined = "";
-  const char* last = NULL;
-  hp_map seen = {0};
+  for (size_t i = 0; i < all->count; i++) {
+    joined = hp_format(arena, "%s%s%s", joined, i > 0 ? ", " : "", all->at[i]);
+  }
+  return all->has_more ? hp_format(arena, "%s, …", joined) : joined;
+}
+
+static texts texts_of_runs(const hp_page* page, hp_field field) {
+  texts all = {0};
   for (size_t i = 0; i < page->data->row_count; i++) {
     const hp_row* row = &page->data->rows[i];
-    const char* text = hp_string(row, field);
-    bool is_new;
-    if (row->kind != HP_RUN && row->kind != HP_MEAN) continue;
-    if (text == NULL || text == last) continue;
-    if (has_host && hp_string(row, HP_host_id) != host) continue;
-    if (phase != NULL && hp_string(row, HP_phase) != phase) continue;
-    last = text;
-    hp_map_put(&seen, arena, text, &is_new);
-    if (is_new && seen.count <= 8)
-      joined = hp_format(arena, "%s%s%s", joined, joined[0] ? ", " : "", text);
-    if (is_new && seen.count == 9) joined = hp_format(arena, "%s, …", joined);
+    if (row->kind == HP_RUN || row->kind == HP_MEAN) add_text(&all, hp_string(row, field));
   }
-  hp_map_free(&seen);
-  return joined;
+  return all;
 }
 
-static const char* size_text(hp_arena* arena, double bytes) {
-  if (isnan(bytes)) return "unknown";
-  return bytes >= 1048576 ? hp_format(arena, "%g MiB", bytes / 1048576)
-                          : hp_format(arena, "%g KiB", bytes / 1024);
+// What is said of a machine or of a phase: some fields, gathered over its runs.
+typedef struct fact_rule {
+  hp_field field;
+  const char* name;
+} fact_rule;
+
+static const fact_rule kMachineFacts[] = {
+    {HP_host_cpu, "processor"},     {HP_host_kernel, "kernel"}, {HP_host_thp, "huge pages"},
+    {HP_host_governor, "governor"}, {HP_source, "measured by"}, {HP_commit, "commit"}};
+static const fact_rule kPhaseFacts[] = {
+    {HP_allocator, "allocator"},      {HP_allocator_version, "version"},
+    {HP_build_mode, "build"},         {HP_env, "environment"},
+    {HP_allocator_path, "served by"}, {HP_allocator_sha256, "sha256"}};
+enum { FACTS = 6 };
+
+typedef struct subject {
+  const char* name;
+  const hp_row* first;
+  texts facts[FACTS];
+} subject;
+
+typedef struct subjects {
+  subject* at;
+  size_t count;
+  hp_map names;
+} subjects;
+
+static void add_facts(subjects* all, hp_arena* arena, const char* name, const hp_row* row,
+                      const fact_rule* rules) {
+  bool is_new;
+  size_t at = hp_map_put(&all->names, arena, name != NULL ? name : "", &is_new);
+  if (is_new) {
+    all->at = hp_grow(arena, all->at, all->count, sizeof(*all->at));
+    all->at[all->count++] = (subject){.name = name, .first = row};
+  }
+  for (size_t i = 0; i < FACTS; i++) {
+    add_text(&all->at[at].facts[i], hp_string(row, rules[i].field));
+  }
 }
 
+// Leaves out what is not known.
 static void put_fact(hp_text* html, const char* name, const char* value) {
+  if (value[0] == '\0') return;
   hp_puts(html, "<tr><th scope=\"row\">");
   hp_put_html(html, name);
   hp_puts(html, "</th><td>");
-  hp_put_html(html, value[0] != '\0' ? value : "unknown");
+  hp_put_html(html, value);
   hp_puts(html, "</td></tr>\n");
 }
 
-static void put_machine(hp_text* html, const hp_page* page, const hp_row* row) {
-  hp_arena* arena = &page->data->arena;
-  const char* host = hp_string(row, HP_host_id);
-  double cores = hp_number(row, HP_host_cores);
-  hp_puts(html, "<div class=\"scroll\"><table class=\"facts\"><tbody>\n");
-  if (host != NULL) put_fact(html, "machine", host);
-  put_fact(html, "processor", texts_of(page, HP_host_cpu, host, true, NULL));
-  put_fact(html, "processors", hp_number_text(arena, cores, 1));
-  put_fact(html, "caches",
-           hp_format(arena, "L1 data %s, L2 %s, L3 %s",
-                     size_text(arena, hp_number(row, HP_host_l1d_bytes)),
-                     size_text(arena, hp_number(row, HP_host_l2_bytes)),
-                     size_text(arena, hp_number(row, HP_host_l3_bytes))));
-  put_fact(html, "kernel", texts_of(page, HP_host_kernel, host, true, NULL));
-  put_fact(html, "huge pages", texts_of(page, HP_host_thp, host, true, NULL));
-  put_fact(html, "governor", texts_of(page, HP_host_governor, host, true, NULL));
-  put_fact(html, "measured by", texts_of(page, HP_source, host, true, NULL));
-  put_fact(html, "commit", texts_of(page, HP_commit, host, true, NULL));
-  hp_puts(html, "</tbody></table></div>\n");
+static void put_cache(hp_text* text, hp_arena* arena, const char* name, double bytes) {
+  if (isnan(bytes)) return;
+  hp_printf(text, "%s%s %s", text->size > 0 ? ", " : "", name, hp_size_text(arena, bytes));
 }
 
-static void put_phases(hp_text* html, const hp_page* page) {
-  static const struct {
-    hp_field field;
-    const char* header;
-  } kColumns[] = {{HP_allocator, "allocator"},      {HP_allocator_version, "version"},
-                  {HP_build_mode, "build"},         {HP_env, "environment"},
-                  {HP_allocator_path, "served by"}, {HP_allocator_sha256, "sha256"}};
-  enum { COLUMNS = sizeof(kColumns) / sizeof(kColumns[0]) };
-  hp_arena* arena = &page->data->arena;
+static void put_machine(hp_text* html, hp_arena* arena, const subject* machine) {
+  const hp_row* row = machine->first;
+  double cores = hp_number(row, HP_host_cores);
+  hp_text caches = {0};
+  hp_puts(&caches, "");
+  put_cache(&caches, arena, "L1 data", hp_number(row, HP_host_l1d_bytes));
+  put_cache(&caches, arena, "L2", hp_number(row, HP_host_l2_bytes));
+  put_cache(&caches, arena, "L3", hp_number(row, HP_host_l3_bytes));
+  hp_puts(html, "<div class=\"scroll\"><table class=\"facts\"><tbody>\n");
+  put_fact(html, "machine", machine->name != NULL ? machine->name : "not named by the records");
+  put_fact(html, "processors", isnan(cores) ? "" : hp_number_text(arena, cores, 1));
+  put_fact(html, "caches", caches.data);
+  for (size_t i = 0; i < FACTS; i++) {
+    put_fact(html, kMachineFacts[i].name, join(arena, &machine->facts[i]));
+  }
+  hp_puts(html, "</tbody></table></div>\n");
+  hp_text_free(&caches);
+}
+
+static void put_phases(hp_text* html, hp_arena* arena, const subjects* phases) {
   hp_table table = {.arena = arena, .title = "Phases"};
-  hp_map seen = {0};
   hp_table_column(&table, "phase");
-  for (size_t c = 0; c < COLUMNS; c++) hp_table_column(&table, kColumns[c].header);
-  for (size_t i = 0; i < page->cases->count; i++) {
-    for (size_t g = 0; g < page->cases->at[i].group_count; g++) {
-      const hp_group* group = &page->cases->at[i].groups[g];
-      bool is_new;
-      if (group->phase == NULL) continue;
-      hp_map_put(&seen, arena, group->phase, &is_new);
-      if (!is_new) continue;
-      hp_table_row* row = hp_table_row_add(&table);
-      row->cells[0] = group->phase;
-      for (size_t c = 0; c < COLUMNS; c++) {
-        const char* text = texts_of(page, kColumns[c].field, NULL, false, group->phase);
-        bool is_hash = kColumns[c].field == HP_allocator_sha256;
-        row->cells[c + 1] = is_hash ? hp_format(arena, "%.12s", text) : text;
-      }
+  for (size_t i = 0; i < FACTS; i++) hp_table_column(&table, kPhaseFacts[i].name);
+  for (size_t p = 0; p < phases->count; p++) {
+    if (phases->at[p].name == NULL) continue;
+    hp_table_row* row = hp_table_row_add(&table);
+    row->cells[0] = phases->at[p].name;
+    for (size_t i = 0; i < FACTS; i++) {
+      const char* text = join(arena, &phases->at[p].facts[i]);
+      bool is_hash = kPhaseFacts[i].field == HP_allocator_sha256;
+      row->cells[i + 1] = is_hash ? hp_format(arena, "%.12s", text) : text;
     }
   }
-  hp_map_free(&seen);
   hp_table_html(&table, html);
 }
 
 static void put_environment(hp_text* html, const hp_page* page) {
-  hp_map seen = {0};
-  hp_puts(html, "<h2>Environment</h2>\n");
-  for (size_t i = 0; i < page->cases->count; i++) {
-    for (size_t g = 0; g < page->cases->at[i].group_count; g++) {
-      const hp_group* group = &page->cases->at[i].groups[g];
-      const hp_row* row = group->run_count > 0 ? group->runs[0] : group->mean;
-      bool is_new;
-      if (row == NULL) continue;
-      hp_map_put(&seen, &page->data->arena, group->host != NULL ? group->host : "", &is_new);
-      if (is_new) put_machine(html, page, row);
-    }
+  hp_arena* arena = &page->data->arena;
+  subjects machines = {0};
+  subjects phases = {0};
+  for (size_t i = 0; i < page->data->row_count; i++) {
+    const hp_row* row = &page->data->rows[i];
+    if (row->kind != HP_RUN && row->kind != HP_MEAN) continue;
+    add_facts(&machines, arena, hp_string(row, HP_host_id), row, kMachineFacts);
+    add_facts(&phases, arena, hp_string(row, HP_phase), row, kPhaseFacts);
   }
-  hp_map_free(&seen);
-  put_phases(html, page);
+  hp_puts(html, "<h2>Environment</h2>\n");
+  for (size_t i = 0; i < machines.count; i++) put_machine(html, arena, &machines.at[i]);
+  put_phases(html, arena, &phases);
+  hp_map_free(&machines.names);
+  hp_map_free(&phases.names);
 }
 
 // ---- how to repeat ----
 
 static void put_repeat(hp_text* html, const hp_page* page) {
-  const char* experiment = texts_of(page, HP_experiment, NULL, false, NULL);
+  texts experiments = texts_of_runs(page, HP_experiment);
   hp_puts(html, "<h2>How to repeat</h2>\n<p>These tables and pictures:</p>\n<pre>");
   hp_put_html(html, page->command);
   hp_puts(html, "</pre>\n");
-  if (experiment[0] != '\0') {
-    hp_puts(html, "<p>The runs:</p>\n<pre>bazel run //tools:hakrun -- ");
-    hp_put_html(html, experiment);
-    hp_puts(html, "</pre>\n");
+  if (experiments.count > 0) hp_puts(html, "<p>The runs:</p>\n<pre>");
+  for (size_t i = 0; i < experiments.count; i++) {
+    hp_put_html(html, page->run_command);
+    hp_puts(html, " ");
+    hp_put_html(html, experiments.at[i]);
+    hp_puts(html, "\n");
   }
+  if (experiments.count > 0) hp_puts(html, "</pre>\n");
   hp_puts(html,
           "<p>One picture, after changing its script: <code>gnuplot NAME.gp</code></p>\n"
           "<p class=\"small\">Read from: ");
@@ -273,7 +312,8 @@ static void put_tables(hp_text* html, const hp_page* page) {
 }
 
 void hp_page_html(const hp_page* page, hp_text* html) {
-  const char* title = texts_of(page, HP_title, NULL, false, NULL);
+  texts titles = texts_of_runs(page, HP_title);
+  const char* title = join(&page->data->arena, &titles);
   hp_puts(html,
           "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");

@@ -7,7 +7,6 @@
 
 #include "tools/hakplot/dataset.h"
 #include "tools/hakplot/figure.h"
-#include "tools/hakplot/group.h"
 #include "tools/hakplot/table.h"
 
 typedef struct hp_picture {
@@ -17,13 +16,13 @@ typedef struct hp_picture {
 
 typedef struct hp_page {
   hp_dataset* data;
-  const hp_cases* cases;
   hp_table** tables;
   size_t table_count;
   hp_picture* pictures;
   size_t picture_count;
-  unsigned formats;  // of the picture files beside the page
-  const char* command;
+  unsigned formats;         // of the picture files beside the page
+  const char* command;      // that made the page
+  const char* run_command;  // that runs experiments: their names follow
 } hp_page;
 
 void hp_page_html(const hp_page* page, hp_text* html);

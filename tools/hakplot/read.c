@@ -121,6 +121,21 @@ static void name_phases(hp_dataset* data, size_t first, const char* name, const 
   }
 }
 
+// Moments of a run do not name their machine, as its record does: they get the only one of the
+// file.
+static void name_hosts(hp_dataset* data, size_t first) {
+  const char* only = NULL;
+  for (size_t i = first; i < data->row_count; i++) {
+    const char* host = hp_string(&data->rows[i], HP_host_id);
+    if (host != NULL && only != NULL && host != only) return;
+    if (host != NULL) only = host;
+  }
+  for (size_t i = first; i < data->row_count; i++) {
+    if (hp_string(&data->rows[i], HP_host_id) == NULL)
+      hp_set_text(data, &data->rows[i], HP_host_id, only);
+  }
+}
+
 // The last telemetry line of a process holds its totals: each becomes a run as well.
 static void add_telemetry_totals(hp_dataset* data, size_t first) {
   hp_map processes = {0};
@@ -178,6 +193,7 @@ bool hp_read_buffer(hp_dataset* data, const char* name, const char* label, const
   }
   add_telemetry_totals(data, first);
   name_phases(data, first, file, label);
+  name_hosts(data, first);
   data->files = hp_grow(&data->arena, data->files, data->file_count, sizeof(*data->files));
   data->files[data->file_count++] = file;
   return true;

@@ -26,10 +26,8 @@ bool hp_read_buffer(hp_dataset* data, const char* name, const char* label, const
                     size_t size);
 
 // Reads "PATH" or "LABEL=PATH": a file, or a folder with all files below it whose names end in
-// .jsonl, .json, .csv or .txt. A file that fails is named on stderr and left out; with `keep_going`
-// the others are read nevertheless.
-// Without it
-// reading stops there. Returns how many failed.
+// .jsonl, .json, .csv or .txt. A file that fails is named on stderr and left out; without
+// `keep_going` reading stops there. Returns how many failed.
 size_t hp_read_argument(hp_dataset* data, const char* argument, bool keep_going);
 
 // Gives runs of perf stat, which cannot know it, their number of operations. NaN changes nothing.

@@ -28,15 +28,18 @@ static bool is_known_schema(const char* name, hp_kind* kind) {
   return false;
 }
 
-// "class_<N>_<part>" of a telemetry line. False if the key is something else.
-static bool take_class(hp_dataset* data, hp_row* row, const char* key, double number) {
+// No allocator has more size classes; keys beyond are taken for something else.
+enum { CLASSES_MAX = 1024 };
+
+// "class_<N>_<part>" of a telemetry line; other keys change nothing.
+static void take_class(hp_dataset* data, hp_row* row, const char* key, double number) {
   unsigned index = 0;
   size_t at = 6;
-  if (strncmp(key, "class_", 6) != 0) return false;
-  for (; key[at] >= '0' && key[at] <= '9' && index < 100000; at++) {
+  if (strncmp(key, "class_", 6) != 0) return;
+  for (; key[at] >= '0' && key[at] <= '9' && index < CLASSES_MAX; at++) {
     index = index * 10 + (unsigned)(key[at] - '0');
   }
-  if (at == 6 || key[at] != '_') return false;
+  if (at == 6 || key[at] != '_' || index >= CLASSES_MAX) return;
   // The keys of a class come together, so that it is mostly the last one.
   hp_class* class = row->class_count > 0 ? &row->classes[row->class_count - 1] : NULL;
   if (class == NULL || class->index != index) {
@@ -48,7 +51,6 @@ static bool take_class(hp_dataset* data, hp_row* row, const char* key, double nu
   if (strcmp(part, "block_bytes") == 0) class->block_bytes = number;
   if (strcmp(part, "live") == 0) class->live = number;
   if (strcmp(part, "capacity") == 0) class->capacity = number;
-  return true;
 }
 
 static double number_of(const json_t* value) {

@@ -150,20 +150,32 @@ static bool parse_percent(hp_slice text, double* value) {
   return hp_parse_number(text.data, text.size - 1, value);
 }
 
+// The error of -r and how many columns it takes: where "%" itself separates, a second one is empty.
+static size_t parse_error(const columns* row, size_t at, double* percent) {
+  *percent = NAN;
+  if (at >= row->count) return 0;
+  if (parse_percent(row->at[at], percent)) return 1;
+  bool is_split = at + 1 < row->count && row->at[at + 1].size == 0;
+  return is_split && hp_parse_number(row->at[at].data, row->at[at].size, percent) ? 2 : 0;
+}
+
 // [error%] runtime running%, from column `at` on. perf writes the last with two decimals; without
 // them a decimal comma was taken for a separator.
 static bool parse_tail(const columns* row, size_t at, hp_perf_count* result) {
-  result->error_percent = NAN;
-  if (at < row->count && parse_percent(row->at[at], &result->error_percent)) at++;
+  at += parse_error(row, at, &result->error_percent);
   if (at + 2 > row->count || !is_digits(row->at[at])) return false;
   hp_slice running = row->at[at + 1];
   return memchr(running.data, '.', running.size) != NULL &&
          hp_parse_number(running.data, running.size, &result->running_percent);
 }
 
+// Before the value stand an interval's end, a part of the machine and its number of CPUs; a part
+// such as S0-D0-C0 may hold the separator.
+enum { VALUE_AT_MOST = 7 };
+
 static bool parse_separated(hp_slice line, hp_slice separator, hp_perf_count* result) {
   columns row = split(line, separator);
-  for (size_t value = 0; value < 4 && value + 4 < row.count; value++) {
+  for (size_t value = 0; value < VALUE_AT_MOST && value + 4 < row.count; value++) {
     if (!parse_value(row.at[value], &result->value) || !is_unit(row.at[value + 1]) ||
         !is_event(row.at[value + 2]) || !parse_prefix(&row, value, result)) {
       continue;
@@ -181,9 +193,12 @@ static bool parse_separated(hp_slice line, hp_slice separator, hp_perf_count* re
   return false;
 }
 
-// Finds what separates the columns of a line: one sign, or any run of signs that the line holds.
+// Finds what separates the columns of a line: one sign, or any run of signs that the line holds;
+// empty where it holds no count.
 static bool find_separator(hp_slice line, hp_slice* separator) {
-  static const char kSigns[] = ",;|\t :@#/!~^&=_+*$?\\";
+  // All but ".", "<" and ">", which values hold. Letters last: few lines can be taken for them.
+  static const char kSigns[] =
+      ",;|\t :@#/!~^&=_+*$?\\%-()[]{}'\"`ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   hp_perf_count ignored;
   for (size_t i = 0; kSigns[i] != '\0'; i++) {
     *separator = (hp_slice){&kSigns[i], 1};
@@ -197,6 +212,7 @@ static bool find_separator(hp_slice line, hp_slice* separator) {
       if (parse_separated(line, *separator, &ignored)) return true;
     }
   }
+  *separator = (hp_slice){"", 0};
   return false;
 }
 

@@ -240,6 +240,8 @@ TEST_F(ReadTest, FilesThatAreNotUnderstoodNameLineAndExpectation) {
   EXPECT_FALSE(read("1,,page-faults,1,100.00,,\nrubbish\n", "a.csv"));
   EXPECT_EQ(error().substr(0, 8), "a.csv:2:");
   EXPECT_NE(error().find("found \"rubbish\""), std::string::npos);
+  EXPECT_FALSE(read("zz\n1,,page-faults,1,100.00,,\n", "first.csv"));
+  EXPECT_EQ(error().substr(0, 12), "first.csv:1:");
   EXPECT_FALSE(read("1,,some-event,1,100.00,,\n", "b.csv"));
   EXPECT_NE(error().find("no event"), std::string::npos);
   EXPECT_FALSE(read(std::string(HP_MAX_LINE_BYTES + 1, 'a'), "c.csv"));
@@ -287,6 +289,8 @@ TEST_F(ReadTest, TelemetryGivesMomentsTotalsAndClasses) {
   EXPECT_EQ(last->classes[0].live, 5);
   EXPECT_TRUE(std::isnan(last->classes[0].block_bytes));
   EXPECT_EQ(last->classes[1].block_bytes, 192);
+  ASSERT_TRUE(read(R"({"schema":"hakmem.telemetry.1","time_ns":1,"class_1024_live":5})"));
+  EXPECT_EQ(rows(HP_TELEMETRY).back()->class_count, 0u) << "no allocator has so many";
 }
 
 TEST_F(ReadTest, EventsAmongTelemetryAreLeftOut) {
@@ -314,9 +318,20 @@ TEST_F(ReadTest, PhasesAreNamedByRecordLabelAllocatorOrFile) {
   EXPECT_EQ(phase(), "run.7");
 }
 
+TEST_F(ReadTest, MomentsGetTheMachineOfTheirFile) {
+  std::string sample = R"({"schema":"hakmem.sample.1","phase":"a","t_ns":1,"rss_bytes":1})";
+  auto record = [](const char* host) {
+    return std::string(R"({"schema":"hakmem.record.1","phase":"a","host_id":")") + host + "\"}\n";
+  };
+  ASSERT_TRUE(read(record("m1") + sample)) << error();
+  EXPECT_STREQ(hp_string(rows(HP_SAMPLE)[0], HP_host_id), "m1");
+  ASSERT_TRUE(read(record("m1") + record("m2") + sample)) << error();
+  EXPECT_EQ(hp_string(rows(HP_SAMPLE)[1], HP_host_id), nullptr);
+}
+
 TEST_F(ReadTest, HostileTextsAreCleanedOnTheWayIn) {
   ASSERT_TRUE(read("{\"schema\":\"hakmem.record.1\",\"phase\":\"a\\nb\\u001b[31m`id`\"}"));
-  EXPECT_STREQ(hp_string(rows(HP_RUN)[0], HP_phase), "a␊b␛[31m`id`");
+  EXPECT_STREQ(hp_string(rows(HP_RUN)[0], HP_phase), "a\\nb\\x1b[31m`id`");
 }
 
 TEST_F(ReadTest, AssumedOperationsAreForPerfRunsAlone) {

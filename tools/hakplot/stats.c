@@ -7,6 +7,8 @@
 
 enum { HP_EXACT_MAX = 50 };  // C(50, 25) is still exact in a double
 
+static const double kNormal95 = 1.959964;  // standard deviations on each side
+
 static int by_value(const void* a, const void* b) {
   double x = *(const double*)a;
   double y = *(const double*)b;
@@ -126,6 +128,22 @@ double hp_mann_whitney_floor(size_t a_count, size_t b_count) {
   return fmin(1, 2 / ways);
 }
 
+double hp_student_factor(size_t runs) {
+  static const double kFew[] = {12.7062, 4.3027, 3.1824, 2.7764, 2.5706,
+                                2.4469,  2.3646, 2.3060, 2.2622};
+  if (runs < 2) return NAN;
+  size_t degrees = runs - 1;
+  if (degrees <= sizeof(kFew) / sizeof(kFew[0])) return kFew[degrees - 1];
+  // Cornish and Fisher's expansion around the normal distribution: right to 4 digits from here on.
+  double v = (double)degrees;
+  double z = kNormal95;
+  double z3 = z * z * z;
+  double z5 = z3 * z * z;
+  double z7 = z5 * z * z;
+  return z + (z3 + z) / (4 * v) + (5 * z5 + 16 * z3 + 3 * z) / (96 * v * v) +
+         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * v * v * v);
+}
+
 double hp_geometric_mean(const double* values, size_t count) {
   double sum = 0;
   for (size_t i = 0; i < count; i++) {
@@ -136,7 +154,7 @@ double hp_geometric_mean(const double* values, size_t count) {
 }
 
 hp_interval hp_share_interval(double share, double samples) {
-  const double z = 1.959964;
+  const double z = kNormal95;
   if (!(samples > 0) || !(share >= 0 && share <= 1)) return (hp_interval){NAN, NAN};
   double scale = 1 + z * z / samples;
   double centre = (share + z * z / (2 * samples)) / scale;

@@ -1,4 +1,4 @@
-// Tables of text: filled cell by cell, written aligned for a terminal or as HTML.
+// Tables of text: filled cell by cell, written aligned for a terminal, as HTML or as Markdown.
 
 #ifndef HAKMEM_TOOLS_HAKPLOT_TABLE_H_
 #define HAKMEM_TOOLS_HAKPLOT_TABLE_H_
@@ -30,9 +30,14 @@ void hp_table_column(hp_table* table, const char* header);
 hp_table_row* hp_table_row_add(hp_table* table);
 void hp_table_footer(hp_table* table, const char* footer);  // once, however often it is added
 
-// Leaves out columns that are empty or unknown in every row, except the first.
-void hp_table_text(const hp_table* table, hp_text* text);
+// Columns of the terminal at stdout, at most 120; 80 where there is none.
+size_t hp_terminal_columns(void);
+
+// All leave out columns that are empty or unknown in every row, except the first. As text, what is
+// wider than `columns` is wrapped: long names, and columns into further blocks below.
+void hp_table_text(const hp_table* table, size_t columns, hp_text* text);
 void hp_table_html(const hp_table* table, hp_text* html);
+void hp_table_markdown(const hp_table* table, hp_text* text);
 
 // Text with <, >, &, and quotes as entities.
 void hp_put_html(hp_text* html, const char* text);

@@ -2,14 +2,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-size_t hp_terminal_columns(void) {
-  struct winsize window;
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || window.ws_col < 40) return 80;
-  return window.ws_col < 120 ? window.ws_col : 120;
-}
 
 // A bar of eighths of a column.
 static void put_bar(hp_text* text, double length) {
@@ -19,11 +11,17 @@ static void put_bar(hp_text* text, double length) {
   hp_puts(text, kEighths[eighths % 8]);
 }
 
+// The points of a series stand in the order of their rows.
 static const hp_point* point_of_row(const hp_series* series, size_t row) {
-  for (size_t k = 0; k < series->count; k++) {
-    if (series->points[k].y == (double)row) return &series->points[k];
+  size_t low = 0;
+  size_t high = series->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (series->points[middle].y < (double)row) low = middle + 1;
+    if (series->points[middle].y >= (double)row) high = middle;
   }
-  return NULL;
+  bool is_there = low < series->count && series->points[low].y == (double)row;
+  return is_there ? &series->points[low] : NULL;
 }
 
 typedef struct frame {
@@ -48,11 +46,24 @@ static frame frame_of(const hp_figure* figure, size_t columns) {
   return (frame){label, bar, high > 0 ? bar / high : 0};
 }
 
-static void put_label(hp_text* text, const char* label, size_t columns, hp_arena* arena) {
-  const char* line[1];
-  hp_wrap(arena, label, columns, 1, line);
-  hp_pad(text, line[0], columns);
+enum { LABEL_LINES = 3 };
+
+typedef struct label {
+  const char* lines[LABEL_LINES];
+  size_t count;
+} label;
+
+// The first line of a row's label; put_rest puts the others behind the row.
+static label put_label(hp_text* text, const char* name, size_t columns, hp_arena* arena) {
+  label wrapped = {.count = 0};
+  wrapped.count = hp_wrap(arena, name, columns, LABEL_LINES, wrapped.lines);
+  hp_pad(text, wrapped.lines[0], columns);
   hp_put(text, " ", 1);
+  return wrapped;
+}
+
+static void put_rest(hp_text* text, const label* wrapped) {
+  for (size_t i = 1; i < wrapped->count; i++) hp_printf(text, "  %s\n", wrapped->lines[i]);
 }
 
 static void put_bars(const hp_figure* figure, const frame* at, hp_text* text) {
@@ -65,9 +76,10 @@ static void put_bars(const hp_figure* figure, const frame* at, hp_text* text) {
     } else {
       put_bar(&bar, point->x * at->scale);
     }
-    put_label(text, figure->rows[i].label, at->label, figure->arena);
+    label name = put_label(text, figure->rows[i].label, at->label, figure->arena);
     hp_pad(text, bar.data, (size_t)at->bar);
     hp_printf(text, " %s\n", figure->rows[i].note);
+    put_rest(text, &name);
     hp_text_free(&bar);
   }
 }
@@ -80,7 +92,7 @@ static void put_stack(const hp_figure* figure, const frame* at, hp_text* text) {
     double end = 0;
     size_t drawn = 0;
     bool is_known = false;
-    put_label(text, figure->rows[i].label, at->label, figure->arena);
+    label name = put_label(text, figure->rows[i].label, at->label, figure->arena);
     for (size_t s = 0; s < figure->series_count; s++) {
       const hp_point* point = point_of_row(&figure->series[s], i);
       if (point == NULL || isnan(point->x)) continue;
@@ -91,6 +103,7 @@ static void put_stack(const hp_figure* figure, const frame* at, hp_text* text) {
     if (!is_known) hp_puts(text, "unknown");
     for (size_t used = is_known ? drawn : 7; used < (size_t)at->bar; used++) hp_puts(text, " ");
     hp_printf(text, " %s\n", figure->rows[i].note);
+    put_rest(text, &name);
   }
   for (size_t s = 0; s < figure->series_count; s++) {
     hp_printf(text, "%s%s %s", s == 0 ? "" : "   ", kFills[s % FILLS], figure->series[s].name);
@@ -99,18 +112,26 @@ static void put_stack(const hp_figure* figure, const frame* at, hp_text* text) {
 }
 
 // Dots are numbers here: a logarithmic axis of a few columns says less.
-static void put_numbers(const hp_figure* figure, const frame* at, hp_text* text) {
+static void put_numbers(const hp_figure* figure, const frame* at, size_t columns, hp_text* text) {
+  enum { VALUE_LINES = 8 };
+  const char* lines[VALUE_LINES];
   for (size_t i = 0; i < figure->row_count; i++) {
-    put_label(text, figure->rows[i].label, at->label, figure->arena);
-    bool is_known = false;
+    hp_text values = {0};
     for (size_t s = 0; s < figure->series_count; s++) {
       const hp_point* point = point_of_row(&figure->series[s], i);
       if (point == NULL || isnan(point->x)) continue;
-      hp_printf(text, "%s%s %s", is_known ? ", " : "", figure->series[s].name,
+      hp_printf(&values, "%s%s %s", values.size > 0 ? ", " : "", figure->series[s].name,
                 hp_number_text(figure->arena, point->x, 3));
-      is_known = true;
     }
-    hp_puts(text, is_known ? "\n" : "unknown\n");
+    if (values.size == 0) hp_puts(&values, "unknown");
+    label name = put_label(text, figure->rows[i].label, at->label, figure->arena);
+    size_t count = hp_wrap(figure->arena, values.data, columns - at->label - 1, VALUE_LINES, lines);
+    hp_printf(text, "%s\n", lines[0]);
+    for (size_t k = 1; k < count || k < name.count; k++) {
+      hp_pad(text, k < name.count ? name.lines[k] : "", at->label);
+      hp_printf(text, " %s\n", k < count ? lines[k] : "");
+    }
+    hp_text_free(&values);
   }
 }
 
@@ -136,7 +157,7 @@ bool hp_figure_text(const hp_figure* figure, size_t columns, hp_text* text) {
   frame layout = frame_of(figure, columns);
   if (figure->shape == HP_BARS) put_bars(figure, &layout, text);
   if (figure->shape == HP_STACK) put_stack(figure, &layout, text);
-  if (figure->shape == HP_DOTS) put_numbers(figure, &layout, text);
+  if (figure->shape == HP_DOTS) put_numbers(figure, &layout, columns, text);
   if (figure->shape == HP_HEAT) put_heat(figure, columns, text);
   if (figure->shape != HP_HEAT) hp_printf(text, "(%s)\n", figure->x.title);
   return true;

@@ -6,9 +6,6 @@
 
 #include "tools/hakplot/figure.h"
 
-// Columns of the terminal at stdout, at most 120; 80 where there is none.
-size_t hp_terminal_columns(void);
-
 // False where the shape needs gnuplot (hp_gnuplot_terminal_script).
 bool hp_figure_text(const hp_figure* figure, size_t columns, hp_text* text);
 

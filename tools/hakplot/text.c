@@ -180,6 +180,30 @@ void hp_map_free(hp_map* map) {
   *map = (hp_map){0};
 }
 
+// ---- names ----
+
+static size_t give(hp_names* names, hp_arena* arena, const char* name, bool* is_new) {
+  size_t at = hp_map_put(&names->given, arena, name, is_new);
+  if (*is_new) {
+    names->next = hp_grow(arena, names->next, at, sizeof(*names->next));
+    names->next[at] = 2;
+  }
+  return at;
+}
+
+const char* hp_unique_name(hp_names* names, hp_arena* arena, const char* name) {
+  bool is_new;
+  size_t first = give(names, arena, name, &is_new);
+  size_t at = first;
+  while (!is_new) {
+    const char* numbered = hp_format(arena, "%s-%zu", name, names->next[first]++);
+    at = give(names, arena, numbered, &is_new);
+  }
+  return names->given.keys[at];
+}
+
+void hp_names_free(hp_names* names) { hp_map_free(&names->given); }
+
 // ---- UTF-8 ----
 
 enum { HP_REPLACEMENT = 0xfffd };
@@ -215,16 +239,21 @@ static void put_rune(hp_text* text, uint32_t rune) {
   hp_put(text, bytes, length);
 }
 
-// Control characters as U+2400 and on; C1 controls, bidirectional marks and non-characters
-// replaced.
-static uint32_t visible(uint32_t rune) {
-  if (rune < 0x20) return 0x2400 + rune;
-  if (rune == 0x7f) return 0x2421;
+// Control characters as C writes them, so that every font can show them; C1 controls, bidirectional
+// marks and non-characters replaced.
+static void put_visible(hp_text* text, uint32_t rune) {
+  static const char kEscapes[] = "abtnvfr";  // from 7 on
   bool is_hidden = (rune >= 0x80 && rune < 0xa0) || rune == 0x2028 || rune == 0x2029 ||
                    (rune >= 0x200b && rune <= 0x200f) || (rune >= 0x202a && rune <= 0x202e) ||
                    (rune >= 0x2066 && rune <= 0x2069) || rune == 0xfeff ||
                    (rune & 0xfffe) == 0xfffe;
-  return is_hidden ? HP_REPLACEMENT : rune;
+  if (rune >= 7 && rune < 14) {
+    hp_printf(text, "\\%c", kEscapes[rune - 7]);
+  } else if (rune < 0x20 || rune == 0x7f) {
+    hp_printf(text, "\\x%02x", rune);
+  } else {
+    put_rune(text, is_hidden ? HP_REPLACEMENT : rune);
+  }
 }
 
 char* hp_clean(hp_arena* arena, const char* data, size_t size) {
@@ -233,12 +262,19 @@ char* hp_clean(hp_arena* arena, const char* data, size_t size) {
   for (size_t at = 0; at < size;) {
     uint32_t rune = HP_REPLACEMENT;
     size_t length = decode((const unsigned char*)data + at, size - at, &rune);
-    put_rune(&text, length == 0 ? HP_REPLACEMENT : visible(rune));
+    put_visible(&text, length == 0 ? HP_REPLACEMENT : rune);
     at += length == 0 ? 1 : length;
   }
   char* copy = hp_copy(arena, text.data, text.size);
   hp_text_free(&text);
   return copy;
+}
+
+uint32_t hp_next_rune(const char** at) {
+  uint32_t rune = HP_REPLACEMENT;
+  size_t length = decode((const unsigned char*)*at, strnlen(*at, 4), &rune);
+  *at += length == 0 ? 1 : length;
+  return rune;
 }
 
 static size_t rune_columns(uint32_t rune) {
@@ -277,10 +313,15 @@ size_t hp_prefix(const char* utf8, size_t columns) {
   return walk(utf8, columns, &used);
 }
 
-// Where to break the first `size` bytes: after the last blank or sign of their second half.
+// Where to break the first `size` bytes: after the last blank of their second half, else behind the
+// last sign. A blank may also stand right behind them.
 static size_t break_at(const char* text, size_t size) {
-  for (size_t at = size; at > size / 2; at--) {
-    if (strchr(" _-/,;:.=", text[at - 1]) != NULL) return at;
+  static const char* const kBreaks[] = {" ", "_-/,;:.="};
+  if (text[size] == ' ') return size;
+  for (size_t i = 0; i < sizeof(kBreaks) / sizeof(kBreaks[0]); i++) {
+    for (size_t at = size; at > size / 2; at--) {
+      if (strchr(kBreaks[i], text[at - 1]) != NULL) return at;
+    }
   }
   return size;
 }
@@ -295,8 +336,10 @@ size_t hp_wrap(hp_arena* arena, const char* text, size_t columns, size_t max_lin
       break;
     }
     if (text[size] != '\0') size = break_at(text, size);
-    lines[count++] = hp_copy(arena, text, size);
+    bool has_blank = size > 0 && text[size] != '\0' && text[size - 1] == ' ';
+    lines[count++] = hp_copy(arena, text, has_blank ? size - 1 : size);
     text += size;
+    if (*text == ' ' && !has_blank) text++;
   } while (*text != '\0');
   return count;
 }
@@ -324,4 +367,12 @@ char* hp_number_text(hp_arena* arena, double value, int digits) {
   int after = digits > before ? digits - before : 0;
   if (size != 0 && size < 1) after = digits - 1 - (int)floor(log10(size));
   return hp_format(arena, "%.*f", after, value);
+}
+
+char* hp_size_text(hp_arena* arena, double bytes) {
+  static const char* const kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  if (isnan(bytes)) return hp_copy(arena, "unknown", 7);
+  for (; bytes >= 1024 && unit < 4; unit++) bytes /= 1024;
+  return hp_format(arena, "%g %s", bytes, kUnits[unit]);
 }

@@ -59,12 +59,26 @@ size_t hp_map_get(const hp_map* map, const char* key, size_t missing);  // its n
 void hp_map_clear(hp_map* map);
 void hp_map_free(hp_map* map);
 
+// ---- names, each given once ----
+
+typedef struct hp_names {
+  hp_map given;
+  size_t* next;  // by given name: the number that its next namesake tries
+} hp_names;
+
+// The name, or the name with "-2", "-3" ... where it was given before.
+const char* hp_unique_name(hp_names* names, hp_arena* arena, const char* name);
+void hp_names_free(hp_names* names);
+
 // ---- what comes from files ----
 
-// A copy that is valid UTF-8 on one line and moves no terminal: control characters become their
-// visible pictures, bytes that are not UTF-8 and invisible direction marks the replacement
+// A copy that is valid UTF-8 on one line and moves no terminal: control characters become escapes
+// as C writes them, bytes that are not UTF-8 and invisible direction marks the replacement
 // character.
 char* hp_clean(hp_arena* arena, const char* data, size_t size);
+
+// The first character of clean text that is not empty; goes on to the next.
+uint32_t hp_next_rune(const char** at);
 
 // Columns a terminal needs for it; wide characters count two.
 size_t hp_columns(const char* utf8);
@@ -72,8 +86,8 @@ size_t hp_columns(const char* utf8);
 // The largest prefix of at most `columns` columns, in bytes; at least one character unless empty.
 size_t hp_prefix(const char* utf8, size_t columns);
 
-// Breaks text into lines of at most `columns` columns, at blanks and signs where it can; at most
-// `max_lines`, the last ending in "…" where more is left. Returns the lines.
+// Breaks text into lines of at most `columns` columns, at blanks (which go) and behind signs where
+// it can; at most `max_lines`, the last ending in "…" where more is left. Returns how many.
 size_t hp_wrap(hp_arena* arena, const char* text, size_t columns, size_t max_lines,
                const char** lines);
 
@@ -82,5 +96,8 @@ bool hp_parse_number(const char* data, size_t size, double* value);
 
 // A number of significant digits as people write it: no exponent between 1e-4 and 1e9.
 char* hp_number_text(hp_arena* arena, double value, int digits);
+
+// "48 KiB", "1.5 GiB"; "unknown" for NaN.
+char* hp_size_text(hp_arena* arena, double bytes);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_TEXT_H_

@@ -7,6 +7,7 @@ extern "C" {
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -26,8 +27,8 @@ TEST_F(TextTest, CleanKeepsWhatCanBeShown) {
 }
 
 TEST_F(TextTest, CleanShowsControlCharacters) {
-  EXPECT_EQ(clean("a\nb\tc\x1b[31m\x7f"), "a␊b␉c␛[31m␡");
-  EXPECT_EQ(clean(std::string("\0", 1)), "␀");
+  EXPECT_EQ(clean("a\nb\tc\x1b[31m\x7f"), "a\\nb\\tc\\x1b[31m\\x7f");
+  EXPECT_EQ(clean(std::string("\0", 1)), "\\x00");
 }
 
 TEST_F(TextTest, CleanReplacesWhatIsNotUtf8OrHidden) {
@@ -77,6 +78,42 @@ TEST_F(TextTest, MapNumbersKeysInTheirOrder) {
   hp_map_clear(&map);
   EXPECT_EQ(hp_map_get(&map, "999", 7777), 7777u);
   hp_map_free(&map);
+}
+
+TEST_F(TextTest, WrapBreaksAtBlanksAndBehindSigns) {
+  auto wrap = [&](const char* text, size_t columns, size_t max_lines) {
+    const char* lines[8];
+    size_t count = hp_wrap(&arena_, text, columns, max_lines, lines);
+    return std::vector<std::string>(lines, lines + count);
+  };
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(wrap("", 5, 8), Lines{""});
+  EXPECT_EQ(wrap("abcde", 5, 8), Lines{"abcde"});
+  EXPECT_EQ(wrap("one two three", 7, 8), (Lines{"one two", "three"}));
+  EXPECT_EQ(wrap("one two three", 8, 8), (Lines{"one two", "three"}));
+  EXPECT_EQ(wrap("one/two_three", 9, 8), (Lines{"one/two_", "three"}));
+  EXPECT_EQ(wrap("one two-three", 9, 8), (Lines{"one two-", "three"}));
+  EXPECT_EQ(wrap("longer two-three", 12, 8), (Lines{"longer", "two-three"}));
+  EXPECT_EQ(wrap("abcdefghij", 4, 8), (Lines{"abcd", "efgh", "ij"}));
+  EXPECT_EQ(wrap("abcdefghij", 4, 2), (Lines{"abcd", "efg…"}));
+  EXPECT_EQ(wrap("abcd ", 4, 8), Lines{"abcd"});
+}
+
+TEST_F(TextTest, NamesAreGivenOnce) {
+  hp_names names = {};
+  EXPECT_STREQ(hp_unique_name(&names, &arena_, "a"), "a");
+  EXPECT_STREQ(hp_unique_name(&names, &arena_, "a-2"), "a-2");
+  EXPECT_STREQ(hp_unique_name(&names, &arena_, "a"), "a-3");
+  EXPECT_STREQ(hp_unique_name(&names, &arena_, "a"), "a-4");
+  EXPECT_STREQ(hp_unique_name(&names, &arena_, "a-2"), "a-2-2");
+  hp_names_free(&names);
+}
+
+TEST_F(TextTest, SizesAsPeopleWriteThem) {
+  EXPECT_STREQ(hp_size_text(&arena_, 512), "512 B");
+  EXPECT_STREQ(hp_size_text(&arena_, 48 * 1024), "48 KiB");
+  EXPECT_STREQ(hp_size_text(&arena_, 1.5 * (1 << 30)), "1.5 GiB");
+  EXPECT_STREQ(hp_size_text(&arena_, NAN), "unknown");
 }
 
 TEST_F(TextTest, GrowKeepsWhatIsThere) {

@@ -38,7 +38,7 @@ char* hp_change_text(hp_arena* arena, const hp_comparison* comparison) {
 }
 
 char* hp_p_text(hp_arena* arena, const hp_comparison* comparison) {
-  if (isnan(comparison->p)) return hp_format(arena, "%s", "");
+  if (isnan(comparison->p) || comparison->judgement == HP_TOO_FEW) return hp_copy(arena, "", 0);
   if (comparison->p < 0.001) return hp_format(arena, "<0.001");
   return hp_format(arena, "%.3f", comparison->p);
 }
@@ -58,24 +58,6 @@ const char* hp_judgement_remark(hp_judgement judgement) {
 }
 
 // ---- the verdict table ----
-
-static const hp_group* baseline_of(const hp_case* one) {
-  for (size_t i = 0; i < one->group_count; i++) {
-    if (one->groups[i].is_baseline) return &one->groups[i];
-  }
-  return NULL;
-}
-
-// Machines are not compared with each other: the baseline of a group is the baseline phase on its
-// own machine.
-static const hp_group* baseline_for(const hp_case* one, const hp_group* group) {
-  const hp_group* baseline = baseline_of(one);
-  for (size_t i = 0; i < one->group_count && baseline != NULL; i++) {
-    const hp_group* other = &one->groups[i];
-    if (other->phase == baseline->phase && other->host == group->host) return other;
-  }
-  return NULL;
-}
 
 static const hp_metric* main_metric(hp_arena* arena, const hp_case* one) {
   for (size_t i = 0; i < one->group_count; i++) {
@@ -98,19 +80,22 @@ static const char* metric_text(hp_arena* arena, const hp_group* group, hp_metric
   return hp_number_text(arena, summary.centre, 3);
 }
 
-static void fill_row(hp_table* table, const hp_case* one, const hp_group* group,
+// The metrics of the last columns.
+static const hp_metric_id kFurther[] = {HP_FAULTS,   HP_SYSCALLS,     HP_PEAK_RSS,
+                                        HP_CPU_TIME, HP_FAULTS_TOTAL, HP_SYSCALLS_TOTAL};
+
+static void fill_row(hp_table* table, const hp_group* group, bool is_alone,
                      const hp_metric* metric) {
   hp_arena* arena = table->arena;
   hp_table_row* row = hp_table_row_add(table);
   hp_summary summary = hp_summarise(arena, group, metric);
-  const hp_group* baseline = baseline_for(one, group);
   const char* count = hp_count_note(arena, group, &summary);
   row->cells[0] = group->label;
   row->cells[1] = hp_summary_text(arena, &summary);
-  if (baseline == group) {
-    row->cells[2] = "baseline";
-  } else if (baseline != NULL) {
-    hp_summary base = hp_summarise(arena, baseline, metric);
+  if (group->baseline == group) {
+    row->cells[2] = is_alone ? "" : "baseline";
+  } else if (group->baseline != NULL) {
+    hp_summary base = hp_summarise(arena, group->baseline, metric);
     hp_comparison comparison = hp_compare_summaries(&base, &summary);
     const char* remark = hp_judgement_remark(comparison.judgement);
     row->cells[2] = hp_change_text(arena, &comparison);
@@ -119,9 +104,9 @@ static void fill_row(hp_table* table, const hp_case* one, const hp_group* group,
   }
   row->cells[4] = count;
   row->cells[5] = share_text(arena, group);
-  row->cells[6] = metric_text(arena, group, HP_FAULTS);
-  row->cells[7] = metric_text(arena, group, HP_SYSCALLS);
-  row->cells[8] = metric_text(arena, group, HP_PEAK_RSS);
+  for (size_t i = 0; i < sizeof(kFurther) / sizeof(kFurther[0]); i++) {
+    row->cells[6 + i] = metric_text(arena, group, kFurther[i]);
+  }
 }
 
 hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one) {
@@ -134,9 +119,11 @@ hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one) {
   hp_table_column(table, "p");
   hp_table_column(table, "runs");
   hp_table_column(table, "in kernel");
-  hp_table_column(table, kMetrics[HP_FAULTS].unit);
-  hp_table_column(table, kMetrics[HP_SYSCALLS].unit);
-  hp_table_column(table, kMetrics[HP_PEAK_RSS].unit);
-  for (size_t i = 0; i < one->group_count; i++) fill_row(table, one, &one->groups[i], metric);
+  for (size_t i = 0; i < sizeof(kFurther) / sizeof(kFurther[0]); i++) {
+    hp_table_column(table, kMetrics[kFurther[i]].unit);
+  }
+  for (size_t i = 0; i < one->group_count; i++) {
+    fill_row(table, &one->groups[i], one->group_count == 1, metric);
+  }
   return table;
 }

@@ -24,6 +24,7 @@ hp_comparison hp_compare_summaries(const hp_summary* base, const hp_summary* now
 
 // "+12.3 %", "~", "+485 % ?" for too few runs.
 char* hp_change_text(hp_arena* arena, const hp_comparison* comparison);
+// "0.012"; nothing where it could not have been small whatever the runs had shown.
 char* hp_p_text(hp_arena* arena, const hp_comparison* comparison);
 
 // The remark that a table with such a judgement needs; NULL: none.
@@ -33,6 +34,8 @@ const char* hp_judgement_remark(hp_judgement judgement);
 // n, kernel share, faults and calls per million operations, peak RSS.
 hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one);
 
+typedef enum hp_compare_format { HP_AS_TEXT, HP_AS_MARKDOWN, HP_AS_CSV } hp_compare_format;
+
 typedef struct hp_compare_options {
   const char* base;  // a file, a folder, LABEL=PATH, or a phase in `files`
   const char* now;
@@ -41,6 +44,7 @@ typedef struct hp_compare_options {
   const hp_metric* metric;  // NULL: all that the data has
   double fail_above;        // per cent of loss; NaN: no gate
   double ops;               // of runs that do not say; NaN: unknown
+  hp_compare_format format;
   bool keep_going;
 } hp_compare_options;
 

@@ -5,7 +5,7 @@ set encoding utf8
 set datafile separator "\t"
 set datafile missing 'NaN'
 set lmargin at screen 0.34651
-set rmargin at screen 0.87151
+set rmargin at screen 0.82791
 set tmargin at screen 0.78144
 set bmargin at screen 0.31607
 set label 1 'Page faults and system calls: w_x^2 1e7 --path ''$HOME''' at screen 0.01860, screen 0.91930 left font ',15' textcolor rgb '#222222' noenhanced
@@ -14,14 +14,14 @@ set border 3 linecolor rgb '#5c5c5c'
 set tics nomirror out scale 0.5 textcolor rgb '#222222'
 set grid linecolor rgb '#dddddd' linetype 1 linewidth 1
 set style fill solid 1.0
-set key at screen 0.01860, screen 0.02690 left bottom Left reverse vertical maxrows 1 samplen 2 spacing 1 textcolor rgb '#222222' noenhanced
+set key at screen 0.01860, screen 0.02690 left bottom Left reverse vertical maxrows 1 samplen 2 spacing 1 width 2 textcolor rgb '#222222' noenhanced
 set xlabel 'per million operations (logarithmic, with a place for 0)' textcolor rgb '#222222' noenhanced
 set logscale x 10
 set label 3 'base' at graph 0, first 15.9000 right offset character -1,0 textcolor rgb '#222222' noenhanced
-set label 4 '2.00 faults' at graph 1, first 15.9000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
-set label 5 '`touch PWNED` $(touch PWNED) ''q'' '."\n".'"d" a_b^c %s @m {/S x}' at graph 0, first 44.8000 right offset character -1,0 textcolor rgb '#222222' noenhanced
-set label 6 '1.00 faults' at graph 1, first 53.3000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
-set label 7 'two␊lines␛[31m' at graph 0, first 90.7000 right offset character -1,0 textcolor rgb '#222222' noenhanced
+set label 4 '2.00 faults, n=1' at graph 1, first 15.9000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
+set label 5 '`touch PWNED` $(touch PWNED) ''q'' "d"'."\n".'a_b^c %s @m {/S x}' at graph 0, first 44.8000 right offset character -1,0 textcolor rgb '#222222' noenhanced
+set label 6 '1.00 faults, n=1' at graph 1, first 53.3000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
+set label 7 'two\nlines\x1b[31m' at graph 0, first 90.7000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 8 'unknown' at graph 1, first 90.7000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
 set label 9 '< touch PWNED' at graph 0, first 122.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 10 'unknown' at graph 1, first 122.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced

@@ -14,13 +14,13 @@ set border 3 linecolor rgb '#5c5c5c'
 set tics nomirror out scale 0.5 textcolor rgb '#222222'
 set grid linecolor rgb '#dddddd' linetype 1 linewidth 1
 set style fill solid 1.0
-set key at screen 0.01860, screen 0.02556 left bottom Left reverse vertical maxrows 2 samplen 2 spacing 1 textcolor rgb '#222222' noenhanced
+set key at screen 0.01860, screen 0.02556 left bottom Left reverse vertical maxrows 2 samplen 2 spacing 1 width 2 textcolor rgb '#222222' noenhanced
 set xlabel 'throughput, million operations a second' textcolor rgb '#222222' noenhanced
 set label 3 'base' at graph 0, first 15.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 4 '10.0, n=1' at graph 1, first 15.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
-set label 5 '`touch PWNED` $(touch PWNED) ''q'' '."\n".'"d" a_b^c %s @m {/S x}' at graph 0, first 44.0000 right offset character -1,0 textcolor rgb '#222222' noenhanced
+set label 5 '`touch PWNED` $(touch PWNED) ''q'' "d"'."\n".'a_b^c %s @m {/S x}' at graph 0, first 44.0000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 6 '20.0, n=1' at graph 1, first 52.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
-set label 7 'two␊lines␛[31m' at graph 0, first 89.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
+set label 7 'two\nlines\x1b[31m' at graph 0, first 89.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 8 '15.0, n=1' at graph 1, first 89.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
 set label 9 '< touch PWNED' at graph 0, first 120.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 10 'unknown, n=0, 1 failed' at graph 1, first 120.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
@@ -47,7 +47,7 @@ EOD
 set xrange [0:20.8]
 plot $baseline0 using 2:3:(0):2:($3-11):($3+11) with boxxyerror linecolor rgb '#8c8c8c' fillstyle solid 1.0 noborder title 'median, baseline', \
   $bars0 using 2:3:(0):2:($3-11):($3+11) with boxxyerror linecolor rgb '#56b4e9' fillstyle solid 1.0 noborder title 'median', \
-  $runs0 using 2:3 with points pointtype 6 pointsize 0.45 linecolor rgb '#222222' title 'single runs'
+  $runs0 using 2:3 with points pointtype 6 pointsize 0.6 linecolor rgb '#222222' title 'single runs'
 set terminal pngcairo size 1720,626 font 'sans-serif,12' fontscale 1.5 linewidth 2 pointscale 2 noenhanced background '#ffffff'
 set output 'throughput.png'
 replot

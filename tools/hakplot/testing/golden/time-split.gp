@@ -14,13 +14,13 @@ set border 3 linecolor rgb '#5c5c5c'
 set tics nomirror out scale 0.5 textcolor rgb '#222222'
 set grid linecolor rgb '#dddddd' linetype 1 linewidth 1
 set style fill solid 1.0
-set key at screen 0.01860, screen 0.02712 left bottom Left reverse vertical maxrows 1 samplen 2 spacing 1 textcolor rgb '#222222' noenhanced
+set key at screen 0.01860, screen 0.02712 left bottom Left reverse vertical maxrows 1 samplen 2 spacing 1 width 2 textcolor rgb '#222222' noenhanced
 set xlabel 'CPU time, ns per operation (all threads)' textcolor rgb '#222222' noenhanced
 set label 3 'base' at graph 0, first 15.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 4 '100 ns, n=1' at graph 1, first 15.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
-set label 5 '`touch PWNED` $(touch PWNED) ''q'' '."\n".'"d" a_b^c %s @m {/S x}' at graph 0, first 44.0000 right offset character -1,0 textcolor rgb '#222222' noenhanced
+set label 5 '`touch PWNED` $(touch PWNED) ''q'' "d"'."\n".'a_b^c %s @m {/S x}' at graph 0, first 44.0000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 6 '50.0 ns, n=1' at graph 1, first 52.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
-set label 7 'two␊lines␛[31m' at graph 0, first 89.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
+set label 7 'two\nlines\x1b[31m' at graph 0, first 89.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 8 'unknown' at graph 1, first 89.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
 set label 9 '< touch PWNED' at graph 0, first 120.5000 right offset character -1,0 textcolor rgb '#222222' noenhanced
 set label 10 'unknown' at graph 1, first 120.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced

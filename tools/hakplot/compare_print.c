@@ -1,0 +1,106 @@
+#include "tools/hakplot/compare_print.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "tools/hakplot/figure.h"
+#include "tools/hakplot/stats.h"
+
+static void add_mean(hp_table* table, const double* ratios, size_t count) {
+  double mean = hp_geometric_mean(ratios, count);
+  if (count < 2) return;
+  hp_table_row* row = hp_table_row_add(table);
+  row->cells[0] = "geometric mean";
+  row->cells[3] =
+      isfinite(mean) ? hp_format(table->arena, "%+.1f %%", (mean - 1) * 100) : "unknown";
+}
+
+static void add_columns(hp_table* table, const hp_compare_options* options) {
+  hp_table_column(table, "workload");
+  hp_table_column(table, hp_format(table->arena, "base: %s", options->base));
+  hp_table_column(table, hp_format(table->arena, "new: %s", options->now));
+  hp_table_column(table, "change");
+  hp_table_column(table, "p");
+  hp_table_column(table, "runs");
+}
+
+static void add_row(hp_table* table, const char* title, const hp_summary* base,
+                    const hp_summary* now, const hp_comparison* result) {
+  hp_arena* arena = table->arena;
+  const char* remark = hp_judgement_remark(result->judgement);
+  hp_table_row* row = hp_table_row_add(table);
+  row->cells[0] = title;
+  row->cells[1] = hp_summary_text(arena, base);
+  row->cells[2] = hp_summary_text(arena, now);
+  row->cells[3] = hp_change_text(arena, result);
+  row->cells[4] = hp_p_text(arena, result);
+  row->cells[5] = hp_format(arena, "%zu+%zu", base->count, now->count);
+  if (remark != NULL) hp_table_footer(table, remark);
+}
+
+static void put_csv_number(hp_text* csv, double value) {
+  hp_puts(csv, ",");
+  if (isfinite(value)) hp_printf(csv, "%.10g", value);
+}
+
+static void put_csv_side(hp_text* csv, const hp_summary* side) {
+  put_csv_number(csv, side->centre);
+  put_csv_number(csv, side->low);
+  put_csv_number(csv, side->high);
+  hp_printf(csv, ",%zu", side->count);
+}
+
+static void put_csv_row(hp_text* csv, const hp_metric* metric, const char* title,
+                        const hp_summary* base, const hp_summary* now,
+                        const hp_comparison* result) {
+  hp_printf(csv, "%s,%s,", metric->name, metric->unit);
+  hp_put_csv(csv, title);
+  put_csv_side(csv, base);
+  put_csv_side(csv, now);
+  put_csv_number(csv, result->ratio);
+  put_csv_number(csv, result->p);
+  hp_puts(csv, "\n");
+}
+
+static void print_table(hp_compare_format format, const hp_table* table, const hp_text* csv) {
+  hp_text text = {0};
+  if (format == HP_AS_TEXT) hp_table_text(table, hp_terminal_columns(), &text);
+  if (format == HP_AS_MARKDOWN) hp_table_markdown(table, &text);
+  if (format == HP_AS_CSV) {
+    fputs(csv->data, stdout);
+  } else {
+    printf("%s\n", text.data);
+  }
+  hp_text_free(&text);
+}
+
+size_t hp_print_metric(hp_arena* arena, const hp_compare_options* options, const hp_pairs* pairs,
+                       const hp_metric* metric) {
+  hp_table table = {.arena = arena};
+  double* ratios = hp_alloc(arena, (pairs->count + 1) * sizeof(*ratios));
+  size_t known = 0;
+  size_t tested = 0;
+  table.title = hp_format(arena, "%s (%s is better)", metric->title,
+                          metric->is_better_larger ? "more" : "less");
+  hp_text csv = {0};
+  add_columns(&table, options);
+  for (size_t i = 0; i < pairs->count; i++) {
+    hp_summary base = hp_summarise(arena, pairs->at[i].base, metric);
+    hp_summary now = hp_summarise(arena, pairs->at[i].now, metric);
+    hp_comparison result = hp_compare_summaries(&base, &now);
+    add_row(&table, pairs->at[i].title, &base, &now, &result);
+    put_csv_row(&csv, metric, pairs->at[i].title, &base, &now, &result);
+    if (!isnan(result.p)) tested++;
+    if (result.judgement != HP_UNKNOWN) ratios[known++] = result.ratio;
+  }
+  add_mean(&table, ratios, known);
+  if (tested >= 10) {
+    hp_table_footer(&table, hp_format(arena,
+                                      "%zu tests at 5 %%: about %.0f of them differ by chance "
+                                      "where nothing did",
+                                      tested, 0.05 * (double)tested));
+  }
+  if (known > 0) print_table(options->format, &table, &csv);
+  hp_text_free(&csv);
+  return known;
+}
