@@ -16,7 +16,7 @@ static const hp_field kParameters[] = {HP_working_set, HP_remote_percent, HP_thr
 enum { PARAMETERS = sizeof(kParameters) / sizeof(kParameters[0]), BARS_AT_MOST = 6 };
 
 typedef struct family {
-  const hp_case** cases;  // by the swept parameter, ascending
+  const hp_case** cases;  // by the swept parameter, ascending, one for each value
   size_t count;
 } family;
 
@@ -42,10 +42,34 @@ static void family_key(hp_text* key, const hp_row* row, hp_field swept) {
   }
 }
 
+static size_t runs_of(const hp_case* one) {
+  size_t runs = 0;
+  for (size_t g = 0; g < one->group_count; g++) runs += one->groups[g].run_count;
+  return runs;
+}
+
+// Of two cases with the same value, the one with more runs first, else the one that was read first.
 static int by_parameter(const void* a, const void* b, void* swept) {
-  double x = hp_number((*(const hp_case* const*)a)->sample, *(hp_field*)swept);
-  double y = hp_number((*(const hp_case* const*)b)->sample, *(hp_field*)swept);
-  return (x > y) - (x < y);
+  const hp_case* one = *(const hp_case* const*)a;
+  const hp_case* other = *(const hp_case* const*)b;
+  double x = hp_number(one->sample, *(hp_field*)swept);
+  double y = hp_number(other->sample, *(hp_field*)swept);
+  if (x != y) return x > y ? 1 : -1;
+  if (runs_of(one) != runs_of(other)) return runs_of(one) < runs_of(other) ? 1 : -1;
+  return (one > other) - (one < other);
+}
+
+// Sorts the cases and leaves one for each value: a second, of the same parameters otherwise spelt,
+// would stand above the first, and the line would go up and down between them.
+static void put_in_order(family* sweep, hp_field swept) {
+  size_t kept = 0;
+  qsort_r(sweep->cases, sweep->count, sizeof(*sweep->cases), by_parameter, &swept);
+  for (size_t i = 0; i < sweep->count; i++) {
+    double value = hp_number(sweep->cases[i]->sample, swept);
+    bool is_new = kept == 0 || value != hp_number(sweep->cases[kept - 1]->sample, swept);
+    if (is_new) sweep->cases[kept++] = sweep->cases[i];
+  }
+  sweep->count = kept;
 }
 
 static families find_families(const hp_figures* figures, hp_field swept) {
@@ -68,9 +92,7 @@ static families find_families(const hp_figures* figures, hp_field swept) {
     mine->cases = hp_grow(arena, mine->cases, mine->count, sizeof(*mine->cases));
     mine->cases[mine->count++] = one;
   }
-  for (size_t i = 0; i < all.count; i++) {
-    qsort_r(all.at[i].cases, all.at[i].count, sizeof(*all.at[i].cases), by_parameter, &swept);
-  }
+  for (size_t i = 0; i < all.count; i++) put_in_order(&all.at[i], swept);
   hp_map_free(&keys);
   hp_text_free(&key);
   return all;

@@ -70,6 +70,16 @@ holds every/working-set.svg "Throughput by working set: random_mixed" "L1 32 KiB
 grep -q "L3 32" every/working-set.svg && fail "a cache beyond the data is marked"
 holds every/remote-free.svg "Throughput by remote frees: producer_consumer" "frees by another thread, %"
 holds every/scaling.svg "Throughput by threads: server" "ideal" "2 cores"
+
+# Parameters spelt in two ways are one point of a sweep: that of more runs. One point is no sweep.
+grep -F '"workload":"producer_consumer"' "$data/every_chart.jsonl" >spelt.jsonl
+grep -F '"remote_percent":0}' spelt.jsonl | sed 's/"args":"--remote 0"/"args":""/; s/"mops":[0-9.]*/"mops":99/' >once.jsonl
+expect 0 --out spelt --format svg spelt.jsonl spelt.jsonl once.jsonl
+grep -qE '(^|[^0-9])99([^0-9]|$)' spelt/remote-free.csv && fail "two points for one share of remote frees"
+sed 's/"remote_percent":0/&,"threads":2/' once.jsonl >threads.jsonl
+sed 's/"args":""/"args":"--pairs 1"/' threads.jsonl >threads_spelt.jsonl
+expect 0 --out threads --format svg threads.jsonl threads_spelt.jsonl
+[[ ! -e threads/scaling.svg ]] || fail "a line over one number of threads"
 holds every/latency-random_mixed-1e6-latency.svg "Latency of single calls" "p99.9" "10 ms" "n=1"
 holds every/limit-random_mixed-1e6-256.svg "Distance to the physical limit" "20.0 %, best of 1" "no allocator" "ideal list"
 holds every/time-split-random_mixed-1e6-256.svg "CPU time of one operation" "dry loop" "allocator in user space" "600 ns, n=1"
