@@ -10,6 +10,11 @@ static inline unsigned hak_lowest_bit(uint64_t x) { return (unsigned)__builtin_c
 static inline unsigned hak_highest_bit(uint64_t x) { return 63u - (unsigned)__builtin_clzll(x); }
 static inline unsigned hak_bit_count(uint64_t x) { return (unsigned)__builtin_popcountll(x); }
 
+// The lowest power of two that is at least x. pre: 1 <= x <= 2^31.
+static inline unsigned hak_power_of_two_from(unsigned x) {
+  return x <= 1 ? 1 : 2u << hak_highest_bit(x - 1);
+}
+
 // A mask of `count` ones from bit `first` on; first + count <= 64.
 static inline uint64_t hak_bit_run(unsigned first, unsigned count) {
   if (count == 0) return 0;

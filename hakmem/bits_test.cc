@@ -44,6 +44,14 @@ TEST(BitsTest, LowestHighestAndCountAgreeWithALoop) {
   }
 }
 
+TEST(BitsTest, PowersOfTwoAreTheLowestThatSuffice) {
+  EXPECT_EQ(hak_power_of_two_from(1), 1u);
+  for (unsigned power = 2; power <= 1u << 20; power *= 2) {
+    EXPECT_EQ(hak_power_of_two_from(power / 2 + 1), power);
+    EXPECT_EQ(hak_power_of_two_from(power), power);
+  }
+}
+
 TEST(BitsTest, RunHasExactlyItsBits) {
   for (unsigned first = 0; first < 64; ++first) {
     for (unsigned count = 0; first + count <= 64; ++count) {

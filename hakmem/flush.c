@@ -111,7 +111,7 @@ typedef struct group {
 
 // Groups wait in a small direct-mapped table, so that blocks which arrive out of order still meet
 // others of their word. The words of a slab are neighbours in it, so that the final sweep counts a
-// slab's remote frees together.
+// slab's remote frees together. Of the table a flush uses as many places as it has blocks, or more.
 #define GROUPS 64
 
 typedef struct flush {
@@ -119,6 +119,7 @@ typedef struct flush {
   hak_heap_t* source;       // whose outgoing blocks they are; NULL: not such, and counted already
   hak_slab_t* remote_slab;  // remote frees of this slab are set but not announced yet
   unsigned remote_n;
+  unsigned n_groups;  // a power of two
   group_t groups[GROUPS];
 } flush_t;
 
@@ -192,7 +193,7 @@ static void add_block(flush_t* flush, hak_slab_t* slab, const void* block) {
   unsigned word = index / 64;
   uint64_t bit = UINT64_C(1) << (index % 64);
   // Descriptors lie 18 lines apart: dividing by 64 bytes and by 2 leaves distinct, dense numbers.
-  group_t* group = &flush->groups[(((uintptr_t)slab >> 7) + word) % GROUPS];
+  group_t* group = &flush->groups[(((uintptr_t)slab >> 7) + word) & (flush->n_groups - 1)];
   if (group->slab == slab && group->word == word) {
     if (hak_unlikely((group->mask & bit) != 0)) fail_block("double free", slab, block);
     group->mask |= bit;
@@ -207,7 +208,8 @@ static void flush_blocks(hak_heap_t* heap, hak_heap_t* source, void* const* bloc
   flush.heap = heap;
   flush.source = source;
   flush.remote_slab = NULL;
-  for (unsigned i = 0; i < GROUPS; i++) flush.groups[i].slab = NULL;
+  flush.n_groups = n < GROUPS ? hak_power_of_two_from(n) : GROUPS;
+  for (unsigned i = 0; i < flush.n_groups; i++) flush.groups[i].slab = NULL;
   hak_slab_t* slab = NULL;
   uintptr_t base = 0;
   size_t bytes = 0;
@@ -219,7 +221,7 @@ static void flush_blocks(hak_heap_t* heap, hak_heap_t* source, void* const* bloc
     }
     add_block(&flush, slab, blocks[i]);
   }
-  for (unsigned i = 0; i < GROUPS; i++) {
+  for (unsigned i = 0; i < flush.n_groups; i++) {
     if (flush.groups[i].slab != NULL) put_group(&flush, &flush.groups[i]);
   }
   announce(&flush);

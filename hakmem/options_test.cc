@@ -19,7 +19,7 @@ TEST(OptionsTest, HaveTheirDefaults) {
   EXPECT_EQ(hak_option_number(HAK_OPTION_use_superslab), 1);
   EXPECT_EQ(hak_option_number(HAK_OPTION_purge_delay), 1000);
   EXPECT_EQ(hak_option_number(HAK_OPTION_thp), HAK_THP_AUTO);
-  EXPECT_EQ(hak_option_number(HAK_OPTION_thread_cache), 1 << 20);
+  EXPECT_EQ(hak_option_number(HAK_OPTION_thread_cache), 4 << 20);
   EXPECT_EQ(hak_option_number(HAK_OPTION_background), 0);
   EXPECT_EQ(hak_option_number(HAK_OPTION_ss_debug), 0);
   EXPECT_EQ(hak_option_text(HAK_OPTION_prewarm), nullptr);
