@@ -167,13 +167,13 @@ static hak_slab_t* take_in_use(unsigned n_pages, unsigned align_pages, unsigned 
   return NULL;
 }
 
-// A run in one more SuperSlab. That is what happens when a class runs out of room; it is an event,
-// and there is no other way out.
+// A run in one more SuperSlab. That is what happens when a class runs out of room, and there is no
+// other way out. It is an event, unless there was no SuperSlab yet.
 static hak_slab_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned size_class,
                                bool* dirty) {
   hak_superslab_t* super = new_super();
   if (super == NULL) return NULL;
-  hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
+  if (n_cut > 1) hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
   return take_in(super, find_run(super, n_pages, align_pages), n_pages, size_class, dirty);
 }
 

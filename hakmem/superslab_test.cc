@@ -12,6 +12,7 @@
 
 extern "C" {
 #include "hakmem/bits.h"
+#include "hakmem/events.h"
 #include "hakmem/options.h"
 #include "hakmem/page_map.h"
 #include "hakmem/reserve.h"
@@ -112,6 +113,13 @@ void Churn(uint64_t seed, int rounds, unsigned max_pages) {
     ASSERT_TRUE(IsMarked(run, mark));
     hak_super_return_run(run);
   }
+}
+
+TEST_IN_CHILD(SuperSlabTest, ASecondOneMeansExhaustionTheFirstDoesNot) {
+  for (unsigned i = 0; i < hak_super_pages(); ++i) ASSERT_NE(Take(1).slab, nullptr);
+  EXPECT_EQ(hak_events_exhausted(0), 0u);
+  ASSERT_NE(Take(1).slab, nullptr);
+  EXPECT_EQ(hak_events_exhausted(0), 1u);
 }
 
 TEST(SuperSlabTest, RunsNeverOverlapWhateverTheSuperSlabsSize) {
