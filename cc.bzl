@@ -45,3 +45,16 @@ def hak_test(
         deps = deps + [main],
         **attributes
     )
+
+def source_test(name, srcs = None, size = "small", tags = [], **attributes):
+    """A script that checks the sources, NAME.sh unless told otherwise.
+
+    What is built of them is not tested, so that one run serves every configuration.
+    """
+    native.sh_test(
+        name = name,
+        size = size,
+        srcs = [name + ".sh"] if srcs == None else srcs,
+        tags = OWN_MALLOC + ["noubsan"] + tags,
+        **attributes
+    )

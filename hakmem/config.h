@@ -65,7 +65,7 @@
 // which a process may have 65530 (vm.max_map_count). Beyond, growing blocks are copied.
 #define HAK_MOVED_MAX 4096
 
-// A heap asks for transparent huge pages once this much of it is in use: then a huge page that is
+// A heap asks for transparent huge pages once it has this much in slabs: then a huge page that is
 // only partly touched is a few per cent at most, and the saved faults and TLB misses are many.
 #define HAK_HUGE_PAGE_BYTES (2 * HAK_MIB)
 #define HAK_THP_AUTO_BYTES (64 * HAK_MIB)

@@ -9,6 +9,7 @@ extern "C" {
 #include "hakmem/platform.h"
 }
 
+#include <errno.h>
 #include <gtest/gtest.h>
 #include <string.h>
 
@@ -82,11 +83,28 @@ TEST_IN_CHILD(DirectTest, LookupKnowsTheUnitsOfTheDirectBackend) {
   EXPECT_EQ(huge.super_bytes, 4 * HAK_MIB) << "SuperSlabs, here too";
 }
 
+// Where there are too many mappings the kernel does not split one more.
+TEST_IN_CHILD(DirectTest, WhatCannotBeUnmappedGoesBackToTheKernelAllTheSame) {
+  TurnOn();
+  hak_slab_t* run = Take(2);
+  auto* memory = reinterpret_cast<char*>(run->base);
+  memset(memory, 1, 2 * HAK_PAGE_BYTES);
+  {
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MUNMAP, ENOMEM));
+    hak_super_return_run(run);
+  }
+  EXPECT_FALSE(hak::IsResident(memory));
+  EXPECT_FALSE(hak::IsResident(memory + 2 * HAK_PAGE_BYTES - 1));
+  hak_slab_t* next = Take(2);
+  EXPECT_NE(next->base, reinterpret_cast<uintptr_t>(memory)) << "it is mapped still";
+  hak_super_return_run(next);
+}
+
 TEST_IN_CHILD(DirectTest, ARefusalIsNull) {
   TurnOn();
   hak_slab_t* kept = Take(1);
   hak_platform_set_fault(
-      [](hak_kernel_kind_t kind, size_t) { return kind == HAK_KERNEL_MMAP ? 12 : 0; });
+      [](hak_kernel_kind_t kind, size_t) { return kind == HAK_KERNEL_MMAP ? ENOMEM : 0; });
   bool dirty;
   EXPECT_EQ(hak_super_take_run(1, 1, 5, &dirty), nullptr);
   hak_platform_set_fault(nullptr);

@@ -10,6 +10,7 @@
 #include "hakmem/purge.h"
 #include "hakmem/thread.h"
 #include "hakmem/thread_cache.h"
+#include "hakmem/tick.h"
 
 typedef struct repair {
   hak_heap_t* self;  // the heap of the one thread; NULL: it has none
@@ -77,6 +78,7 @@ static void repair_child(void) {
     hak_super_visit_slabs(repair_own_slab, repair.self);
   }
   hak_thread_repair(repair.self, repair.interrupted);
+  hak_tick_repair();
 }
 
 void hak_fork_register(void) {

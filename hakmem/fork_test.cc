@@ -23,6 +23,7 @@ extern "C" {
 #include "hakmem/lock.h"
 #include "hakmem/options.h"
 #include "hakmem/purge.h"
+#include "hakmem/tick.h"
 }
 
 namespace {
@@ -220,6 +221,32 @@ TEST_IN_CHILD(ForkTest, ALockThatAnotherThreadHeldDoesNotStopTheChild) {
   EXPECT_TRUE(hak::PassesInChild([] { Work(1, 10000); }));
   may_release = true;
   holder.join();
+}
+
+TEST_IN_CHILD(ForkTest, AJobThatAnotherThreadWasAboutToDoIsDone) {
+  static std::atomic<int> step{0};
+  static std::atomic<bool> is_done{false};
+  FreeBlock(AllocBlock(1));
+  hak_tick_register(HAK_JOB_PURGE, [] {
+    hak_tick_set_due(HAK_JOB_PURGE, HAK_TICK_NEVER);
+    int first = 0;
+    while (step.compare_exchange_strong(first, 1) || step == 1) std::this_thread::yield();
+  });
+  hak_tick_register(HAK_JOB_TELEMETRY, [] {
+    hak_tick_set_due(HAK_JOB_TELEMETRY, HAK_TICK_NEVER);
+    is_done = true;
+  });
+  hak_tick_set_due(HAK_JOB_TELEMETRY, 0);
+  hak_tick_set_due(HAK_JOB_PURGE, 0);
+  std::thread other([] { hak_tick(); });
+  while (step != 1) std::this_thread::yield();
+  EXPECT_TRUE(hak::PassesInChild([] {
+    step = 2;
+    hak_tick();
+    EXPECT_TRUE(is_done);
+  }));
+  step = 2;
+  other.join();
 }
 
 // As when a signal handler forks while its thread is inside: in the child the thread goes on and

@@ -139,13 +139,21 @@ void hak_free_aligned_sized(void* ptr, size_t alignment, size_t size) {
 
 // ---- realloc ----
 
+// A block for those who can do with less: when memory is short, no cache is emptied for it.
+static void* try_malloc(size_t size) {
+  if (size > HAK_SMALL_MAX) return hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
+  size_t size_class = hak_class_of(size);
+  void* block = hak_cache_pop(hak_this_heap, size_class);
+  return block != NULL ? block : hak_cache_refill(hak_this_heap, size_class);
+}
+
 // A block that grows by less than a quarter gets the quarter, if there is memory: what is appended
 // to piece by piece is copied half as often (as in tcmalloc). Not from a class into a span, whose
 // pages are much coarser.
 static void* malloc_grown(size_t old_size, size_t size) {
   size_t ample = old_size + old_size / 4;
   if (old_size <= HAK_SMALL_MAX) ample = hak_min_size(ample, HAK_SMALL_MAX);
-  void* block = size > old_size && size < ample ? hak_malloc(ample) : NULL;
+  void* block = size > old_size && size < ample ? try_malloc(ample) : NULL;
   return block != NULL ? block : hak_malloc(size);
 }
 

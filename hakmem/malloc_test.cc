@@ -194,6 +194,13 @@ TEST_IN_CHILD(MallocTest, ARefusingKernelIsEnomemAndNotForEver) {
   hak_free(kept);
 }
 
+int64_t EventsOfOutOfMemory() {
+  hak_event_t events[HAK_EVENT_RING];
+  size_t n = hak_events_read(events, HAK_EVENT_RING);
+  return std::count_if(events, events + n,
+                       [](const hak_event_t& e) { return e.kind == HAK_EVENT_OUT_OF_MEMORY; });
+}
+
 // What the threads' caches hold is memory too, their empty slabs above all.
 TEST_IN_CHILD(MallocTest, CachesServeBeforeAProgramIsRefused) {
   constexpr size_t kPage = 64 * kKib;
@@ -218,16 +225,31 @@ TEST_IN_CHILD(MallocTest, CachesServeBeforeAProgramIsRefused) {
   hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
   size_t pages = 0;
   while (hak_malloc(kPage) != nullptr) pages++;
-  hak_event_t events[HAK_EVENT_RING];
-  size_t n = hak_events_read(events, HAK_EVENT_RING);
-  EXPECT_EQ(std::count_if(events, events + n,
-                          [](const hak_event_t& e) { return e.kind == HAK_EVENT_OUT_OF_MEMORY; }),
-            1)
-      << "of what is had in the end, no event says that it was not";
+  EXPECT_EQ(EventsOfOutOfMemory(), 1) << "of what is had in the end, no event says that it was not";
   // The other thread keeps a block of each class.
   EXPECT_GE(pages * kPage, reserved_bytes - 80 * 2 * kPage);
   step = 2;
   other.join();
+}
+
+// A block that grows a little gets more than it asked for, but nobody has to give anything up for
+// it.
+TEST_IN_CHILD(MallocTest, NoCacheIsEmptiedForMoreThanWasAskedFor) {
+  const size_t size = hak_good_size(10000), larger = hak_good_size(size + 1);
+  void* p = hak_malloc(size);
+  void* fits = hak_malloc(larger);
+  std::vector<void*> small(100);
+  for (void*& block : small) block = hak_malloc(64);
+  hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
+  while (hak_malloc(64 * kKib) != nullptr) {
+  }
+  for (void* block : small) hak_free(block);
+  hak_free(fits);
+  EXPECT_GE(Stats().cached_bytes, small.size() * 64);
+  int64_t refusals = EventsOfOutOfMemory();
+  EXPECT_EQ(hak_realloc(p, size + 1), fits);
+  EXPECT_EQ(EventsOfOutOfMemory(), refusals) << "it was not out of memory";
+  EXPECT_GE(Stats().cached_bytes, small.size() * 64);
 }
 
 // ---- calloc ----

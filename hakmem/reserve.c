@@ -16,7 +16,8 @@ static _Atomic(uint32_t) n_reservations;
 static hak_counter_t reserved_bytes;
 static bool no_huge_pages;  // lock:BACKEND: the kernel refuses to give them
 
-size_t hak_super_bytes(void) { return (size_t)1 << super_shift; }
+static size_t bytes_of(uint32_t n_supers) { return (size_t)n_supers << super_shift; }
+size_t hak_super_bytes(void) { return bytes_of(1); }
 unsigned hak_super_pages(void) { return 1u << (super_shift - HAK_PAGE_SHIFT); }
 
 static size_t descriptor_stride(void) {
@@ -68,9 +69,9 @@ static uint32_t next_free(const hak_reservation_t* r, uint32_t from) {
 // First fit. Returns n_supers when no run of n is free at the alignment.
 static uint32_t find_free(const hak_reservation_t* r, uint32_t n, uint32_t align_supers) {
   if (r->n_free < n) return r->n_supers;
-  size_t align_bytes = (size_t)align_supers << super_shift;
+  size_t align_bytes = bytes_of(align_supers);
   for (uint32_t first = next_free(r, 0); first < r->n_supers;) {
-    uintptr_t address = r->base + ((uintptr_t)first << super_shift);
+    uintptr_t address = r->base + bytes_of(first);
     uint32_t aligned =
         first + (uint32_t)((hak_round_up(address, align_bytes) - address) >> super_shift);
     if (aligned > r->n_supers || r->n_supers - aligned < n) break;
@@ -124,7 +125,7 @@ static hak_reservation_t* new_vacant(uint32_t n) {
 
 // Enters what has been mapped, all of it free.
 static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
-  if (!hak_page_map_add_range(base, (size_t)n_supers << super_shift)) return NULL;
+  if (!hak_page_map_add_range(base, bytes_of(n_supers))) return NULL;
   hak_reservation_t* r = find_vacant(n_supers);
   if (r == NULL) r = new_vacant(n_supers);
   if (r == NULL) return NULL;
@@ -132,7 +133,7 @@ static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
   for (uint32_t i = 0; i < n_supers; i++) r->free_supers[i / 64] |= UINT64_C(1) << (i % 64);
   hak_compiler_barrier();  // a child forked meanwhile leaves vacant what has no base
   r->base = base;
-  hak_counter_add(&reserved_bytes, (size_t)n_supers << super_shift);
+  hak_counter_add(&reserved_bytes, bytes_of(n_supers));
   return r;
 }
 
@@ -141,7 +142,7 @@ static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
 static void prepare(hak_reservation_t* r, uint32_t i) {
   hak_superslab_t* super = hak_reserve_super(r, i);
   if (super->base != 0) return;
-  uintptr_t base = r->base + ((uintptr_t)i << super_shift);
+  uintptr_t base = r->base + bytes_of(i);
   super->reservation = r;
   hak_page_map_set_super(base, hak_super_bytes(), super);
   if (i >= r->n_prepared) r->n_prepared = i + 1;
@@ -163,14 +164,14 @@ static void* map_some(size_t needed, size_t wanted, size_t align_bytes, size_t* 
 // Asks for huge pages in all of a reservation, or asks not to get any: with one advice for all of
 // it, it stays one mapping.
 static void advise(hak_reservation_t* r, bool huge_pages) {
-  size_t bytes = (size_t)r->n_supers << super_shift;
+  size_t bytes = bytes_of(r->n_supers);
   int error = hak_platform_advise_huge((void*)r->base, bytes, huge_pages);
   r->has_huge_pages = huge_pages && error == 0;
   if (huge_pages && error == EINVAL) no_huge_pages = true;  // a kernel without: not asked again
 }
 
 static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_pages) {
-  size_t needed = (size_t)n << super_shift;
+  size_t needed = bytes_of(n);
   size_t limit = hak_platform_address_limit();
   // As much again as there is, so that sizes double.
   size_t wanted = hak_min_size(HAK_RESERVE_FIRST + hak_reserve_bytes(), HAK_RESERVE_MAX);
@@ -190,7 +191,7 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_page
 }
 
 bool hak_reserve_map_again(const hak_superslab_t* first, uint32_t n) {
-  size_t bytes = (size_t)n << super_shift;
+  size_t bytes = bytes_of(n);
   int error = hak_platform_map_again((void*)first->base, bytes);
   if (!hak_event_kernel_ok(HAK_KERNEL_MMAP, error, (void*)first->base, bytes)) return false;
   // The kernel merges only mappings with the same advice. Should it refuse, this one stays apart.
@@ -205,7 +206,7 @@ static bool is_unused(const hak_reservation_t* r) {
 }
 
 static void unmap(hak_reservation_t* r) {
-  size_t bytes = (size_t)r->n_supers << super_shift;
+  size_t bytes = bytes_of(r->n_supers);
   r->is_leaving = true;
   hak_compiler_barrier();
   int error = hak_platform_unmap((void*)r->base, bytes);
@@ -243,7 +244,7 @@ static bool give_back_unused(size_t bytes) {
   size_t before = hak_reserve_bytes(), unused = 0;
   uint32_t count = hak_load_relaxed(&n_reservations);
   for (uint32_t k = 0; k < count; k++) {
-    if (is_unused(reservations[k])) unused += (size_t)reservations[k]->n_supers << super_shift;
+    if (is_unused(reservations[k])) unused += bytes_of(reservations[k]->n_supers);
   }
   if (unused == 0 || !would_grant(bytes, unused)) return false;
   for (uint32_t k = 0; k < count; k++) {
@@ -274,7 +275,7 @@ hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t align_supers, bool huge_pa
   huge_pages = huge_pages && !no_huge_pages;
   hak_superslab_t* first = take_free(n, align_supers, huge_pages);
   if (first != NULL) return first;
-  hak_reservation_t* r = reserve(n, (size_t)align_supers << super_shift, huge_pages);
+  hak_reservation_t* r = reserve(n, bytes_of(align_supers), huge_pages);
   if (r != NULL) return take_at(r, 0, n);
   return take_free(n, align_supers, !huge_pages);  // better the wrong kind than none
 }
@@ -283,7 +284,7 @@ hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers, bool huge_p
   hak_superslab_t* first = hak_reserve_try(n, align_supers, huge_pages);
   if (first != NULL) return first;
   uint32_t room = align_supers > 1 ? n + align_supers : n;
-  if (!give_back_unused((size_t)room << super_shift)) return NULL;
+  if (!give_back_unused(bytes_of(room))) return NULL;
   return hak_reserve_try(n, align_supers, huge_pages);
 }
 

@@ -16,6 +16,7 @@ hak_lock_t hak_backend_lock = HAK_LOCK_INIT(HAK_RANK_BACKEND);
 static hak_superslab_t* bins[HAK_SUPER_MAX_PAGES + 1];  // lock:BACKEND
 static uint64_t bins_in_use[2];                         // lock:BACKEND
 static size_t n_cut;                                    // SuperSlabs in state PAGES; lock:BACKEND
+static size_t n_slab_pages;                             // pages in slabs; lock:BACKEND
 
 static bool super_is_valid(const hak_superslab_t* super) {
   uint64_t all = hak_bit_run(0, hak_super_pages());
@@ -104,6 +105,7 @@ static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages
   run->n_pages = (uint8_t)n_pages;
   run->size_class = 0;
   hak_store_relaxed(&run->use, size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN);
+  if (size_class != 0) n_slab_pages += n_pages;
   end_change(super);
   return run;
 }
@@ -111,10 +113,10 @@ static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages
 // ---- transparent huge pages ----
 //
 // A huge page saves 511 page faults and most TLB misses, and costs up to 2 MiB where the program
-// touches a few bytes of it. SuperSlabs that are cut into runs are dense, but for the slabs that
-// each thread has just begun, so a process asks for huge pages there once it has enough of them
-// that what is partly used is a few per cent. Huge blocks are
-// not dense (each ends in the middle of a SuperSlab), so they get none unless told "always".
+// touches a few bytes of it. Slabs are dense, but for those that each thread has just begun, so a
+// process asks for huge pages there once it has so many that what is partly used is a few per cent.
+// Large blocks are not dense (of a buffer the program may touch the beginning only, and a huge
+// block ends in the middle of a SuperSlab): for their sake none is asked for unless told "always".
 
 static _Atomic(int) n_heaps;
 
@@ -124,14 +126,14 @@ static size_t dense_bytes(void) {
   return HAK_THP_AUTO_BYTES + (size_t)hak_load_relaxed(&n_heaps) * HAK_THP_AUTO_HEAP_BYTES;
 }
 
-static bool wants_huge_pages(void) {
+static bool wants_huge_pages(unsigned size_class) {
   switch (hak_option_number(HAK_OPTION_thp)) {
     case HAK_THP_ALWAYS:
       return true;
     case HAK_THP_NEVER:
       return false;
     default:
-      return n_cut * hak_super_bytes() >= dense_bytes() &&
+      return size_class != 0 && n_slab_pages * HAK_PAGE_BYTES >= dense_bytes() &&
              hak_platform_os_page_bytes() == 4 * HAK_KIB;
   }
 }
@@ -144,8 +146,8 @@ static void become_pages(hak_superslab_t* super) {
   hak_store_relaxed(&super->state, HAK_SUPER_PAGES);
 }
 
-static hak_superslab_t* new_super(void) {
-  hak_superslab_t* super = hak_reserve_take(1, 1, wants_huge_pages());
+static hak_superslab_t* new_super(unsigned size_class) {
+  hak_superslab_t* super = hak_reserve_take(1, 1, wants_huge_pages(size_class));
   if (super != NULL) become_pages(super);
   return super;
 }
@@ -167,13 +169,13 @@ static hak_slab_t* take_in_use(unsigned n_pages, unsigned align_pages, unsigned 
   return NULL;
 }
 
-// A run in one more SuperSlab. That is what happens when a class runs out of room; it is an event,
-// and there is no other way out.
+// A run in one more SuperSlab. That is what happens when a class runs out of room, and there is no
+// other way out. It is an event, unless there was no SuperSlab yet.
 static hak_slab_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned size_class,
                                bool* dirty) {
-  hak_superslab_t* super = new_super();
+  hak_superslab_t* super = new_super(size_class);
   if (super == NULL) return NULL;
-  hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
+  if (n_cut > 1) hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
   return take_in(super, find_run(super, n_pages, align_pages), n_pages, size_class, dirty);
 }
 
@@ -226,6 +228,7 @@ void hak_super_return_run(hak_slab_t* run) {
   hak_lock_acquire(&hak_backend_lock);
   unsigned at = (unsigned)(run - super->slabs);
   unsigned n_pages = run->n_pages;
+  if (hak_load_relaxed(&run->use) != HAK_RUN_SPAN) n_slab_pages -= n_pages;
   run->size_class = 0;
   run->n_pages = 0;
   return_pages(super, at, n_pages);

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +13,7 @@
 
 extern "C" {
 #include "hakmem/bits.h"
+#include "hakmem/events.h"
 #include "hakmem/options.h"
 #include "hakmem/page_map.h"
 #include "hakmem/reserve.h"
@@ -112,6 +114,34 @@ void Churn(uint64_t seed, int rounds, unsigned max_pages) {
     ASSERT_TRUE(IsMarked(run, mark));
     hak_super_return_run(run);
   }
+}
+
+TEST_IN_CHILD(SuperSlabTest, ASecondOneMeansExhaustionTheFirstDoesNot) {
+  for (unsigned i = 0; i < hak_super_pages(); ++i) ASSERT_NE(Take(1).slab, nullptr);
+  EXPECT_EQ(hak_events_exhausted(0), 0u);
+  ASSERT_NE(Take(1).slab, nullptr);
+  EXPECT_EQ(hak_events_exhausted(0), 1u);
+}
+
+// Takes `bytes` in runs of one page. Whether the last of them lies where huge pages were asked for.
+bool HasHugePagesAfter(size_t bytes, unsigned size_class) {
+  hak_slab_t* run = nullptr;
+  for (size_t taken = 0; taken < bytes; taken += HAK_PAGE_BYTES) {
+    bool dirty;
+    run = hak_super_take_run(1, 1, size_class, &dirty);
+    EXPECT_NE(run, nullptr);
+  }
+  return SuperOf(run)->reservation->has_huge_pages;
+}
+
+TEST_IN_CHILD(SuperSlabTest, HugePagesAreForManySlabs) {
+  if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0) return;
+  constexpr size_t kMany = HAK_THP_AUTO_BYTES + 2 * HAK_HUGE_PAGE_BYTES;
+  constexpr unsigned kSpans = 0, kSlabs = 5;
+  EXPECT_FALSE(HasHugePagesAfter(3 * kMany, kSpans)) << "a buffer may hardly be touched";
+  EXPECT_FALSE(HasHugePagesAfter(HAK_THP_AUTO_BYTES / 2, kSlabs)) << "these are not many";
+  EXPECT_TRUE(HasHugePagesAfter(kMany, kSlabs));
+  EXPECT_FALSE(HasHugePagesAfter(kMany, kSpans)) << "not even beside slabs";
 }
 
 TEST(SuperSlabTest, RunsNeverOverlapWhateverTheSuperSlabsSize) {

@@ -40,6 +40,10 @@ void hak_tick_run(void) {
   }
 }
 
+void hak_tick_repair(void) {
+  for (int job = 0; job < HAK_N_JOBS; job++) lower_next(atomic_load(&due_ms[job]));
+}
+
 void hak_tick_sleep(uint64_t at_most_ms) {
   uint32_t seen = hak_load_acquire(&wakes);
   uint64_t now = hak_platform_now_ms();

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <new>
@@ -327,6 +328,56 @@ TEST(ConformanceTest, NewCallsItsHandlerUntilItGivesUp) {
     }
     EXPECT_EQ(handler_calls, 3);
   }
+}
+
+struct OfHandler {};
+void Throw() { throw OfHandler(); }
+
+TEST(ConformanceTest, AHandlerMayThrow) {
+  std::set_new_handler(Throw);
+  size_t n = Opaque(size_t{1} << 60);
+  EXPECT_THROW((void)Opaque(::operator new(n)), OfHandler);
+  EXPECT_THROW((void)Opaque(::operator new[](n, std::align_val_t{64})), OfHandler);
+  EXPECT_EQ(Opaque(::operator new(n, std::nothrow)), nullptr);
+  EXPECT_EQ(Opaque(::operator new[](n, std::nothrow)), nullptr);
+  EXPECT_EQ(Opaque(::operator new (n, std::align_val_t{64}, std::nothrow)), nullptr);
+  EXPECT_EQ(Opaque(::operator new[](n, std::align_val_t{4096}, std::nothrow)), nullptr);
+  std::set_new_handler(nullptr);
+}
+
+void* spare;
+void FreeSpare() {
+  free(spare);
+  spare = nullptr;
+  std::set_new_handler(nullptr);
+}
+
+TEST(ConformanceTest, AHandlerMayFreeMemory) {
+  Outcome outcome = RunInChild([] {
+    const size_t gib = size_t{1} << 30;
+    const size_t most = StatusBytes("/proc/self/status", "\nVmSize") + 5 * gib;
+    const rlimit limit = {most, most};
+    setrlimit(RLIMIT_AS, &limit);
+    for (bool may_throw : {true, false}) {
+      spare = malloc(Opaque(3 * gib));
+      std::set_new_handler(FreeSpare);
+      size_t n = Opaque(4 * gib);
+      void* block = may_throw ? ::operator new(n) : ::operator new(n, std::nothrow);
+      if (block == nullptr || spare != nullptr) _exit(1);
+      ::operator delete(block);
+    }
+  });
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+TEST(ConformanceTest, NewRefusesAlignmentsThatAreNoPowersOfTwo) {
+  handler_calls = 0;
+  std::set_new_handler(GiveUpAtThird);
+  std::align_val_t alignment{Opaque(size_t{24})};
+  EXPECT_THROW((void)Opaque(::operator new (size_t{100}, alignment)), std::bad_alloc);
+  EXPECT_EQ(Opaque(::operator new (size_t{100}, alignment, std::nothrow)), nullptr);
+  EXPECT_EQ(handler_calls, 0) << "a handler can do nothing about it";
+  std::set_new_handler(nullptr);
 }
 
 // ---- introspection: real figures, not libc's of a heap that nobody uses ----

@@ -47,6 +47,17 @@ TEST(LifecycleTest, StaticProgram) {
   EXPECT_EQ(outcome.out.find("INTERP"), std::string::npos) << "it is not static";
 }
 
+// Where the C++ library is not the program's: then its functions have to be found elsewhere.
+TEST(LifecycleTest, AStaticProgramRunsOutOfMemory) {
+  ExpectDone({Runfile("hakmem/testing/bad_alloc_program")}, "");
+}
+
+TEST(LifecycleTest, APluginRunsOutOfMemory) {
+  ExpectDone(
+      {Runfile("hakmem/testing/plugin_host_program"), Runfile("hakmem/testing/libbad_alloc.so")},
+      Library());
+}
+
 // The program forks.
 TEST(LifecycleTest, AMisspeltOptionIsNamedOnce) {
   RunOptions options;
