@@ -40,15 +40,32 @@ const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
 
 void hak_platform_set_fault(hak_platform_fault_t fault) { hak_store_release(&fault_hook, fault); }
 
-uint64_t hak_platform_now_ns(void) {
+// Another library may have taken clock_gettime's place, and allocate when it is called first.
+static _Atomic(bool) is_clock_ready;
+
+void hak_platform_ready_clock(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
+  hak_store_relaxed(&is_clock_ready, true);
+}
+
+static struct timespec read_clock(clockid_t clock) {
+  struct timespec t;
+  if (hak_likely(hak_load_relaxed(&is_clock_ready))) {
+    clock_gettime(clock, &t);
+  } else {
+    syscall(SYS_clock_gettime, clock, &t);
+  }
+  return t;
+}
+
+uint64_t hak_platform_now_ns(void) {
+  struct timespec t = read_clock(CLOCK_MONOTONIC);
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 uint64_t hak_platform_now_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+  struct timespec t = read_clock(CLOCK_MONOTONIC_COARSE);
   return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
 }
 

@@ -1,5 +1,6 @@
 // A library to preload beside hakmem, of the rude kind: it allocates in its constructor and
-// destructor, and takes the place of getenv, mmap, munmap and dlsym with versions that allocate.
+// destructor, and takes the place of getenv, mmap, munmap and dlsym with versions that allocate,
+// and of clock_gettime with one that does so when it is called first.
 //
 // An allocator that calls any of them by name while it starts comes back to itself before it can
 // answer. A block that is not given, or not kept, ends the process with SIGABRT.
@@ -7,10 +8,12 @@
 #define _GNU_SOURCE
 
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -51,6 +54,15 @@ __attribute__((visibility("default"))) void* mmap(void* address, size_t bytes, i
 __attribute__((visibility("default"))) int munmap(void* address, size_t bytes) {
   allocate();
   return (int)syscall(SYS_munmap, address, bytes);
+}
+
+// As libraries do that change the time, and look for the real function then.
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec* time) {
+  static bool was_called;
+  bool is_first = !was_called;
+  was_called = true;
+  if (is_first) allocate();
+  return (int)syscall(SYS_clock_gettime, clock, time);
 }
 
 // Found by dlvsym, which is not interposed; the version is that of the C library's architecture and
