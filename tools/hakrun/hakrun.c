@@ -74,7 +74,7 @@ static void print_progress(const session* self, const run_job* job, const run_ou
     fprintf(stderr, "run %d: ", job->run + 1);
   }
   if (outcome->is_ok && self->experiment.is_duet && !isnan(outcome->figures.cpu_ns)) {
-    fprintf(stderr, "%.4g ns/op of processor time", outcome->figures.cpu_ns);
+    fprintf(stderr, "%.4g CPU ns/op", outcome->figures.cpu_ns);
   } else if (outcome->is_ok && !isnan(outcome->figures.mops)) {
     fprintf(stderr, "%.4g Mops/s", outcome->figures.mops);
   } else {

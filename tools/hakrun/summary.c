@@ -117,8 +117,7 @@ static void print_workload(const summary* self, const experiment* plan, size_t w
 void summary_print(const summary* self, const experiment* plan) {
   sample values = {.values = calloc((size_t)plan->runs, sizeof(double))};
   if (values.values == NULL) return;
-  printf("%s (%s)\n", plan->title,
-         plan->is_duet ? "ns of processor time per operation; less is better" : "Mops/s");
+  printf("%s (%s)\n", plan->title, plan->is_duet ? "CPU ns per operation" : "Mops/s");
   for (size_t w = 0; w < plan->workload_count; w++) print_workload(self, plan, w, &values);
   free(values.values);
 }

@@ -117,7 +117,7 @@ TEST(SummaryTest, ComparesRunByRun) {
   testing::internal::CaptureStdout();
   summary_print(&all, &plan);
   EXPECT_EQ(testing::internal::GetCapturedStdout(),
-            "Title (ns of processor time per operation; less is better)\n\n"
+            "Title (CPU ns per operation)\n\n"
             "large     median      min      max   change\n"
             "  one         20       10       40            3 runs\n"
             "  other       26       11       41   +6.25%   2 runs, 1 failed\n");
