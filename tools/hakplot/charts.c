@@ -112,7 +112,7 @@ bool hp_is_limit(const hp_group* group) {
 
 // Runs that share it do the same on the same machine.
 static void dry_key(hp_text* key, const char* limit, const hp_row* row) {
-  static const hp_field kSame[] = {HP_working_set, HP_min_bytes, HP_max_bytes, HP_threads};
+  static const hp_field kSame[] = {HP_working_set, HP_min_bytes, HP_max_bytes, HP_threads, HP_duet};
   const char* host = hp_string(row, HP_host_id);
   const char* touch = hp_string(row, HP_touch);
   key->size = 0;

@@ -58,7 +58,7 @@ static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart
     }
   }
   if (figure->series[1].count == 0) figure->series_count = 1;
-  figure->x.title = kMetrics[id].title;
+  figure->x.title = hp_metric_title(&kMetrics[id], one->sample);
   figure->caption = bars_caption(arena, has_interval, is_stated, is_mean);
   hp_figures_add(figures, figure);
 }

@@ -11,8 +11,8 @@
 
 // Cases that differ in one parameter alone are the points of a sweep. Arguments do not count, since
 // they spell out the parameter.
-static const hp_field kParameters[] = {HP_working_set, HP_remote_percent, HP_threads,
-                                       HP_pairs,       HP_min_bytes,      HP_max_bytes};
+static const hp_field kParameters[] = {HP_working_set, HP_remote_percent, HP_threads, HP_pairs,
+                                       HP_min_bytes,   HP_max_bytes,      HP_duet};
 enum { PARAMETERS = sizeof(kParameters) / sizeof(kParameters[0]), BARS_AT_MOST = 6 };
 
 typedef struct family {
@@ -162,7 +162,7 @@ static hp_figure* sweep_figure(hp_figures* figures, const char* chart, const cha
       hp_figure_new(arena, HP_LINES, chart,
                     hp_format(arena, "%s: %s", what, hp_string(first->sample, HP_workload)));
   hp_run_range runs = add_lines(figure, sweep, x);
-  figure->y.title = "throughput, million operations a second";
+  figure->y.title = hp_metric_title(&kMetrics[HP_THROUGHPUT], first->sample);
   figure->caption =
       hp_format(arena, "Points: medians, %s; upright lines: their 95 %% intervals, from 6 runs on.",
                 hp_run_range_text(arena, &runs));

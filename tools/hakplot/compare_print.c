@@ -24,17 +24,19 @@ static void add_columns(hp_table* table, const hp_compare_options* options) {
   hp_table_column(table, "runs");
 }
 
-static void add_row(hp_table* table, const char* title, const hp_summary* base,
+static void add_row(hp_table* table, const hp_pair* pair, const hp_summary* base,
                     const hp_summary* now, const hp_comparison* result) {
   hp_arena* arena = table->arena;
   const char* remark = hp_judgement_remark(result->judgement);
   hp_table_row* row = hp_table_row_add(table);
-  row->cells[0] = title;
+  row->cells[0] = pair->title;
   row->cells[1] = hp_summary_text(arena, base);
   row->cells[2] = hp_summary_text(arena, now);
   row->cells[3] = hp_change_text(arena, result);
   row->cells[4] = hp_p_text(arena, result);
   row->cells[5] = hp_format(arena, "%zu+%zu", base->count, now->count);
+  if (remark != NULL) hp_table_footer(table, remark);
+  remark = pair->base->run_count > 0 ? hp_duet_remark(pair->base->runs[0]) : NULL;
   if (remark != NULL) hp_table_footer(table, remark);
 }
 
@@ -50,11 +52,13 @@ static void put_csv_side(hp_text* csv, const hp_summary* side) {
   hp_printf(csv, ",%zu", side->count);
 }
 
-static void put_csv_row(hp_text* csv, const hp_metric* metric, const char* title,
+static void put_csv_row(hp_text* csv, const hp_metric* metric, const hp_pair* pair,
                         const hp_summary* base, const hp_summary* now,
                         const hp_comparison* result) {
-  hp_printf(csv, "%s,%s,", metric->name, metric->unit);
-  hp_put_csv(csv, title);
+  const char* unit =
+      pair->base->run_count > 0 ? hp_metric_unit(metric, pair->base->runs[0]) : metric->unit;
+  hp_printf(csv, "%s,%s,", metric->name, unit);
+  hp_put_csv(csv, pair->title);
   put_csv_side(csv, base);
   put_csv_side(csv, now);
   put_csv_number(csv, result->ratio);
@@ -88,8 +92,8 @@ size_t hp_print_metric(hp_arena* arena, const hp_compare_options* options, const
     hp_summary base = hp_summarise(arena, pairs->at[i].base, metric);
     hp_summary now = hp_summarise(arena, pairs->at[i].now, metric);
     hp_comparison result = hp_compare_summaries(&base, &now);
-    add_row(&table, pairs->at[i].title, &base, &now, &result);
-    put_csv_row(&csv, metric, pairs->at[i].title, &base, &now, &result);
+    add_row(&table, &pairs->at[i], &base, &now, &result);
+    put_csv_row(&csv, metric, &pairs->at[i], &base, &now, &result);
     if (!isnan(result.p)) tested++;
     if (result.judgement != HP_UNKNOWN) ratios[known++] = result.ratio;
   }

@@ -39,12 +39,14 @@ static void loose_key(hp_text* key, const hp_row* row) {
   key->size = 0;
   hp_printf(key, "%s\t%s", or_empty(hp_string(row, HP_workload)),
             or_empty(hp_string(row, HP_args)));
+  put_number(key, row, HP_duet);
 }
 
 // What runs must share to be compared: the workload and its parameters. Runs without a workload
 // share their source.
 static void case_key(hp_text* key, const hp_row* row) {
-  static const hp_field kParameters[] = {HP_working_set, HP_threads, HP_remote_percent, HP_pairs};
+  static const hp_field kParameters[] = {HP_working_set, HP_threads, HP_remote_percent, HP_pairs,
+                                         HP_duet};
   const char* workload = hp_string(row, HP_workload);
   const char* source = hp_string(row, HP_source);
   key->size = 0;
@@ -55,7 +57,7 @@ static void case_key(hp_text* key, const hp_row* row) {
   }
 }
 
-static const char* case_title(hp_dataset* data, const hp_row* row) {
+static const char* workload_title(hp_dataset* data, const hp_row* row) {
   const char* workload = hp_string(row, HP_workload);
   const char* args = hp_string(row, HP_args);
   double working_set = hp_number(row, HP_working_set);
@@ -65,6 +67,12 @@ static const char* case_title(hp_dataset* data, const hp_row* row) {
                      working_set);
   }
   return args == NULL ? workload : hp_format(&data->arena, "%s %s", workload, args);
+}
+
+static const char* case_title(hp_dataset* data, const hp_row* row) {
+  const char* title = workload_title(data, row);
+  if (!hp_is_duet(row)) return title;
+  return hp_format(&data->arena, "%s, duet of %.0f", title, hp_number(row, HP_duet));
 }
 
 // Letters, digits, ".", "_" and "-" of the title; a number makes it unique.

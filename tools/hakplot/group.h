@@ -57,14 +57,22 @@ typedef enum hp_metric_id {
 } hp_metric_id;
 
 typedef struct hp_metric {
-  const char* name;   // on the command line
-  const char* title;  // on an axis, with the unit
-  const char* unit;
+  const char* name;                 // on the command line
+  const char* title;                // on an axis, with the unit
+  const char* unit;                 // in a table
   double (*of)(const hp_row* row);  // NaN: unknown
   bool is_better_larger;
+  const char* duet_title;  // of runs in a duet; NULL: the same
+  const char* duet_unit;
 } hp_metric;
 
 extern const hp_metric kMetrics[HP_METRIC_COUNT];
+
+// Runs in a duet shared one processor at the same time (hakrun). By the clock each waits for the
+// others, so that their operations are told by processor time, and elapsed time is unknown.
+bool hp_is_duet(const hp_row* row);
+const char* hp_metric_title(const hp_metric* metric, const hp_row* row);
+const char* hp_metric_unit(const hp_metric* metric, const hp_row* row);
 
 // The metric of that name, or NULL.
 const hp_metric* hp_metric_named(const char* name);

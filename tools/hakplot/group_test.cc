@@ -76,6 +76,48 @@ TEST_F(GroupTest, FailedRunsAreCountedAndLeftOut) {
   EXPECT_TRUE(has_note("1 of 3 runs failed"));
 }
 
+// By the clock a run in a duet waits for the others.
+TEST_F(GroupTest, ADuetIsToldByProcessorTimeAndStandsAlone) {
+  const std::string figures =
+      R"("ops":10000000,"ns_total":1000000000,"mops":10,"ns_per_op":100,"perf_duration_s":1.1)";
+  record("a", figures + R"(,"user_s":0.3,"system_s":0.2)");
+  record("a", figures + R"(,"user_s":0.3,"system_s":0.2,"duet":2)");
+  record("a", figures + R"(,"duet":3)");
+  record("b", R"("status":"timed out","duet":2)");
+  const hp_cases& cases = group();
+  ASSERT_EQ(cases.count, 3u);
+  const struct {
+    const char* title;
+    size_t groups;
+    double mops, ns, elapsed_s;
+    const char* axis;
+    const char* unit;
+  } kRows[] = {
+      {"random_mixed 1e7", 1, 10, 100, 1, "throughput, million operations a second", "M ops/s"},
+      {"random_mixed 1e7, duet of 2", 2, 20, 50, NAN,
+       "throughput, million operations a second of processor time", "M ops/CPU s"},
+      {"random_mixed 1e7, duet of 3", 1, NAN, NAN, NAN,
+       "throughput, million operations a second of processor time", "M ops/CPU s"},
+  };
+  auto expect_same = [](double found, double expected) {
+    if (std::isnan(expected)) {
+      EXPECT_TRUE(std::isnan(found)) << found;
+    } else {
+      EXPECT_DOUBLE_EQ(found, expected);
+    }
+  };
+  for (size_t i = 0; i < 3; i++) {
+    const hp_case& one = cases.at[i];
+    EXPECT_STREQ(one.title, kRows[i].title);
+    EXPECT_EQ(one.group_count, kRows[i].groups);
+    expect_same(summary(one.groups[0], HP_THROUGHPUT).centre, kRows[i].mops);
+    expect_same(summary(one.groups[0], HP_TIME_PER_OP).centre, kRows[i].ns);
+    expect_same(summary(one.groups[0], HP_ELAPSED).centre, kRows[i].elapsed_s);
+    EXPECT_STREQ(hp_metric_title(&kMetrics[HP_THROUGHPUT], one.sample), kRows[i].axis);
+    EXPECT_STREQ(hp_metric_unit(&kMetrics[HP_THROUGHPUT], one.sample), kRows[i].unit);
+  }
+}
+
 TEST_F(GroupTest, AFailedRunWithoutParametersCountsInItsWorkloadsCases) {
   record("a", "\"mops\":1,\"working_set\":16");
   record("a", "\"mops\":1,\"working_set\":32");

@@ -184,6 +184,23 @@ expect 0 --out hosts aaaa.jsonl bbbb.jsonl
 holds hosts/throughput.svg "p @ aaaa" "p @ bbbb" "n=2"
 holds hosts/rss.svg "p @ aaaa" "p @ bbbb"
 
+# ---- phases that shared a processor: told by processor time ----
+for phase in one other; do
+  for run in 0 1; do
+    printf '{"schema":"hakmem.record.1","workload":"w","phase":"%s","run":%d,"duet":2,"ops":1000000,%s}\n' \
+      $phase $run '"ns_total":100000000,"mops":10,"user_s":0.04,"system_s":0.01'
+  done
+done >duet.jsonl
+expect 0 --out duet duet.jsonl
+says out "w, duet of 2"
+says out "M ops/CPU s"
+says out "duet: the phases shared one processor at the same time"
+holds duet/throughput.svg "Throughput: w, duet of 2" "million operations a second of processor time" "20.0, n=2"
+expect 0 compare one other duet.jsonl --metric time-per-op
+says out "duet: the phases shared one processor at the same time"
+expect 0 compare one other duet.jsonl --metric throughput --format csv
+says out 'throughput,M ops/CPU s,"w, duet of 2",20,'
+
 # ---- a character that no font has ----
 printf '{"schema":"hakmem.record.1","workload":"w","phase":"a\364\217\277\275b","mops":1}\n' >private.jsonl
 expect 0 --out private --chart throughput --format png private.jsonl

@@ -19,20 +19,26 @@ static double first_known(double a, double b) { return isnan(a) ? b : a; }
 // A run that times single calls or checks every block says nothing of speed.
 static bool is_diagnostic(const hp_row* row) { return hp_string(row, HP_mode) != NULL; }
 
+bool hp_is_duet(const hp_row* row) { return !isnan(hp_number(row, HP_duet)); }
+
 static double throughput(const hp_row* row) {
   if (is_diagnostic(row)) return NAN;
   double ops = hp_number(row, HP_ops);
+  double cpu_s = hp_number(row, HP_user_s) + hp_number(row, HP_system_s);
+  if (hp_is_duet(row)) return ops / cpu_s * 1e-6;
   double timed = ops / hp_number(row, HP_ns_total) * 1e3;
   double whole = ops / hp_number(row, HP_perf_duration_s) * 1e-6;
   return first_known(hp_number(row, HP_mops), first_known(timed, whole));
 }
 
 static double time_per_op(const hp_row* row) {
-  return is_diagnostic(row) ? NAN
-                            : first_known(hp_number(row, HP_ns_per_op), 1e3 / throughput(row));
+  if (is_diagnostic(row)) return NAN;
+  double stated = hp_is_duet(row) ? NAN : hp_number(row, HP_ns_per_op);
+  return first_known(stated, 1e3 / throughput(row));
 }
 
 static double elapsed(const hp_row* row) {
+  if (hp_is_duet(row)) return NAN;
   return first_known(hp_number(row, HP_ns_total) * 1e-9, hp_number(row, HP_perf_duration_s));
 }
 
@@ -111,8 +117,10 @@ static double peak_rss(const hp_row* row) { return hp_number(row, HP_peak_rss_by
 
 const hp_metric kMetrics[HP_METRIC_COUNT] = {
     [HP_THROUGHPUT] = {"throughput", "throughput, million operations a second", "M ops/s",
-                       throughput, true},
-    [HP_TIME_PER_OP] = {"time-per-op", "time per operation, ns", "ns/op", time_per_op, false},
+                       throughput, true,
+                       "throughput, million operations a second of processor time", "M ops/CPU s"},
+    [HP_TIME_PER_OP] = {"time-per-op", "time per operation, ns", "ns/op", time_per_op, false,
+                        "processor time per operation, ns", "CPU ns/op"},
     [HP_ELAPSED] = {"elapsed", "elapsed time, s", "s", elapsed, false},
     [HP_KERNEL_SHARE] = {"kernel-share", "CPU time in the kernel, %", "% kernel", kernel_percent,
                          false},
@@ -125,6 +133,14 @@ const hp_metric kMetrics[HP_METRIC_COUNT] = {
     [HP_SYSCALLS_TOTAL] = {"syscalls-total", "memory system calls of a run", "calls",
                            syscalls_total, false},
 };
+
+const char* hp_metric_title(const hp_metric* metric, const hp_row* row) {
+  return hp_is_duet(row) && metric->duet_title != NULL ? metric->duet_title : metric->title;
+}
+
+const char* hp_metric_unit(const hp_metric* metric, const hp_row* row) {
+  return hp_is_duet(row) && metric->duet_unit != NULL ? metric->duet_unit : metric->unit;
+}
 
 const hp_metric* hp_metric_named(const char* name) {
   for (size_t i = 0; i < HP_METRIC_COUNT; i++) {

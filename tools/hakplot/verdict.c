@@ -57,6 +57,13 @@ const char* hp_judgement_remark(hp_judgement judgement) {
   return NULL;
 }
 
+const char* hp_duet_remark(const hp_row* row) {
+  if (!hp_is_duet(row)) return NULL;
+  return "duet: the phases shared one processor at the same time; throughput and time per "
+         "operation "
+         "are of processor time, all threads together";
+}
+
 // ---- the verdict table ----
 
 static const hp_metric* main_metric(hp_arena* arena, const hp_case* one) {
@@ -114,7 +121,7 @@ hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one) {
   *table = (hp_table){.arena = &data->arena, .title = one->title};
   const hp_metric* metric = main_metric(&data->arena, one);
   hp_table_column(table, "phase");
-  hp_table_column(table, metric->unit);
+  hp_table_column(table, hp_metric_unit(metric, one->sample));
   hp_table_column(table, "vs base");
   hp_table_column(table, "p");
   hp_table_column(table, "runs");
@@ -125,5 +132,7 @@ hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one) {
   for (size_t i = 0; i < one->group_count; i++) {
     fill_row(table, &one->groups[i], one->group_count == 1, metric);
   }
+  const char* remark = hp_duet_remark(one->sample);
+  if (remark != NULL) hp_table_footer(table, remark);
   return table;
 }

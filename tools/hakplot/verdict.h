@@ -30,6 +30,9 @@ char* hp_p_text(hp_arena* arena, const hp_comparison* comparison);
 // The remark that a table with such a judgement needs; NULL: none.
 const char* hp_judgement_remark(hp_judgement judgement);
 
+// What the reader of a table with this row must know; NULL: nothing.
+const char* hp_duet_remark(const hp_row* row);
+
 // One row for each group of the case: throughput (or elapsed time), change against the baseline, p,
 // n, kernel share, faults and calls per million operations, peak RSS.
 hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one);

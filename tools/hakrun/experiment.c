@@ -104,6 +104,15 @@ static bool read_integer(reader* self, json_t* object, const char* key, int min,
   return true;
 }
 
+// `*out` is false where the key is absent.
+static bool read_flag(reader* self, json_t* object, const char* key, bool* out) {
+  json_t* value = json_object_get(object, key);
+  *out = json_is_true(value);
+  if (value == NULL || json_is_boolean(value)) return true;
+  enter(self, key);
+  return wrong(self, "must be true or false");
+}
+
 // A text, or a number or boolean as its text.
 static const char* as_text(json_t* value) {
   if (json_is_string(value)) return json_string_value(value);
@@ -145,6 +154,24 @@ static bool read_processors(reader* self, json_t* object) {
   self->out->pin = text;
   leave(self);
   return true;
+}
+
+// A duet has one processor: the one that is named, or else the last that this process may use.
+static bool choose_processor(reader* self) {
+  experiment* out = self->out;
+  if (!out->is_duet) return true;
+  if (out->pin == NULL) {
+    size_t last = CPU_SETSIZE - 1;
+    sched_getaffinity(0, sizeof(out->processors), &out->processors);
+    while (last > 0 && !CPU_ISSET(last, &out->processors)) last--;
+    CPU_ZERO(&out->processors);
+    CPU_SET(last, &out->processors);
+    out->pin = text_format("%zu", last);
+  }
+  if (CPU_COUNT(&out->processors) == 1) return true;
+  enter(self, "pin");
+  return wrong(self, "a duet shares one processor; '%s' are %d", out->pin,
+               CPU_COUNT(&out->processors));
 }
 
 // ---- workloads and phases ----
@@ -264,13 +291,8 @@ static bool read_phase(reader* self, json_t* object, experiment_phase* phase) {
       !read_text(self, object, "label", &phase->label)) {
     return false;
   }
-  json_t* telemetry = json_object_get(object, "telemetry");
-  if (telemetry != NULL && !json_is_boolean(telemetry)) {
-    enter(self, "telemetry");
-    return wrong(self, "must be true or false");
-  }
-  phase->wants_telemetry = json_is_true(telemetry);
-  return resolve_allocator(self, phase) && read_env(self, json_object_get(object, "env"), phase);
+  return read_flag(self, object, "telemetry", &phase->wants_telemetry) &&
+         resolve_allocator(self, phase) && read_env(self, json_object_get(object, "env"), phase);
 }
 
 static json_t* read_list(reader* self, json_t* root, const char* key, size_t max) {
@@ -322,7 +344,9 @@ static bool read_phases(reader* self, json_t* root) {
     leave(self);
   }
   leave(self);
-  return true;
+  if (!out->is_duet || out->phase_count > 1) return true;
+  enter(self, "duet");
+  return wrong(self, "there is one phase only");
 }
 
 // ---- the file ----
@@ -366,12 +390,13 @@ char* experiment_read(const char* path, experiment* out) {
   if (root == NULL) return text_format("%s:%d: not valid JSON: %s", path, error.line, error.text);
   reader self = {.out = out};
   bool is_right =
-      check_keys(&self, root, "title runs warmup_runs timeout_s pin workloads phases") &&
+      check_keys(&self, root, "title runs warmup_runs timeout_s pin duet workloads phases") &&
       read_text(&self, root, "title", &out->title) &&
       read_integer(&self, root, "runs", 1, 10000, &out->runs) &&
       read_integer(&self, root, "warmup_runs", 0, 100, &out->warmup_runs) &&
       read_integer(&self, root, "timeout_s", 1, 86400, &out->timeout_s) &&
-      read_processors(&self, root) && read_workloads(&self, root) && read_phases(&self, root);
+      read_flag(&self, root, "duet", &out->is_duet) && read_processors(&self, root) &&
+      choose_processor(&self) && read_workloads(&self, root) && read_phases(&self, root);
   return is_right ? NULL : self.message;
 }
 
@@ -387,9 +412,12 @@ char* experiment_find(const char* argument) {
   return found;
 }
 
+bool experiment_is_limit(const experiment_phase* phase) {
+  return phase->kind == ALLOCATOR_VOID || phase->kind == ALLOCATOR_LIST;
+}
+
 bool experiment_has_pair(const experiment_workload* workload, const experiment_phase* phase) {
-  bool is_limit = phase->kind == ALLOCATOR_VOID || phase->kind == ALLOCATOR_LIST;
-  return !is_limit || strcmp(workload->name, "random_mixed") == 0;
+  return !experiment_is_limit(phase) || strcmp(workload->name, "random_mixed") == 0;
 }
 
 bool experiment_select(experiment* self, const char* label) {

@@ -3,7 +3,7 @@
 //
 //   {
 //     "title": "...",
-//     "runs": 10, "warmup_runs": 1, "timeout_s": 300, "pin": "0-1",
+//     "runs": 10, "warmup_runs": 1, "timeout_s": 300, "pin": "1", "duet": true,
 //     "workloads": [{"name": "random_mixed", "label": "small", "args": ["1e7", 256, 42]}],
 //     "phases": [{"label": "hakmem", "allocator": "hakmem", "env": {"A": "1"}, "telemetry": false}]
 //   }
@@ -60,7 +60,8 @@ typedef struct experiment {
   int runs;
   int warmup_runs;
   int timeout_s;
-  const char* pin;       // NULL: any processor
+  bool is_duet;          // the phases of a round run at the same time, on one processor
+  const char* pin;       // NULL: any processor; a duet has one
   cpu_set_t processors;  // those of `pin`
   experiment_workload workloads[EXPERIMENT_MAX_WORKLOADS];
   size_t workload_count;
@@ -79,6 +80,9 @@ char* experiment_read(const char* path, experiment* out);
 
 // Leaves only the workloads or phases with this label. False when there is none.
 bool experiment_select(experiment* self, const char* label);
+
+// Whether `dry` takes the workload's place: void and list.
+bool experiment_is_limit(const experiment_phase* phase);
 
 // Whether this pair is to be run: void and list stand in for random_mixed only.
 bool experiment_has_pair(const experiment_workload* workload, const experiment_phase* phase);

@@ -1,5 +1,6 @@
 // hakrun: runs an experiment (experiment.h) and writes one record a run. Phases are interleaved in
-// rotated order, so that what changes on the machine during the hour hits all of them alike.
+// rotated order, or run at the same time, so that what changes on the machine during the hour hits
+// all of them alike.
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/hakrun/command.h"
 #include "tools/hakrun/experiment.h"
 #include "tools/hakrun/host.h"
 #include "tools/hakrun/json_line.h"
@@ -71,7 +73,9 @@ static void print_progress(const session* self, const run_job* job, const run_ou
   } else {
     fprintf(stderr, "run %d: ", job->run + 1);
   }
-  if (outcome->is_ok && !isnan(outcome->figures.mops)) {
+  if (outcome->is_ok && self->experiment.is_duet && !isnan(outcome->figures.cpu_ns)) {
+    fprintf(stderr, "%.4g CPU ns/op", outcome->figures.cpu_ns);
+  } else if (outcome->is_ok && !isnan(outcome->figures.mops)) {
     fprintf(stderr, "%.4g Mops/s", outcome->figures.mops);
   } else {
     fprintf(stderr, "%s", outcome->status);
@@ -151,6 +155,10 @@ static bool check_phases(session* self) {
 // ---- the runs ----
 
 static void count_outcome(session* self, const run_job* job, const run_outcome* outcome) {
+  if (job->run < 0) {
+    self->warm_ups++;
+    return;
+  }
   size_t w = (size_t)(job->workload - self->experiment.workloads);
   size_t p = (size_t)(job->phase - self->experiment.phases);
   summary_pair* pair = &self->summary.pairs[w][p];
@@ -160,56 +168,62 @@ static void count_outcome(session* self, const run_job* job, const run_outcome* 
   if (pair->runs != NULL) pair->runs[job->run] = outcome->figures;
 }
 
-// Says why no more runs are done, and what becomes of the finished ones. Returns the exit code.
-static int stop_early(const session* self, int write_error) {
+// Says why no more runs are done, and what becomes of the finished ones. `error` is that of
+// run_jobs. Returns the exit code.
+static int stop_early(const session* self, int error) {
   if (self->is_terminal) fprintf(stderr, "\r\x1b[K");
-  if (write_error != 0) {
-    fprintf(stderr, "hakrun: cannot write %s: %s", self->results_path, strerror(write_error));
-  } else {
+  if (error == EINTR) {
     fprintf(stderr, "hakrun: interrupted");
+  } else {
+    fprintf(stderr, "hakrun: cannot write %s: %s", self->results_path, strerror(error));
   }
   if (self->done > 0) {
     fprintf(stderr, "; the %d finished runs are kept in %s\n", self->done, self->results_path);
   } else {
     fprintf(stderr, "; no run was finished\n");
   }
-  return write_error != 0 ? EXIT_FAILED_RUNS : EXIT_INTERRUPTED;
+  return error == EINTR ? EXIT_INTERRUPTED : EXIT_FAILED_RUNS;
+}
+
+// Returns 0, or the exit code with which to stop.
+static int check_arguments(const session* self, const run_job* job, const run_outcome* outcome) {
+  if (job->run >= 0 || !outcome->rejects_arguments) return 0;
+  char* place = text_format("/workloads/%zu/args", job->workload->index);
+  fprintf(stderr, "hakrun: %s:%d: %s: %s does not take these arguments\n", self->experiment.path,
+          json_line_of(self->experiment.text, place), place + 1, job->workload->name);
+  free(place);
+  return EXIT_BAD_INPUT;
 }
 
 // Returns 0, or the exit code with which to stop at once.
-static int run_one(session* self, const run_job* job) {
-  run_outcome outcome = run_job_now(&self->bench, job, self->results);
-  int stop = 0;
-  if (outcome.is_interrupted || outcome.write_error != 0) {
-    free(outcome.status);
-    return stop_early(self, outcome.write_error);
+static int run_together(session* self, const run_job* jobs, size_t count) {
+  run_outcome outcomes[EXPERIMENT_MAX_PHASES] = {0};
+  int error = run_jobs(&self->bench, jobs, count, self->results, outcomes);
+  int stop = error != 0 ? stop_early(self, error) : 0;
+  for (size_t i = 0; i < count && error == 0; i++) count_outcome(self, &jobs[i], &outcomes[i]);
+  for (size_t i = 0; i < count; i++) {
+    if (error == 0) print_progress(self, &jobs[i], &outcomes[i]);
+    if (stop == 0) stop = check_arguments(self, &jobs[i], &outcomes[i]);
+    free(outcomes[i].status);
   }
-  if (job->run >= 0) {
-    count_outcome(self, job, &outcome);
-  } else {
-    self->warm_ups++;
-  }
-  print_progress(self, job, &outcome);
-  if (job->run < 0 && outcome.rejects_arguments) {
-    char* place = text_format("/workloads/%zu/args", job->workload->index);
-    fprintf(stderr, "hakrun: %s:%d: %s: %s does not take these arguments\n", self->experiment.path,
-            json_line_of(self->experiment.text, place), place + 1, job->workload->name);
-    free(place);
-    stop = EXIT_BAD_INPUT;
-  }
-  free(outcome.status);
   return stop;
 }
 
-// One round: every pair once, the phases rotated by one from round to round.
+// One round: every pair once, the phases rotated by one from round to round, and in a duet at the
+// same time.
 static int run_round(session* self, int run) {
   const experiment* plan = &self->experiment;
   for (size_t w = 0; w < plan->workload_count; w++) {
+    run_job jobs[EXPERIMENT_MAX_PHASES];
+    size_t count = 0;
     for (size_t k = 0; k < plan->phase_count; k++) {
       size_t p = (k + (size_t)(run > 0 ? run : 0)) % plan->phase_count;
       run_job job = {&plan->workloads[w], &plan->phases[p], run, (int)k};
-      if (!experiment_has_pair(job.workload, job.phase)) continue;
-      int stop = run_one(self, &job);
+      if (experiment_has_pair(job.workload, job.phase)) jobs[count++] = job;
+    }
+    const size_t at_once = plan->is_duet ? count : 1;
+    for (size_t i = 0; i < count; i += at_once) {
+      int stop = run_together(self, &jobs[i], at_once);
       if (stop != 0) return stop;
     }
   }
@@ -245,10 +259,12 @@ static void print_commands(const session* self) {
   bench.scratch = here;
   for (size_t w = 0; w < self->experiment.workload_count; w++) {
     for (size_t p = 0; p < self->experiment.phase_count; p++) {
-      run_job job = {&self->experiment.workloads[w], &self->experiment.phases[p], 0, (int)p};
-      if (!experiment_has_pair(job.workload, job.phase)) continue;
-      printf("# %s, %s, %d runs\n", job.workload->label, job.phase->label, self->experiment.runs);
-      run_print_command(&bench, &job, stdout);
+      const experiment_workload* workload = &self->experiment.workloads[w];
+      const experiment_phase* phase = &self->experiment.phases[p];
+      if (!experiment_has_pair(workload, phase)) continue;
+      printf("# %s, %s, %d runs%s\n", workload->label, phase->label, self->experiment.runs,
+             self->experiment.is_duet ? ", at the same time as the other phases" : "");
+      command_print(&bench, workload, phase, stdout);
     }
   }
 }

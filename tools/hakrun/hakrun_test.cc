@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <jansson.h>
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -61,6 +62,17 @@ json_int_t Integer(const Json& record, const char* key) {
   return json_integer_value(json_object_get(record.get(), key));
 }
 
+// The processors that this process may use.
+std::vector<int> Processors() {
+  cpu_set_t allowed;
+  std::vector<int> processors;
+  sched_getaffinity(0, sizeof(allowed), &allowed);
+  for (int i = 0; i < CPU_SETSIZE; i++) {
+    if (CPU_ISSET(i, &allowed)) processors.push_back(i);
+  }
+  return processors;
+}
+
 class HakrunTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -86,6 +98,14 @@ class HakrunTest : public testing::Test {
                  ",\n\"workloads\": [{\"name\": \"random_mixed\", \"args\": [" + args +
                  "]}],\n\"phases\": [{\"allocator\": \"" + allocator + "\"" + more_of_phase +
                  "}]}\n");
+  }
+
+  // An experiment with several phases, one round, all at the same time.
+  std::string WriteDuet(const std::string& args, const std::string& phases,
+                        const std::string& more = "") {
+    return Write("{\"title\": \"t\", \"runs\": 1, \"warmup_runs\": 0, \"duet\": true" + more +
+                 ",\n\"workloads\": [{\"name\": \"random_mixed\", \"args\": [" + args +
+                 "]}],\n\"phases\": [" + phases + "]}\n");
   }
 
   // All lines that were written, in order.
@@ -302,6 +322,9 @@ TEST_F(HakrunTest, WhatIsWrongIsNamedByFileLineAndKey) {
       {"{\"title\": \"t\",\n\"runs\": \"ten\"}", ":2: runs: must be a whole number"},
       {"{\"title\": \"t\",\n\"pin\": \"0-\"}", ":2: pin: '0-' is not a list of processors"},
       {"{\"title\": \"t\",\n\"pin\": \"1023\"}", ":2: pin: processor 1023 is not there"},
+      {"{\"title\": \"t\",\n\"duet\": 1}", ":2: duet: must be true or false"},
+      {"{\"title\": \"t\",\n\"duet\": true, " + workloads + ", " + phases + "}",
+       ":2: duet: there is one phase only"},
       {"{\"title\": \"t\", \"workloads\": []}", ":1: workloads: must be a list of 1 to 64"},
       {"{\"title\": \"t\", \"workloads\": [{\n\"name\": \"fast\"}]}",
        ":2: workloads/0/name: there is no workload 'fast'"},
@@ -450,11 +473,95 @@ TEST_F(HakrunTest, CtrlCOnATerminalEndsTheRunOnly) {
   EXPECT_GE(Records().size(), 3u);
 }
 
+// A phase of the probe that does something at its call 20000, later than any in the check of
+// phases.
+std::string ProbePhase(const std::string& label, const std::string& what) {
+  return "{\"label\": \"" + label + "\", \"allocator\": \"" + Probe() + "\", \"env\": {" + what +
+         "}}";
+}
+
+// Each waits in the middle of its run for the other, so that one after the other they would time
+// out.
+TEST_F(HakrunTest, PhasesOfADuetRunAtTheSameTimeOnOneProcessor) {
+  const std::string fifo = folder_ + "/meet";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  std::string path = WriteDuet("\"1e5\", 64",
+                               ProbePhase("a", "\"PROBE_READ\": \"" + fifo + "\"") + "," +
+                                   ProbePhase("b", "\"PROBE_WRITE\": \"" + fifo + "\""),
+                               ", \"timeout_s\": 60");
+  Outcome outcome = Shell(Hakrun(path));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("CPU ns per operation"));
+  std::vector<Json> records = Records();
+  ASSERT_EQ(records.size(), 2u);
+  for (const Json& record : records) {
+    EXPECT_EQ(Text(record, "status"), "ok");
+    EXPECT_EQ(Integer(record, "duet"), 2);
+    EXPECT_EQ(Text(record, "pin"), std::to_string(Processors().back()));
+    EXPECT_NE(json_object_get(record.get(), "perf_user_s"), nullptr);
+    EXPECT_EQ(Text(record, "phase"), &record == &records[0] ? "a" : "b");
+  }
+}
+
+TEST_F(HakrunTest, ADuetIsRefusedMoreThanOneProcessor) {
+  const std::vector<int> all = Processors();
+  if (all.size() < 2) GTEST_SKIP() << "needs two processors";
+  const std::string two = std::to_string(all[0]) + "," + std::to_string(all[1]);
+  Outcome outcome =
+      Shell(Hakrun(Write("{\"title\": \"t\", \"duet\": true,\n\"pin\": \"" + two + "\"}")));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("experiment.json:2: pin: a duet shares one processor; '" +
+                                        two + "' are 2"));
+}
+
+TEST_F(HakrunTest, OneOfADuetFailsAndTheOthersAreKept) {
+  const std::string phases = ProbePhase("crashes", "\"PROBE_CRASH\": 20000") + "," +
+                             ProbePhase("fails", "\"PROBE_FAIL\": 20000") + "," +
+                             ProbePhase("hangs", "\"PROBE_READ\": \"" + folder_ + "/meet\"") + "," +
+                             ProbePhase("works", "") +
+                             ", {\"label\": \"wait4\", \"allocator\": \"system\"}";
+  ASSERT_EQ(mkfifo((folder_ + "/meet").c_str(), 0600), 0);
+  std::string path = WriteDuet("\"1e5\", 64", phases, ", \"timeout_s\": 5");
+  for (const char* prefix : {"", "export PATH=/nonexistent; "}) {  // with perf and without
+    Shell("rm -rf " + folder_ + "/results");
+    Outcome outcome = Shell(prefix + Hakrun(path));
+    EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr("3 of 5 runs failed"));
+    std::vector<Json> records = Records();
+    ASSERT_EQ(records.size(), 5u);
+    EXPECT_EQ(Text(records[0], "status"), "crashed: signal 11");
+    EXPECT_THAT(Text(records[1], "status"), StartsWith("failed: malloc("));
+    EXPECT_EQ(Text(records[2], "status"), "timed out");
+    EXPECT_EQ(Text(records[3], "status"), "ok");
+    EXPECT_EQ(Text(records[4], "status"), "ok");
+    for (const Json& record : records) EXPECT_EQ(Integer(record, "duet"), 5);
+  }
+}
+
+TEST_F(HakrunTest, CtrlCInADuetKeepsTheRoundsBeforeIt) {
+  int exit_code;
+  std::string path = WriteDuet(
+      "\"1e6\"", R"({"label": "a", "allocator": "system"}, {"label": "b", "allocator": "system"})");
+  std::string output =
+      OnTerminal(Hakrun(path + " --runs 1000"), 80, "b, run 3:", "\x03", &exit_code);
+  EXPECT_EQ(exit_code, 130) << output;
+  std::vector<Json> records = Records();
+  EXPECT_GE(records.size(), 6u);
+  EXPECT_EQ(records.size() % 2, 0u);
+  for (const Json& record : records) EXPECT_EQ(Text(record, "status"), "ok");
+}
+
 TEST_F(HakrunTest, DryRunPrintsTheCommandsAndRunsNone) {
   Outcome outcome = Shell(Hakrun("smoke --dry-run"));
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_THAT(outcome.output, HasSubstr("# random_mixed, hakmem, 2 runs\n"));
   EXPECT_THAT(outcome.output, HasSubstr("random_mixed_system 3e5 1024 42"));
+  EXPECT_THAT(outcome.output, Not(HasSubstr("taskset")));
+  outcome = Shell(Hakrun("same --dry-run"));
+  EXPECT_THAT(outcome.output,
+              HasSubstr("# random_mixed 8192, one, 20 runs, at the same time as the other phases\n"
+                        "taskset -c " +
+                        std::to_string(Processors().back()) + " env "));
   EXPECT_NE(access((folder_ + "/results").c_str(), F_OK), 0);
 }
 

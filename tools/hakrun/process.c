@@ -58,32 +58,61 @@ static void become(const process_spec* spec) {
   _exit(127);
 }
 
-// Waits for the child's end, the deadline or an interruption.
-static process_end wait_for(pid_t child, double deadline_s, process_result* result) {
-  for (;;) {
-    if (wait4(child, &result->status, WNOHANG, &result->usage) == child) return PROCESS_EXITED;
-    double left_s = deadline_s > 0 ? deadline_s - process_now_s() : 3600;
-    if (left_s <= 0) return PROCESS_TIMED_OUT;
-    struct timespec timeout = {(time_t)left_s, (long)((left_s - (double)(time_t)left_s) * 1e9)};
-    int signal_number = sigtimedwait(&awaited, NULL, &timeout);
-    if (signal_number > 0 && signal_number != SIGCHLD) return PROCESS_INTERRUPTED;
-  }
-}
-
-process_result process_run(const process_spec* spec) {
-  process_result result = {.end = PROCESS_NOT_STARTED};
-  double start_s = process_now_s();
+static process_result start(const process_spec* spec) {
+  process_result self = {.end = PROCESS_NOT_STARTED};
   pid_t child = fork();
-  if (child < 0) return result;
+  if (child < 0) return self;
   if (child == 0) become(spec);
   setpgid(child, child);  // whichever of the two is first
-  result.end = wait_for(child, spec->timeout_s > 0 ? start_s + spec->timeout_s : 0, &result);
-  if (result.end != PROCESS_EXITED) {
-    kill(-child, SIGKILL);
-    while (wait4(child, &result.status, 0, &result.usage) < 0 && errno == EINTR) continue;
+  self.pid = child;
+  return self;
+}
+
+static void finish(process_result* self, process_end end, double start_s) {
+  self->pid = 0;
+  self->end = end;
+  self->duration_s = process_now_s() - start_s;
+}
+
+// Ends it with all it has started.
+static void stop(process_result* self, process_end end, double start_s) {
+  kill(-self->pid, SIGKILL);
+  while (wait4(self->pid, &self->status, 0, &self->usage) < 0 && errno == EINTR) continue;
+  finish(self, end, start_s);
+}
+
+// Takes the results of those that have ended or are out of time. Returns the seconds until the next
+// is; below 0: none runs.
+static double collect(const process_spec* specs, size_t count, double start_s,
+                      process_result* results) {
+  double least_s = -1;
+  for (size_t i = 0; i < count; i++) {
+    process_result* result = &results[i];
+    if (result->pid == 0) continue;
+    const int limit_s = specs[i].timeout_s;
+    const double left_s = limit_s > 0 ? start_s + limit_s - process_now_s() : 3600;
+    if (wait4(result->pid, &result->status, WNOHANG, &result->usage) == result->pid) {
+      finish(result, PROCESS_EXITED, start_s);
+    } else if (left_s <= 0) {
+      stop(result, PROCESS_TIMED_OUT, start_s);
+    } else if (least_s < 0 || left_s < least_s) {
+      least_s = left_s;
+    }
   }
-  result.duration_s = process_now_s() - start_s;
-  return result;
+  return least_s;
+}
+
+void process_run(const process_spec* specs, size_t count, process_result* results) {
+  const double start_s = process_now_s();
+  for (size_t i = 0; i < count; i++) results[i] = start(&specs[i]);
+  for (double left_s; (left_s = collect(specs, count, start_s, results)) >= 0;) {
+    struct timespec timeout = {(time_t)left_s, (long)((left_s - (double)(time_t)left_s) * 1e9)};
+    int signal_number = sigtimedwait(&awaited, NULL, &timeout);
+    if (signal_number <= 0 || signal_number == SIGCHLD) continue;
+    for (size_t i = 0; i < count; i++) {
+      if (results[i].pid != 0) stop(&results[i], PROCESS_INTERRUPTED, start_s);
+    }
+  }
 }
 
 bool process_capture(const char* const* argv, char* output, size_t bytes) {

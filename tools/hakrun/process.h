@@ -1,5 +1,5 @@
-// Running one program to its end: with a time limit, with Ctrl-C, with its output kept, without
-// polling.
+// Running programs to their end, one or several at the same time: with a time limit, with Ctrl-C,
+// with their output kept, without polling.
 
 #ifndef HAKMEM_TOOLS_HAKRUN_PROCESS_H_
 #define HAKMEM_TOOLS_HAKRUN_PROCESS_H_
@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
 typedef struct process_spec {
   const char* const* argv;      // NULL at the end; argv[0] is looked for in PATH
@@ -24,6 +25,7 @@ typedef enum process_end {
 } process_end;
 
 typedef struct process_result {
+  pid_t pid;  // while it runs; then 0
   process_end end;
   int status;  // as waitpid gives it
   struct rusage usage;
@@ -36,7 +38,9 @@ double process_now_s(void);
 // Once, before the first process: the signals that process_run waits for are blocked from here on.
 void process_start(void);
 
-process_result process_run(const process_spec* spec);
+// Starts all of them and returns when the last has ended; each has its own result. An interruption
+// ends those that still run.
+void process_run(const process_spec* specs, size_t count, process_result* results);
 
 // The standard output of a short command, without the newline at its end. False when it failed.
 bool process_capture(const char* const* argv, char* output, size_t bytes);

@@ -1,5 +1,5 @@
-// See run.h. The life of a run: build the command, let it run, read what workload, perf and
-// telemetry wrote into the scratch folder, decide on a status, write records.
+// See run.h. The life of a run: let its command run, read what workload, perf and telemetry wrote
+// into the scratch folder, decide on a status, write records.
 
 #define _GNU_SOURCE  // mkdtemp
 
@@ -13,41 +13,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/hakrun/command.h"
 #include "tools/hakrun/host.h"
 #include "tools/hakrun/process.h"
-#include "tools/hakrun/resources.h"
 #include "tools/hakrun/sha256.h"
 #include "tools/hakrun/text.h"
 
 enum { CHECK_TIMEOUT_S = 60, WRITE_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(10) };
 
-// The files of a run.
-typedef struct scratch_files {
-  char* record;
-  char* perf;
-  char* end;  // how the workload ended
-  char* output;
-  char* telemetry;
-} scratch_files;
-
-// A command, with the texts that only it holds.
-typedef struct run_command {
-  const char* argv[RUN_MAX_ARGV];
-  size_t count;
-  char* launcher;
-  char* program;
-  char* preload;
-  char* telemetry;
-  scratch_files files;
-} run_command;
-
 // A run that has come to its end.
 typedef struct finished_run {
   const run_job* job;
-  const run_command* command;
+  size_t at_once;  // runs at the same time, this one among them
+  run_command command;
   process_result process;
-  double stolen_s;      // by the hypervisor, meanwhile; NAN when unknown
-  const json_t* lines;  // that the workload wrote
+  double stolen_s;  // by the hypervisor, meanwhile; NAN when unknown
+  json_t* lines;    // that the workload wrote
   const char* status;
 } finished_run;
 
@@ -59,134 +40,7 @@ bool run_open_bench(run_bench* bench) {
   return mkdtemp(bench->scratch) != NULL;
 }
 
-static scratch_files files_of(const run_bench* bench) {
-  return (scratch_files){
-      .record = text_format("%s/record.jsonl", bench->scratch),
-      .perf = text_format("%s/perf.csv", bench->scratch),
-      .end = text_format("%s/end.txt", bench->scratch),
-      .output = text_format("%s/output.txt", bench->scratch),
-      .telemetry = text_format("%s/telemetry.jsonl", bench->scratch),
-  };
-}
-
-static void clear_files(const scratch_files* files) {
-  unlink(files->record);
-  unlink(files->perf);
-  unlink(files->end);
-  unlink(files->output);
-  unlink(files->telemetry);
-}
-
-static void free_files(const scratch_files* files) {
-  free(files->record);
-  free(files->perf);
-  free(files->end);
-  free(files->output);
-  free(files->telemetry);
-}
-
-void run_close_bench(const run_bench* bench) {
-  scratch_files files = files_of(bench);
-  clear_files(&files);
-  free_files(&files);
-  rmdir(bench->scratch);
-}
-
-// ---- the command ----
-
-static bool is_limit(const experiment_phase* phase) {
-  return phase->kind == ALLOCATOR_VOID || phase->kind == ALLOCATOR_LIST;
-}
-
-// The program that does a workload under a phase. The experiment was checked: it is there.
-static char* find_program(const experiment_workload* workload, const experiment_phase* phase) {
-  const char* name = is_limit(phase) ? "dry" : workload->name;
-  const char* suffix = phase->kind == ALLOCATOR_HAKMEM_STATIC ? "" : "_system";
-  char* target = text_format("workloads/%s%s", name, suffix);
-  char* program = resources_find(target);
-  if (program == NULL) return target;
-  free(target);
-  return program;
-}
-
-static void push(run_command* self, const char* word) { self->argv[self->count++] = word; }
-
-// How a command is to be used.
-typedef enum command_use {
-  COMMAND_MEASURE,  // under perf where there is one
-  COMMAND_CHECK,    // without
-  COMMAND_PRINT,    // by a person, who has no use for the launcher's notes
-} command_use;
-
-// perf watches the workload alone: variables are set behind it, by the launcher.
-static void build_command(run_command* self, const run_bench* bench,
-                          const experiment_workload* workload, const experiment_phase* phase,
-                          command_use use) {
-  *self = (run_command){.program = find_program(workload, phase), .files = files_of(bench)};
-  if (use != COMMAND_CHECK && bench->perf.is_available) {
-    self->count = perf_command(&bench->perf, self->files.perf, self->argv, self->count);
-  }
-  if (use == COMMAND_PRINT) {
-    push(self, "env");
-  } else {
-    self->launcher = resources_find("tools/hakrun/launch");
-    push(self, self->launcher != NULL ? self->launcher : "launch");
-    push(self, self->files.end);
-  }
-  for (size_t i = 0; i < phase->env_count; i++) push(self, phase->env[i]);
-  if (phase->wants_telemetry) {
-    self->telemetry = text_format("HAKMEM_TELEMETRY=%s", self->files.telemetry);
-    push(self, self->telemetry);
-  }
-  if (phase->library != NULL) {
-    self->preload = text_format("LD_PRELOAD=%s", phase->library);
-    push(self, self->preload);
-  }
-  push(self, self->program);
-  for (size_t i = 0; i < workload->arg_count; i++) push(self, workload->args[i]);
-  if (is_limit(phase)) {
-    push(self, "--limit");
-    push(self, phase->kind == ALLOCATOR_VOID ? "void" : "list");
-  } else if (phase->expected != NULL) {
-    push(self, "--expect-allocator");
-    push(self, phase->expected);
-  }
-  push(self, "--json");
-  push(self, self->files.record);
-  self->argv[self->count] = NULL;
-}
-
-static void free_command(run_command* self) {
-  free(self->launcher);
-  free(self->program);
-  free(self->preload);
-  free(self->telemetry);
-  free_files(&self->files);
-}
-
-static bool needs_quotes(const char* word) {
-  return word[0] == '\0' || word[strspn(word,
-                                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                        "0123456789_-+=./:,%@")] != '\0';
-}
-
-void run_print_command(const run_bench* bench, const run_job* job, FILE* out) {
-  run_command command;
-  build_command(&command, bench, job->workload, job->phase, COMMAND_PRINT);
-  for (size_t i = 0; i < command.count; i++) {
-    const char* word = command.argv[i];
-    fputs(i > 0 ? " " : "", out);
-    if (!needs_quotes(word)) {
-      fputs(word, out);
-      continue;
-    }
-    fputc('\'', out);
-    for (; *word != '\0'; word++) fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
-    fputc('\'', out);
-  }
-  fputc('\n', out);
-  free_command(&command);
-}
+void run_close_bench(const run_bench* bench) { rmdir(bench->scratch); }
 
 // ---- reading results ----
 
@@ -231,7 +85,7 @@ static const char* text_of(const json_t* object, const char* key) {
 static bool is_served_by(const experiment_phase* phase, const char* program, const json_t* record) {
   const char* path = text_of(record, "allocator_path");
   const char* name = text_of(record, "allocator");
-  if (is_limit(phase)) return strcmp(name, "none") == 0;
+  if (experiment_is_limit(phase)) return strcmp(name, "none") == 0;
   if (phase->expected != NULL && strcmp(name, phase->expected) != 0) return false;
   if (phase->library != NULL) return strcmp(path, phase->library) == 0;
   return phase->kind != ALLOCATOR_HAKMEM_STATIC || strcmp(path, program) == 0;
@@ -282,17 +136,18 @@ char* run_check_phase(const run_bench* bench, const experiment_phase* phase) {
   run_command command;
   char output[2 * PATH_MAX];
   char* message = NULL;
-  build_command(&command, bench, &smallest, phase, COMMAND_CHECK);
-  clear_files(&command.files);
-  process_result result = process_run(&(process_spec){
-      .argv = command.argv, .output_path = command.files.output, .timeout_s = CHECK_TIMEOUT_S});
+  command_build(&command, bench, &smallest, phase, COMMAND_CHECK);
+  const process_spec spec = {
+      .argv = command.argv, .output_path = command.files.output, .timeout_s = CHECK_TIMEOUT_S};
+  process_result result;
+  process_run(&spec, 1, &result);
   json_t* lines = read_lines(command.files.record);
   char* status = decide_status(&command, phase, &result, json_array_get(lines, 0));
   read_part(command.files.output, false, output, sizeof(output));
   output[strcspn(output, "\n")] = '\0';
   if (strcmp(status, "ok") != 0) message = text_format("%s: %s", status, output);
-  clear_files(&command.files);
-  free_command(&command);
+  command_remove_files(&command);
+  command_free(&command);
   json_decref(lines);
   free(status);
   return message;
@@ -413,11 +268,14 @@ static json_t* make_record(const run_bench* bench, const finished_run* run, json
   json_object_set_new(line, "source",
                       json_string(bench->perf.is_available ? "perf stat" : "wait4"));
   json_object_update(line, bench->host);
-  json_object_set_new(line, "workload_sha256", sha256_or_null(run->command->program));
+  json_object_set_new(line, "workload_sha256", sha256_or_null(run->command.program));
   json_object_set_new(line, "allocator_sha256", sha256_or_null(text_of(said, "allocator_path")));
   json_object_set_new(line, "env", join_words(job->phase->env, job->phase->env_count));
   if (bench->experiment->pin != NULL) {
     json_object_set_new(line, "pin", json_string(bench->experiment->pin));
+  }
+  if (bench->experiment->is_duet) {
+    json_object_set_new(line, "duet", json_integer((json_int_t)run->at_once));
   }
   const char* path = text_of(said, "allocator_path");
   if (path[0] != '\0') {
@@ -431,7 +289,7 @@ static void add_process_figures(json_t* line, const run_bench* bench, const fini
   json_object_set_new(line, "steal_s",
                       isnan(run->stolen_s) ? json_null() : json_real(run->stolen_s));
   if (bench->perf.is_available) {
-    perf_read(run->command->files.perf, line);
+    perf_read(run->command.files.perf, line);
     return;
   }
   const struct rusage* usage = &run->process.usage;
@@ -485,7 +343,7 @@ static const json_t* last_record(const json_t* lines) {
 // than expected does make them wrong.
 static void write_records(const run_bench* bench, const finished_run* run, FILE* out) {
   const json_t* lines = run->lines;
-  json_t* telemetry = read_lines(run->command->files.telemetry);
+  json_t* telemetry = read_lines(run->command.files.telemetry);
   json_t* nothing = json_object();
   bool is_wrong = strncmp(run->status, "wrong allocator", strlen("wrong allocator")) == 0;
   bool is_open_end = strcmp(run->status, "ok") != 0 && !is_wrong && says_ok(last_record(lines));
@@ -507,53 +365,91 @@ static void write_records(const run_bench* bench, const finished_run* run, FILE*
   json_decref(telemetry);
 }
 
-// ---- a run ----
+// Appends the records of runs that belong together, all of them or none. Returns 0 or errno.
+static int append_records(const run_bench* bench, const finished_run* runs, size_t count,
+                          int results) {
+  char* text = NULL;
+  size_t length = 0;
+  FILE* out = open_memstream(&text, &length);
+  if (out == NULL) return errno;
+  for (size_t i = 0; i < count; i++) write_records(bench, &runs[i], out);
+  int error = fclose(out) != 0 ? errno : append(results, text, length);
+  free(text);
+  return error;
+}
+
+// ---- runs ----
 
 static double number_or_nan(const json_t* object, const char* key) {
   const json_t* value = json_object_get(object, key);
   return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-// Appends the records of a run to the file. Returns 0 or errno.
-static int append_records(const run_bench* bench, const finished_run* run, int results) {
-  char* text = NULL;
-  size_t length = 0;
-  FILE* out = open_memstream(&text, &length);
-  if (out == NULL) return errno;
-  write_records(bench, run, out);
-  int error = fclose(out) != 0 ? errno : append(results, text, length);
-  free(text);
-  return error;
+static summary_figures figures_of(const json_t* record) {
+  double cpu_s = number_or_nan(record, "user_s") + number_or_nan(record, "system_s");
+  return (summary_figures){.mops = number_or_nan(record, "mops"),
+                           .steady_mops = number_or_nan(record, "steady_mops"),
+                           .cpu_ns = cpu_s * 1e9 / number_or_nan(record, "ops")};
 }
 
-run_outcome run_job_now(const run_bench* bench, const run_job* job, int results) {
-  run_command command;
-  run_outcome outcome = {.figures = {NAN, NAN}};
-  build_command(&command, bench, job->workload, job->phase, COMMAND_MEASURE);
-  clear_files(&command.files);
+// Lets the commands run at the same time.
+static void run_commands(const run_bench* bench, finished_run* runs, size_t count) {
+  process_spec specs[EXPERIMENT_MAX_PHASES];
+  process_result results[EXPERIMENT_MAX_PHASES];
+  const experiment* plan = bench->experiment;
+  for (size_t i = 0; i < count; i++) {
+    specs[i] = (process_spec){
+        .argv = runs[i].command.argv,
+        .output_path = runs[i].command.files.output,
+        .timeout_s = plan->timeout_s,
+        .processors = plan->pin != NULL ? &plan->processors : NULL,
+    };
+  }
   double stolen_s = host_steal_s();
-  process_result process = process_run(&(process_spec){
-      .argv = command.argv,
-      .output_path = command.files.output,
-      .timeout_s = bench->experiment->timeout_s,
-      .processors = bench->experiment->pin != NULL ? &bench->experiment->processors : NULL,
-  });
+  process_run(specs, count, results);
   stolen_s = host_steal_s() - stolen_s;
-  json_t* lines = read_lines(command.files.record);
-  outcome.status = decide_status(&command, job->phase, &process, last_record(lines));
-  outcome.is_interrupted = process.end == PROCESS_INTERRUPTED;
+  for (size_t i = 0; i < count; i++) {
+    runs[i].process = results[i];
+    runs[i].stolen_s = stolen_s;
+  }
+}
+
+// What came of a run; it and the outcome share the status.
+static run_outcome conclude(finished_run* run) {
+  run_outcome outcome = {.figures = {NAN, NAN, NAN}};
+  run->lines = read_lines(run->command.files.record);
+  outcome.status =
+      decide_status(&run->command, run->job->phase, &run->process, last_record(run->lines));
+  run->status = outcome.status;
   outcome.is_ok = strcmp(outcome.status, "ok") == 0;
   outcome.rejects_arguments = strcmp(outcome.status, "exit 2") == 0;
-  if (outcome.is_ok && count_records(lines) == 1) {
-    outcome.figures.mops = number_or_nan(last_record(lines), "mops");
-    outcome.figures.steady_mops = number_or_nan(last_record(lines), "steady_mops");
+  if (outcome.is_ok && count_records(run->lines) == 1) {
+    outcome.figures = figures_of(last_record(run->lines));
   }
-  if (!outcome.is_ok) read_part(command.files.output, true, outcome.output, sizeof(outcome.output));
-  if (job->run >= 0 && !outcome.is_interrupted) {
-    const finished_run run = {job, &command, process, stolen_s, lines, outcome.status};
-    outcome.write_error = append_records(bench, &run, results);
+  if (!outcome.is_ok) {
+    read_part(run->command.files.output, true, outcome.output, sizeof(outcome.output));
   }
-  json_decref(lines);
-  free_command(&command);
   return outcome;
+}
+
+int run_jobs(const run_bench* bench, const run_job* jobs, size_t count, int results,
+             run_outcome* outcomes) {
+  int error = 0;
+  finished_run runs[EXPERIMENT_MAX_PHASES];
+  for (size_t i = 0; i < count; i++) {
+    runs[i] = (finished_run){.job = &jobs[i], .at_once = count};
+    command_build(&runs[i].command, bench, jobs[i].workload, jobs[i].phase, COMMAND_MEASURE);
+  }
+  run_commands(bench, runs, count);
+  for (size_t i = 0; i < count; i++) {
+    outcomes[i] = conclude(&runs[i]);
+    if (runs[i].process.end == PROCESS_INTERRUPTED) error = EINTR;
+  }
+  if (error == 0 && jobs[0].run >= 0) error = append_records(bench, runs, count, results);
+  for (size_t i = 0; i < count; i++) {
+    command_remove_files(&runs[i].command);
+    command_free(&runs[i].command);
+    json_decref(runs[i].lines);
+  }
+  return error;
 }

@@ -1,17 +1,15 @@
-// One run of one workload under one phase: the command, the run, its records.
+// Runs of a workload under phases, one or several at the same time: their commands, the runs, their
+// records.
 
 #ifndef HAKMEM_TOOLS_HAKRUN_RUN_H_
 #define HAKMEM_TOOLS_HAKRUN_RUN_H_
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "tools/hakrun/experiment.h"
 #include "tools/hakrun/perf.h"
 #include "tools/hakrun/summary.h"
-
-enum { RUN_MAX_ARGV = 128 };
 
 typedef struct run_bench {
   const experiment* experiment;
@@ -28,8 +26,6 @@ typedef struct run_job {
 } run_job;
 
 typedef struct run_outcome {
-  bool is_interrupted;  // nothing was written
-  int write_error;      // why the records could not be written, or 0
   bool is_ok;
   bool rejects_arguments;   // the workload does not take its arguments (exit code 2)
   summary_figures figures;  // unknown when the run has none, or several
@@ -45,11 +41,10 @@ void run_close_bench(const run_bench* bench);
 // wrong.
 char* run_check_phase(const run_bench* bench, const experiment_phase* phase);
 
-// Runs the job and appends its records to the file `results`, one JSON object a line, all of them
-// or none. A run that failed is written and marked.
-run_outcome run_job_now(const run_bench* bench, const run_job* job, int results);
-
-// Prints the command of a job as a shell would take it.
-void run_print_command(const run_bench* bench, const run_job* job, FILE* out);
+// Runs the jobs, all of one workload and round, at the same time, and appends their records to the
+// file `results`, one JSON object a line, all of them or none. A run that failed is written and
+// marked. Returns 0, EINTR when hakrun was interrupted, or why the records could not be written.
+int run_jobs(const run_bench* bench, const run_job* jobs, size_t count, int results,
+             run_outcome* outcomes);
 
 #endif  // HAKMEM_TOOLS_HAKRUN_RUN_H_

@@ -8,10 +8,11 @@
 
 #include "tools/hakrun/experiment.h"
 
-// Throughputs of one run. NAN where it has none.
+// What is compared of one run. NAN where it has none.
 typedef struct summary_figures {
   double mops;
   double steady_mops;  // of the median slice
+  double cpu_ns;       // processor time of an operation: in a duet, what the others cannot change
 } summary_figures;
 
 // What happened to one pair of workload and phase.
@@ -31,7 +32,8 @@ int summary_prepare(summary* self, const experiment* plan);
 size_t summary_failed(const summary* self, const experiment* plan);
 
 // Prints to standard output. A phase is compared with the baseline run by run: the two stand close
-// together in time, so that what changes slowly on the machine changes both.
+// together in time, so that what changes slowly on the machine changes both. Of a duet that is
+// processor time, for by the clock each run waits for the others.
 void summary_print(const summary* self, const experiment* plan);
 
 #endif  // HAKMEM_TOOLS_HAKRUN_SUMMARY_H_

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <fstream>
 #include <string>
 
@@ -78,7 +79,8 @@ TEST(JsonLineTest, FindsKeysAndElements) {
   for (const auto& row : kRows) EXPECT_EQ(json_line_of(text, row.path), row.line) << row.path;
 }
 
-// A phase is compared within each round; a run without a figure takes its partner out.
+// A phase is compared within each round; a run without a figure takes its partner out. In a duet
+// processor time is compared.
 TEST(SummaryTest, ComparesRunByRun) {
   static experiment plan;
   static summary all;
@@ -96,13 +98,13 @@ TEST(SummaryTest, ComparesRunByRun) {
   summary_pair* one = &all.pairs[0][0];
   summary_pair* other = &all.pairs[0][1];
   one->ok = 3;
-  one->runs[0] = {100, 101};
-  one->runs[1] = {200, 102};
-  one->runs[2] = {0.000123456, 103};
+  one->runs[0] = {100, 101, 40};
+  one->runs[1] = {200, 102, 10};
+  one->runs[2] = {0.000123456, 103, 20};
   other->ok = 2;
   other->failed = 1;
-  other->runs[0].mops = 110;
-  other->runs[1].mops = 230;
+  other->runs[0] = {110, NAN, 41};
+  other->runs[1] = {230, NAN, 11};
   testing::internal::CaptureStdout();
   summary_print(&all, &plan);
   std::string table = testing::internal::GetCapturedStdout();
@@ -111,6 +113,14 @@ TEST(SummaryTest, ComparesRunByRun) {
             "large     median      min      max   steady   change\n"
             "  one        100 0.0001235      200      102            3 runs\n"
             "  other      170      110      230        -   +12.5%   2 runs, 1 failed\n");
+  plan.is_duet = true;
+  testing::internal::CaptureStdout();
+  summary_print(&all, &plan);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "Title (CPU ns per operation)\n\n"
+            "large     median      min      max   change\n"
+            "  one         20       10       40            3 runs\n"
+            "  other       26       11       41   +6.25%   2 runs, 1 failed\n");
   EXPECT_EQ(summary_failed(&all, &plan), 1u);
 }
 

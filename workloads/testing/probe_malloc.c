@@ -4,6 +4,8 @@
 //   PROBE_OVERLAP=N    every Nth block lies on the block before it: --verify must notice
 //   PROBE_FAIL=N       malloc and its kin return NULL after N calls
 //   PROBE_CRASH=N      the Nth call is a segmentation fault
+//   PROBE_READ=FIFO    the call 20000 opens it for reading: waits until somebody writes
+//   PROBE_WRITE=FIFO   the other end
 //   PROBE_REPORT=FILE  at exit, "ALLOCATIONS FREES" is written there
 //   HAKMEM_TELEMETRY=FILE  at exit, two lines of telemetry are written there, as hakmem does
 //
@@ -23,7 +25,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES = 16 };
+// Later than any call of a program that only tries the library out.
+enum { HEADER_BYTES = 16, MEETING_CALL = 20000 };
 
 static const size_t kHeapBytes = (size_t)8 << 30;
 
@@ -71,9 +74,19 @@ static void* take(size_t alignment, size_t size) {
   return (void*)block;
 }
 
+// Waits for the process that opens the other end.
+static void meet(const char* variable, int flags) {
+  const char* path = getenv(variable);
+  if (path != NULL) close(open(path, flags));
+}
+
 static void* allocate(size_t alignment, size_t size) {
   unsigned long long number = atomic_fetch_add(&allocations, 1) + 1;
   if (crash_at != 0 && number == crash_at) raise(SIGSEGV);
+  if (number == MEETING_CALL) {
+    meet("PROBE_READ", O_RDONLY);
+    meet("PROBE_WRITE", O_WRONLY);
+  }
   if (fail_after != 0 && number > fail_after) {
     errno = ENOMEM;
     return NULL;

@@ -1,0 +1,121 @@
+// See command.h.
+
+#include "tools/hakrun/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/hakrun/resources.h"
+#include "tools/hakrun/text.h"
+
+// Phases that run at the same time have files of their own.
+static scratch_files files_of(const run_bench* bench, const experiment_phase* phase) {
+  return (scratch_files){
+      .record = text_format("%s/record-%zu.jsonl", bench->scratch, phase->index),
+      .perf = text_format("%s/perf-%zu.csv", bench->scratch, phase->index),
+      .end = text_format("%s/end-%zu.txt", bench->scratch, phase->index),
+      .output = text_format("%s/output-%zu.txt", bench->scratch, phase->index),
+      .telemetry = text_format("%s/telemetry-%zu.jsonl", bench->scratch, phase->index),
+  };
+}
+
+// The program that does a workload under a phase. The experiment was checked: it is there.
+static char* find_program(const experiment_workload* workload, const experiment_phase* phase) {
+  const char* name = experiment_is_limit(phase) ? "dry" : workload->name;
+  const char* suffix = phase->kind == ALLOCATOR_HAKMEM_STATIC ? "" : "_system";
+  char* target = text_format("workloads/%s%s", name, suffix);
+  char* program = resources_find(target);
+  if (program == NULL) return target;
+  free(target);
+  return program;
+}
+
+static void push(run_command* self, const char* word) { self->argv[self->count++] = word; }
+
+// perf watches the workload alone: variables are set behind it, by the launcher.
+void command_build(run_command* self, const run_bench* bench, const experiment_workload* workload,
+                   const experiment_phase* phase, command_use use) {
+  *self = (run_command){.program = find_program(workload, phase), .files = files_of(bench, phase)};
+  if (use == COMMAND_PRINT && bench->experiment->pin != NULL) {
+    push(self, "taskset");
+    push(self, "-c");
+    push(self, bench->experiment->pin);
+  }
+  if (use != COMMAND_CHECK && bench->perf.is_available) {
+    self->count = perf_command(&bench->perf, self->files.perf, self->argv, self->count);
+  }
+  if (use == COMMAND_PRINT) {
+    push(self, "env");
+  } else {
+    self->launcher = resources_find("tools/hakrun/launch");
+    push(self, self->launcher != NULL ? self->launcher : "launch");
+    push(self, self->files.end);
+  }
+  for (size_t i = 0; i < phase->env_count; i++) push(self, phase->env[i]);
+  if (phase->wants_telemetry) {
+    self->telemetry = text_format("HAKMEM_TELEMETRY=%s", self->files.telemetry);
+    push(self, self->telemetry);
+  }
+  if (phase->library != NULL) {
+    self->preload = text_format("LD_PRELOAD=%s", phase->library);
+    push(self, self->preload);
+  }
+  push(self, self->program);
+  for (size_t i = 0; i < workload->arg_count; i++) push(self, workload->args[i]);
+  if (experiment_is_limit(phase)) {
+    push(self, "--limit");
+    push(self, phase->kind == ALLOCATOR_VOID ? "void" : "list");
+  } else if (phase->expected != NULL) {
+    push(self, "--expect-allocator");
+    push(self, phase->expected);
+  }
+  push(self, "--json");
+  push(self, self->files.record);
+  self->argv[self->count] = NULL;
+}
+
+void command_free(run_command* self) {
+  free(self->launcher);
+  free(self->program);
+  free(self->preload);
+  free(self->telemetry);
+  free(self->files.record);
+  free(self->files.perf);
+  free(self->files.end);
+  free(self->files.output);
+  free(self->files.telemetry);
+}
+
+void command_remove_files(const run_command* self) {
+  unlink(self->files.record);
+  unlink(self->files.perf);
+  unlink(self->files.end);
+  unlink(self->files.output);
+  unlink(self->files.telemetry);
+}
+
+static bool needs_quotes(const char* word) {
+  return word[0] == '\0' || word[strspn(word,
+                                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "0123456789_-+=./:,%@")] != '\0';
+}
+
+void command_print(const run_bench* bench, const experiment_workload* workload,
+                   const experiment_phase* phase, FILE* out) {
+  run_command command;
+  command_build(&command, bench, workload, phase, COMMAND_PRINT);
+  for (size_t i = 0; i < command.count; i++) {
+    const char* word = command.argv[i];
+    fputs(i > 0 ? " " : "", out);
+    if (!needs_quotes(word)) {
+      fputs(word, out);
+      continue;
+    }
+    fputc('\'', out);
+    for (; *word != '\0'; word++) fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+    fputc('\'', out);
+  }
+  fputc('\n', out);
+  command_free(&command);
+}
