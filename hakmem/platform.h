@@ -87,8 +87,7 @@ uint64_t hak_platform_now_ns(void);
 uint64_t hak_platform_now_ms(void);
 
 // From here on the clocks are read through the C library, which is faster than the kernel: but its
-// function may be another library's, which allocates when it is called first. No lock held, and the
-// thread has its heap.
+// function may be another library's, which allocates when it is called first. No lock held.
 void hak_platform_ready_clock(void);
 
 void hak_platform_sleep_ms(uint64_t ms);

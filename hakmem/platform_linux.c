@@ -41,10 +41,13 @@ const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
 void hak_platform_set_fault(hak_platform_fault_t fault) { hak_store_release(&fault_hook, fault); }
 
 // Another library may have taken clock_gettime's place, and allocate when it is called first.
+static _Atomic(bool) is_clock_asked;
 static _Atomic(bool) is_clock_ready;
 
 void hak_platform_ready_clock(void) {
   struct timespec t;
+  if (hak_likely(hak_load_relaxed(&is_clock_asked))) return;
+  hak_store_relaxed(&is_clock_asked, true);  // what it allocates may lead here
   clock_gettime(CLOCK_MONOTONIC, &t);
   hak_store_relaxed(&is_clock_ready, true);
 }

@@ -115,10 +115,7 @@ hak_heap_t* hak_thread_begin(void) {
   // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
   // ends, with what it caches; its slabs are found by nobody.
   if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
-  if (entry->index == 0) {
-    hak_platform_ready_clock();
-    hak_fork_register();
-  }
+  if (entry->index == 0) hak_fork_register();
   if (entry->index == 1) hak_idle_start();
   return heap;
 }

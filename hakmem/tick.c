@@ -28,6 +28,7 @@ void hak_tick_set_due(hak_job_t job, uint64_t due) {
 }
 
 void hak_tick_run(void) {
+  hak_platform_ready_clock();
   uint64_t now = hak_platform_now_ms();
   uint64_t next = atomic_load(&hak_tick_next_ms);
   if (now < next) return;
