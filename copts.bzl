@@ -19,8 +19,9 @@ HAK_COPTS = _WARNINGS + [
 HAK_CXX_COPTS = _WARNINGS
 
 # For tests, in C++: `copts = HAK_TEST_COPTS`. They are compiled once for each run of most of them, and
-# optimising them takes as long as all the rest. What they test is compiled as in use.
+# optimising and describing them takes as long as all the rest. What they test is compiled as in use.
 HAK_TEST_COPTS = _WARNINGS + [
     "-O0",
+    "-g0",
     "-U_FORTIFY_SOURCE",
 ]

@@ -286,7 +286,8 @@ expect_full() {
 "$hakplot" --format term "$phases" >/dev/full 2>err
 expect_full stdout "cannot write to standard output"
 # A limit on the size of files stands for the disk: gnuplot does not notice it.
-(trap '' XFSZ && ulimit -f 8 && "$hakplot" --out full "$phases" >out 2>err)
+printf '#!/bin/sh\ntrap "" XFSZ\nulimit -f 8\nexec "%s" "$@"\n' "$(command -v gnuplot)" >bin/gnuplot
+PATH=$work/bin:$PATH "$hakplot" --out full "$phases" >out 2>err
 expect_full picture "full/throughput.svg was not written whole"
 says out "0 pictures and the page"
 [[ -s full/throughput.gp && ! -e full/throughput.svg ]] || fail "half a picture"

@@ -58,7 +58,7 @@ TEST_F(ProcessTest, SeveralRunAtTheSameTime) {
   ASSERT_EQ(mkfifo((folder_ + "/fro").c_str(), 0600), 0);
   std::vector<process_result> results =
       Run({"echo ping >to; cat fro", "cat to; echo pong >fro", "exit 3"});
-  for (int i = 0; i < 3; i++) {
+  for (size_t i = 0; i < 3; i++) {
     EXPECT_EQ(results[i].end, PROCESS_EXITED);
     EXPECT_EQ(results[i].pid, 0);
     EXPECT_EQ(WEXITSTATUS(results[i].status), i == 2 ? 3 : 0);
