@@ -45,6 +45,7 @@ TEST(BitsTest, LowestHighestAndCountAgreeWithALoop) {
 }
 
 TEST(BitsTest, PowersOfTwoAreTheLowestThatSuffice) {
+  EXPECT_EQ(hak_power_of_two_from(0), 1u);
   EXPECT_EQ(hak_power_of_two_from(1), 1u);
   for (unsigned power = 2; power <= 1u << 20; power *= 2) {
     EXPECT_EQ(hak_power_of_two_from(power / 2 + 1), power);
