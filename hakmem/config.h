@@ -17,8 +17,7 @@
 // glibc promises 16-byte alignment from the first byte on, and its own tests ask for it.
 #define HAK_MIN_ALIGNMENT 16
 
-// Largest block that goes through magazines. Above it, the cost of a lock is small beside the
-// cost of touching the block.
+// Largest block that goes through magazines. Above it blocks are whole pages: see span_cache.h.
 #define HAK_SMALL_MAX (32 * HAK_KIB)
 
 // Classes 1..8 are 16 bytes apart up to 128; then 8 a doubling up to HAK_SMALL_MAX, so that the
@@ -104,6 +103,11 @@
 // atomic operation returns many.
 #define HAK_OUTGOING_BLOCKS 512
 #define HAK_OUTGOING_BYTES (256 * HAK_KIB)
+
+// A heap keeps spans of up to so many pages that its thread has freed: of this many pages together
+// at first, and of up to HAKMEM_THREAD_CACHE once it has to fetch again what it has returned.
+#define HAK_SPAN_CACHE_MAX_PAGES 16
+#define HAK_SPAN_CACHE_FIRST_PAGES 16
 
 // Adoptions are events no more often than this.
 #define HAK_ADOPTION_EVENT_MS 1000

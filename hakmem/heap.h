@@ -65,6 +65,9 @@ typedef struct hak_heap {
   _Atomic(uint8_t) reclaim;                        // hak_reclaim_t; by whoever holds lock IDLE
   _Atomic(uint32_t) n_outgoing;
   uint32_t outgoing_bytes;
+  _Atomic(uint32_t) span_pages;  // of all the spans kept; see span_cache.h
+  uint32_t span_limit;           // how many there may be
+  bool span_evicted;             // one went back since the limit last grew
   size_t cache_bytes;            // what the magazines may hold when full
   size_t owned_bytes;            // of the slabs owned
   void** next_first_slot;        // in first_slots: not used yet
@@ -72,6 +75,8 @@ typedef struct hak_heap {
   hak_counter_t atomics;         // read-modify-writes made for remote frees
   struct hak_heap_entry* entry;  // const while open: the heap's place in the registry
   hak_bin_t bins[HAK_N_CLASSES];
+  hak_slab_list_t spans[HAK_SPAN_CACHE_MAX_PAGES + 1];  // by their pages; newest last
+  uint32_t n_spans[HAK_SPAN_CACHE_MAX_PAGES + 1];       // in each of these lists
 
   // Memory for magazines, packed in order of first use (thread_cache.c). This and what follows is
   // touched only as needed.

@@ -49,7 +49,8 @@ void hak_thread_wait_idle(hak_heap_t* heap) {
 // What a heap's fast paths change. (A thread that has been at work and left all as it was is taken
 // for idle. It is safe all the same.)
 static uint64_t signature_of(hak_heap_t* heap) {
-  uint64_t signature = hak_load_relaxed(&heap->n_outgoing);
+  uint64_t signature =
+      (uint64_t)hak_load_relaxed(&heap->span_pages) << 32 | hak_load_relaxed(&heap->n_outgoing);
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     signature =
         (signature ^ (uintptr_t)hak_load_relaxed(&heap->top[c])) * UINT64_C(0x9e3779b97f4a7c15);

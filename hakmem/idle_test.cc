@@ -27,38 +27,9 @@ using hak::AllocMarked;
 using hak::FreeBlock;
 using hak::FreeMarked;
 using hak::MarkedBlock;
+using hak::Sleeper;
 
 constexpr unsigned kClasses[] = {1, 2, 5, 12, 20, 30, 40};
-
-// A thread that does what it is told, one thing at a time, and is idle between.
-class Sleeper {
- public:
-  Sleeper() : thread_([this] { Run(); }) {}
-  ~Sleeper() {
-    Do(nullptr);
-    thread_.join();
-  }
-  void Do(std::function<void()> work) {
-    work_ = std::move(work);
-    has_work_ = true;
-    while (has_work_) std::this_thread::yield();
-  }
-
- private:
-  void Run() {
-    for (;;) {
-      while (!has_work_) std::this_thread::yield();
-      std::function<void()> work = std::move(work_);
-      if (work) work();
-      bool is_over = !work;
-      has_work_ = false;
-      if (is_over) return;
-    }
-  }
-  std::function<void()> work_;
-  std::atomic<bool> has_work_{false};
-  std::thread thread_;
-};
 
 // What is in the magazines of a heap.
 size_t CachedBlocks(hak_heap_t* heap, unsigned size_class) {
@@ -88,10 +59,13 @@ TEST_IN_CHILD(IdleTest, AnIdleThreadKeepsOneBlockOfEachClass) {
   FreeBlock(AllocBlock(1));
   Sleeper sleeper;
   hak_heap_t* heap = nullptr;
+  void* span = hak::AllocSpan(200000);
   sleeper.Do([&] {
     FillCaches(7, 900);
+    hak::FreeSpan(span);
     heap = hak_this_heap;
   });
+  EXPECT_EQ(heap->span_pages, 4u);
   size_t cached = 0;
   for (unsigned c : kClasses) cached += CachedBlocks(heap, c);
   EXPECT_GT(cached, 500u);
@@ -101,6 +75,8 @@ TEST_IN_CHILD(IdleTest, AnIdleThreadKeepsOneBlockOfEachClass) {
     EXPECT_EQ(heap->bins[c].partial.first, nullptr) << c;
     EXPECT_EQ(heap->bins[c].reserve.first, nullptr) << c;
   }
+  EXPECT_EQ(heap->span_pages, 0u);
+  EXPECT_EQ(hak_large_usable_size(span), 0u);
   EXPECT_LE(hak::CountSlabs().all, static_cast<int>(std::size(kClasses)) + 1);
   // A second look finds nothing more to do.
   uint64_t barriers = hak::KernelCalls(HAK_KERNEL_MEMBARRIER);
@@ -228,6 +204,7 @@ class Bursts {
             }
           }
           FreeBlock(slot_.exchange(AllocBlock(5)));  // now and then another thread's
+          hak::FreeSpan(hak::AllocSpan(HAK_SMALL_MAX + random.Below(HAK_MIB)));
           if (random.Below(4) == 0) {
             std::this_thread::sleep_for(std::chrono::microseconds(random.Below(200)));
           }

@@ -35,11 +35,21 @@ static void* span_alloc(size_t size, size_t alignment, bool zero) {
   return (void*)run->base;
 }
 
-// The span that begins at `ptr`, or NULL.
+// Whether a run is a span that some program's block is. (What is cached or free is none.)
+static bool is_live_span(const hak_slab_t* run) {
+  return run->size_class == 0 && run->n_pages != 0 &&
+         hak_load_relaxed(&((hak_slab_t*)run)->use) == HAK_RUN_SPAN;
+}
+
+// The live span that begins at `ptr`, or NULL.
 static hak_slab_t* span_at(hak_superslab_t* super, const void* ptr) {
   hak_slab_t* run = hak_super_run_of(super, ptr);
-  bool is_span = run->size_class == 0 && run->n_pages != 0 && run->base == (uintptr_t)ptr;
-  return is_span ? run : NULL;
+  return is_live_span(run) && run->base == (uintptr_t)ptr ? run : NULL;
+}
+
+hak_slab_t* hak_large_span_at(const void* ptr) {
+  hak_superslab_t* super = hak_page_map_super(ptr);
+  return super != NULL && state_of(super) == HAK_SUPER_PAGES ? span_at(super, ptr) : NULL;
 }
 
 // ---- huge blocks ----
@@ -264,7 +274,7 @@ bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
     hak_slab_t* run = hak_super_run_of(super, address);
     *base = run->base;
     *bytes = (size_t)run->n_pages << HAK_PAGE_SHIFT;
-    return run->size_class == 0 && (uintptr_t)address - *base < *bytes;
+    return is_live_span(run) && (uintptr_t)address - *base < *bytes;
   }
   hak_superslab_t* head = super->head;
   if (state_of(super) != HAK_SUPER_HUGE || head == NULL) return false;

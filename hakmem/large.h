@@ -19,6 +19,10 @@ hak_nodiscard void* hak_large_alloc(size_t size, size_t alignment, bool zero);
 // a message when there is none.
 void hak_large_free(void* ptr);
 
+// The live span that begins at `ptr` and would be used again when freed (one in a SuperSlab that is
+// cut into runs), or NULL.
+hak_nodiscard hak_slab_t* hak_large_span_at(const void* ptr);
+
 // Usable bytes of the span or huge block that begins at `ptr`; 0 when none does.
 size_t hak_large_usable_size(const void* ptr);
 

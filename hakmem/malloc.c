@@ -18,6 +18,7 @@
 #include "hakmem/purge.h"
 #include "hakmem/reserve.h"
 #include "hakmem/slab.h"
+#include "hakmem/span_cache.h"
 #include "hakmem/start.h"
 
 // ---- out of memory ----
@@ -41,9 +42,16 @@ static bool empty_caches(size_t bytes) {
   return true;
 }
 
+// NULL when there is no memory that nobody holds.
+static void* try_large(size_t size, size_t alignment, bool zero) {
+  void* block = hak_span_cache_take(hak_this_heap, size, alignment);
+  if (block == NULL) return hak_large_alloc(size, alignment, zero);
+  return zero ? memset(block, 0, size) : block;
+}
+
 // pre: the sum of size and alignment is at most PTRDIFF_MAX.
 static void* alloc_large(size_t size, size_t alignment, bool zero) {
-  void* block = hak_large_alloc(size, alignment, zero);
+  void* block = try_large(size, alignment, zero);
   if (hak_likely(block != NULL)) return block;
   if (empty_caches(size + alignment)) block = hak_large_alloc(size, alignment, zero);
   return block != NULL ? block : out_of_memory(0, size);
@@ -72,7 +80,7 @@ void hak_free_other(void* ptr, hak_heap_t* heap, size_t entry) {
   size_t size_class = entry & HAK_ENTRY_CLASS_MASK;
   if (size_class != 0) {
     hak_cache_free_remote(ptr, heap, size_class);
-  } else if (ptr != NULL) {
+  } else if (ptr != NULL && !hak_span_cache_put(heap, ptr)) {
     hak_large_free(ptr);
   }
 }
@@ -141,7 +149,7 @@ void hak_free_aligned_sized(void* ptr, size_t alignment, size_t size) {
 
 // A block for those who can do with less: when memory is short, no cache is emptied for it.
 static void* try_malloc(size_t size) {
-  if (size > HAK_SMALL_MAX) return hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
+  if (size > HAK_SMALL_MAX) return try_large(size, HAK_MIN_ALIGNMENT, false);
   size_t size_class = hak_class_of(size);
   void* block = hak_cache_pop(hak_this_heap, size_class);
   return block != NULL ? block : hak_cache_refill(hak_this_heap, size_class);

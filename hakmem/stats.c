@@ -29,6 +29,7 @@ typedef struct gather {
   unsigned first, end;
   hak_class_stats unwanted;          // of all other classes together
   uint64_t small_bytes, free_bytes;  // blocks of all slabs; of those, free in them or lost
+  uint64_t cached_span_bytes;
 } gather_t;
 
 static hak_class_stats* class_of(gather_t* gather, unsigned size_class) {
@@ -162,6 +163,9 @@ static void add_run(hak_slab_t* run, void* context) {
   } else if (hak_slab_use(run) == HAK_RUN_SPAN) {
     gather->stats->spans++;
     gather->stats->span_bytes += bytes;
+  } else if (hak_slab_use(run) == HAK_RUN_CACHED) {
+    bool is_lost = !hak_thread_heap_is_open(hak_load_relaxed(&run->owner));
+    *(is_lost ? &gather->retention->lost_bytes : &gather->cached_span_bytes) += bytes;
   } else {
     gather->retention->empty_pages_bytes += bytes;  // about to be a slab, or no longer one
   }
@@ -280,6 +284,7 @@ static void finish(gather_t* gather) {
   uint64_t idle_bytes = gather->free_bytes + stats->cached_bytes + stats->outgoing_bytes;
   stats->allocated_bytes =
       less(gather->small_bytes, idle_bytes) + stats->span_bytes + stats->huge_bytes;
+  stats->cached_bytes += gather->cached_span_bytes;
   hak_retention* retention = gather->retention;
   retention->committed_bytes = stats->committed_bytes;
   retention->live_bytes = stats->allocated_bytes;

@@ -35,6 +35,7 @@ typedef enum hak_super_state {
 // What a run of pages is for.
 typedef enum hak_run_use {
   HAK_RUN_SPAN,       // one large block
+  HAK_RUN_CACHED,     // a span that is free and in a thread's cache
   HAK_RUN_SLAB,       // blocks of a class
   HAK_RUN_PREWARMED,  // a slab that was made ready, and of which nothing has been taken yet
   HAK_RUN_ABANDONED,  // a slab that nobody owns because its thread has ended

@@ -6,13 +6,19 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
+#include <functional>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "hakmem/test_support.h"
 
 extern "C" {
+#include "hakmem/large.h"
 #include "hakmem/page_map.h"
+#include "hakmem/span_cache.h"
 #include "hakmem/thread.h"
 #include "hakmem/thread_cache.h"
 }
@@ -33,6 +39,16 @@ inline void FreeBlock(void* block) {
   } else if (!hak_cache_push(heap, size_class, block)) {
     hak_cache_overflow(block, heap, size_class);
   }
+}
+
+// The same of spans.
+inline void* AllocSpan(size_t size) {
+  void* span = hak_span_cache_take(hak_this_heap, size, HAK_MIN_ALIGNMENT);
+  return span != nullptr ? span : hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
+}
+
+inline void FreeSpan(void* span) {
+  if (!hak_span_cache_put(hak_this_heap, span)) hak_large_free(span);
 }
 
 inline void DrainThread() {
@@ -93,6 +109,36 @@ inline SlabCount CountSlabs() {
   hak_lock_release(&hak_backend_lock);
   return count;
 }
+
+// A thread that does what it is told, one thing at a time, and is idle between.
+class Sleeper {
+ public:
+  Sleeper() : thread_([this] { Run(); }) {}
+  ~Sleeper() {
+    Do(nullptr);
+    thread_.join();
+  }
+  void Do(std::function<void()> work) {
+    work_ = std::move(work);
+    has_work_ = true;
+    while (has_work_) std::this_thread::yield();
+  }
+
+ private:
+  void Run() {
+    for (;;) {
+      while (!has_work_) std::this_thread::yield();
+      std::function<void()> work = std::move(work_);
+      if (work) work();
+      bool is_over = !work;
+      has_work_ = false;
+      if (is_over) return;
+    }
+  }
+  std::function<void()> work_;
+  std::atomic<bool> has_work_{false};
+  std::thread thread_;
+};
 
 }  // namespace hak
 

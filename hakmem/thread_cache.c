@@ -7,6 +7,7 @@
 #include "hakmem/events.h"
 #include "hakmem/flush.h"
 #include "hakmem/options.h"
+#include "hakmem/span_cache.h"
 #include "hakmem/thread.h"
 #include "hakmem/tick.h"
 
@@ -59,6 +60,7 @@ void hak_cache_init(hak_heap_t* heap) {
   hak_store_relaxed(&heap->next_slot, heap->slots);
   hak_store_relaxed(&heap->n_outgoing, 0);
   heap->outgoing_bytes = 0;
+  hak_span_cache_init(heap);
 }
 
 void hak_cache_clear(hak_heap_t* heap) { memset(heap->bins, 0, sizeof heap->bins); }
@@ -355,6 +357,7 @@ void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
     flush_spare(heap, self, c);
   }
   hak_flush_outgoing(heap, self);
+  hak_span_cache_flush(heap);
 }
 
 static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list) {
@@ -371,6 +374,7 @@ static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list) {
 size_t hak_cache_give_up(hak_heap_t* heap) {
   hak_flush_outgoing(heap, heap);
   hak_flush_pending(heap);
+  hak_span_cache_flush(heap);
   size_t bytes = 0;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
@@ -387,6 +391,7 @@ void hak_cache_forget_slabs(hak_heap_t* heap) {
   heap->owned_bytes = 0;
   hak_store_relaxed(&heap->n_outgoing, 0);
   heap->outgoing_bytes = 0;
+  hak_span_cache_init(heap);
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
     bin->partial = bin->full = bin->reserve = (hak_slab_list_t){NULL, NULL};

@@ -186,7 +186,7 @@ typedef struct hak_stats {
   uint64_t metadata_bytes;
   uint64_t purged_bytes;  // given back to the kernel since the start
 
-  // Blocks above the size classes.
+  // Live blocks above the size classes.
   uint64_t spans, span_bytes;
   uint64_t huge_blocks, huge_bytes;
 
@@ -238,7 +238,7 @@ typedef struct hak_retention {
   uint64_t partial_slabs_bytes;  // free blocks in slabs that have live ones or an owner
   uint64_t abandoned_bytes;      // the same, in slabs whose thread has ended
   uint64_t prewarmed_bytes;      // slabs that were made ready and not used yet
-  uint64_t thread_caches_bytes;  // blocks in magazines
+  uint64_t thread_caches_bytes;  // blocks in magazines, spans that threads keep
   uint64_t outgoing_bytes;       // blocks on their way back to their slabs
   uint64_t empty_pages_bytes;    // free pages of SuperSlabs in use, inside the purge delay
   uint64_t huge_cache_bytes;     // SuperSlabs free as a whole, inside the purge delay
