@@ -19,6 +19,7 @@
 #define hak_cold __attribute__((noinline, cold))
 #define hak_nodiscard __attribute__((warn_unused_result))
 #define hak_noreturn __attribute__((noreturn))
+#define hak_prefetch_write(address) __builtin_prefetch((address), 1)  // any address, NULL too
 
 // Initial-exec: malloc must never call into the dynamic linker to find its thread's state. The
 // price is static TLS space, of which the library uses a few words (design: at most 1 KiB), so

@@ -52,11 +52,15 @@ typedef _Atomic(void*) hak_slot_t;
 
 // (The tops are stored with release for idle.c, which reads them with acquire.)
 
-// Pops a block, or NULL when the loaded magazine is empty.
+// Pops a block, or NULL when the loaded magazine is empty. The program will write to the block that
+// is next: where another thread had it, its line is fetched meanwhile, for writing.
 static inline void* hak_cache_pop(hak_heap_t* heap, size_t size_class) {
   void** top = hak_load_relaxed(&heap->top[size_class]);
   void* block = hak_load_relaxed((hak_slot_t*)&top[-1]);
-  if (hak_likely(block != NULL)) hak_store_release(&heap->top[size_class], top - 1);
+  if (hak_likely(block != NULL)) {
+    hak_store_release(&heap->top[size_class], top - 1);
+    hak_prefetch_write(hak_load_relaxed((hak_slot_t*)&top[-2]));
+  }
   return block;
 }
 

@@ -136,6 +136,10 @@ void Count(const std::string& text, Counts* counts) {
   if (StartsWith(code, "call")) (*counts)["calls"]++;
   if (StartsWith(code, "jmp")) (*counts)["jumps"]++;
   if (code[0] == 'j' && !StartsWith(code, "jmp")) (*counts)["branches"]++;
+  if (StartsWith(code, "prefetch")) {
+    (*counts)["prefetches"]++;
+    return;
+  }
   if (StartsWith(code, "push")) (*counts)["stores"]++;
   if (StartsWith(code, "pop")) (*counts)["loads"]++;
   bool has_memory = code.find('(') != std::string::npos || code.find("%fs:") != std::string::npos;
@@ -148,8 +152,8 @@ void Count(const std::string& text, Counts* counts) {
   if (!is_store || !StartsWith(code, "mov")) (*counts)["loads"]++;  // "add %rax,(%rdx)" does both
 }
 
-const char* const kKinds[] = {"instructions", "loads", "stores", "branches",
-                              "jumps",        "calls", "locked"};
+const char* const kKinds[] = {"instructions", "loads", "stores", "prefetches",
+                              "branches",     "jumps", "calls",  "locked"};
 
 // One line a kind: "malloc loads 5".
 std::string Lines(const char* function, Counts counts) {
