@@ -106,7 +106,8 @@ void hak_flush_close(hak_heap_t* heap) { take_stack(heap, HAK_PENDING_CLOSED); }
 typedef struct group {
   hak_slab_t* slab;
   uint64_t mask;
-  unsigned word;
+  uint16_t word;
+  uint8_t size_class;
 } group_t;
 
 // Groups wait in a small direct-mapped table, so that blocks which arrive out of order still meet
@@ -118,6 +119,7 @@ typedef struct flush {
   hak_heap_t* heap;
   hak_heap_t* source;       // whose outgoing blocks they are; NULL: not such, and counted already
   hak_slab_t* remote_slab;  // remote frees of this slab are set but not announced yet
+  unsigned remote_class;
   unsigned remote_n;
   unsigned n_groups;  // a power of two
   group_t groups[GROUPS];
@@ -131,10 +133,10 @@ static void announce(flush_t* flush) {
   hak_slab_t* slab = flush->remote_slab;
   if (slab == NULL) return;
   flush->remote_slab = NULL;
-  count_returned(flush, slab->size_class, flush->remote_n);
+  count_returned(flush, flush->remote_class, flush->remote_n);
   if (flush->heap != NULL) {
     hak_counter_add(&flush->heap->atomics, 1);
-    hak_counter_add(&flush->heap->bins[slab->size_class].remote_frees, flush->remote_n);
+    hak_counter_add(&flush->heap->bins[flush->remote_class].remote_frees, flush->remote_n);
   }
   if (hak_slab_announce_remote(slab, flush->remote_n)) tell(flush->heap, slab);
 }
@@ -143,6 +145,7 @@ static void put_remote(flush_t* flush, const group_t* group) {
   if (flush->remote_slab != group->slab) announce(flush);
   if (flush->remote_slab == NULL) {
     flush->remote_slab = group->slab;
+    flush->remote_class = group->size_class;
     flush->remote_n = 0;
   }
   flush->remote_n += hak_bit_count(group->mask);
@@ -154,16 +157,15 @@ static void put_remote(flush_t* flush, const group_t* group) {
 
 static void put_group(flush_t* flush, const group_t* group) {
   hak_slab_t* slab = group->slab;
-  unsigned size_class = slab->size_class;  // it may be no slab any more when its last block is back
   hak_heap_t* owner = hak_load_acquire(&slab->owner);
   if (owner == NULL) {
     if (hak_central_free(slab, group->word, group->mask)) {
-      count_returned(flush, size_class, hak_bit_count(group->mask));
+      count_returned(flush, group->size_class, hak_bit_count(group->mask));
       return;
     }
   } else if (owner == flush->heap) {
     unsigned had = hak_slab_free_count(slab);
-    count_returned(flush, size_class, hak_bit_count(group->mask));
+    count_returned(flush, group->size_class, hak_bit_count(group->mask));
     hak_slab_put(slab, group->word, group->mask);
     own_gained(flush->heap, slab, had);
     return;
@@ -171,36 +173,52 @@ static void put_group(flush_t* flush, const group_t* group) {
   put_remote(flush, group);
 }
 
-static hak_slab_t* slab_of(const void* block) {
+// Where a block lies, looked up without its slab's first line: that is the owner's, who may be
+// writing it.
+typedef struct place {
+  uintptr_t page;  // of the address space, by number
+  hak_slab_t* slab;
+  uintptr_t base;  // of the slab
+  unsigned size_class;
+} place_t;
+
+static place_t find_place(const void* block) {
   hak_superslab_t* super = hak_page_map_super(block);
-  hak_slab_t* slab = super != NULL ? hak_super_run_of(super, block) : NULL;
-  if (slab == NULL || slab->size_class == 0) {
+  unsigned size_class = hak_page_map_entry(block) & HAK_ENTRY_CLASS_MASK;
+  if (super == NULL || size_class == 0) {
     hak_fatal_block("free of a pointer that is not ours", block, 0, 0);
   }
-  return slab;
+  return (place_t){
+      .page = (uintptr_t)block >> HAK_PAGE_SHIFT,
+      .slab = hak_super_run_of(super, block),
+      .base = hak_super_run_base(super, block),
+      .size_class = size_class,
+  };
 }
 
-hak_noreturn hak_cold static void fail_block(const char* what, const hak_slab_t* slab,
+hak_noreturn hak_cold static void fail_block(const char* what, unsigned size_class,
                                              const void* block) {
-  hak_fatal_block(what, block, slab->size_class, hak_class_info(slab->size_class)->block_bytes);
+  hak_fatal_block(what, block, size_class, hak_class_info(size_class)->block_bytes);
 }
 
-static void add_block(flush_t* flush, hak_slab_t* slab, const void* block) {
-  uint32_t index = hak_slab_block_index(slab, block);
+static void add_block(flush_t* flush, const place_t* place, const void* block) {
+  unsigned size_class = place->size_class;
+  uint32_t index = hak_class_block_index(size_class, (uintptr_t)block - place->base);
   if (hak_unlikely(index == UINT32_MAX)) {
-    fail_block("free of a pointer inside a block, not at its beginning", slab, block);
+    fail_block("free of a pointer inside a block, not at its beginning", size_class, block);
   }
   unsigned word = index / 64;
   uint64_t bit = UINT64_C(1) << (index % 64);
   // Descriptors lie 18 lines apart: dividing by 64 bytes and by 2 leaves distinct, dense numbers.
-  group_t* group = &flush->groups[(((uintptr_t)slab >> 7) + word) & (flush->n_groups - 1)];
-  if (group->slab == slab && group->word == word) {
-    if (hak_unlikely((group->mask & bit) != 0)) fail_block("double free", slab, block);
+  uintptr_t at = ((uintptr_t)place->slab >> 7) + word;
+  group_t* group = &flush->groups[at & (flush->n_groups - 1)];
+  if (group->slab == place->slab && group->word == word) {
+    if (hak_unlikely((group->mask & bit) != 0)) fail_block("double free", size_class, block);
     group->mask |= bit;
     return;
   }
   if (group->slab != NULL) put_group(flush, group);
-  *group = (group_t){.slab = slab, .mask = bit, .word = word};
+  *group = (group_t){place->slab, bit, (uint16_t)word, (uint8_t)size_class};
 }
 
 static void flush_blocks(hak_heap_t* heap, hak_heap_t* source, void* const* blocks, unsigned n) {
@@ -210,16 +228,10 @@ static void flush_blocks(hak_heap_t* heap, hak_heap_t* source, void* const* bloc
   flush.remote_slab = NULL;
   flush.n_groups = n < GROUPS ? hak_power_of_two_from(n) : GROUPS;
   for (unsigned i = 0; i < flush.n_groups; i++) flush.groups[i].slab = NULL;
-  hak_slab_t* slab = NULL;
-  uintptr_t base = 0;
-  size_t bytes = 0;
+  place_t place = {0};
   for (unsigned i = 0; i < n; i++) {
-    if ((uintptr_t)blocks[i] - base >= bytes) {
-      slab = slab_of(blocks[i]);
-      base = slab->base;
-      bytes = (size_t)slab->n_pages << HAK_PAGE_SHIFT;
-    }
-    add_block(&flush, slab, blocks[i]);
+    if ((uintptr_t)blocks[i] >> HAK_PAGE_SHIFT != place.page) place = find_place(blocks[i]);
+    add_block(&flush, &place, blocks[i]);
   }
   for (unsigned i = 0; i < flush.n_groups; i++) {
     if (flush.groups[i].slab != NULL) put_group(&flush, &flush.groups[i]);
