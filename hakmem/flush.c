@@ -218,6 +218,7 @@ static void add_block(flush_t* flush, const place_t* place, const void* block) {
     return;
   }
   if (group->slab != NULL) put_group(flush, group);
+  hak_prefetch_write(&place->slab->owner);  // the line that put_remote will write
   *group = (group_t){place->slab, bit, (uint16_t)word, (uint8_t)size_class};
 }
 
