@@ -111,9 +111,14 @@ static unsigned class_at(const void* ptr) { return hak_page_map_entry(ptr) & HAK
 
 // Usable bytes of the block that begins at `ptr`, where `size_class` is. Aborts when none does.
 static size_t usable_size(const void* ptr, unsigned size_class, const char* misuse) {
-  size_t bytes =
-      size_class != 0 ? hak_class_info(size_class)->block_bytes : hak_large_usable_size(ptr);
-  bool begins = size_class != 0 ? begins_block(ptr, size_class) : bytes != 0;
+  size_t bytes = hak_class_info(size_class)->block_bytes;
+  bool begins;
+  if (size_class != 0) {
+    begins = begins_block(ptr, size_class);
+  } else {
+    bytes = hak_large_usable_size(ptr);
+    begins = bytes != 0;
+  }
   if (hak_unlikely(!begins)) hak_fatal_block(misuse, ptr, size_class, bytes);
   return bytes;
 }
@@ -182,10 +187,11 @@ void* hak_realloc(void* ptr, size_t size) {
   if (hak_unlikely(size > PTRDIFF_MAX)) return refuse();
   unsigned size_class = class_at(ptr);
   size_t old_size = usable_size(ptr, size_class, "realloc of a pointer that is not a live block");
-  if (size_class != 0) {
-    // Down to half its size a block stays: programs that shrink a little grow again soon.
-    if (size <= old_size && size > old_size / 2) return ptr;
-  } else if (size > HAK_SMALL_MAX) {
+  // Down to half its size a small block stays: programs that shrink a little grow again soon. Of a
+  // large one whole pages are given back.
+  size_t kept_above = size_class != 0 ? old_size / 2 : old_size - HAK_PAGE_BYTES;
+  if (size <= old_size && size > kept_above) return ptr;
+  if (size_class == 0 && size > HAK_SMALL_MAX) {
     void* resized = hak_large_resize(ptr, size);
     if (resized != NULL) return resized;
   }
