@@ -374,6 +374,19 @@ TEST(RandomMixedTest, NamesTheObjectThatServesMalloc) {
   EXPECT_THAT(Text(probed, "allocator_path"), HasSubstr("libprobe_malloc.so"));
 }
 
+TEST(ListMallocTest, ServesProgramsOfOneThread) {
+  const Row rows[] = {
+      {"random_mixed", {"20000", "300", "7"}, {}, 20000, true, false},
+      {"realloc_grow", {"20000"}, {}, 20000, true, false},
+      {"large", {"20", "4"}, {}, 20, true, false},
+  };
+  for (const Row& row : rows) {
+    Json record = RunForRecord(row, {"--verify"}, {{"LD_PRELOAD", "workloads/liblist_malloc.so"}});
+    EXPECT_EQ(Text(record, "status"), "ok") << row.name;
+    EXPECT_THAT(Text(record, "allocator_path"), HasSubstr("liblist_malloc.so"));
+  }
+}
+
 TEST(SweepTest, WritesARecordForEachWorkingSet) {
   Outcome outcome = RunWorkload("ws_sweep", {"1000", "3", "6", "--json", "-"});
   ASSERT_EQ(outcome.lines.size(), 4u);
