@@ -41,8 +41,9 @@ void hak_slab_destroy(hak_slab_t* slab) {
 
 // ---- under the class's lock ----
 
-static void list(central_t* central, hak_slab_t* slab) {
-  hak_slab_list_append(&central->partial, slab);
+// `before` is in the list; NULL: at the end.
+static void list(central_t* central, hak_slab_t* slab, hak_slab_t* before) {
+  hak_slab_list_insert(&central->partial, slab, before);
   hak_counter_add(&central->n_partial, 1);
 }
 
@@ -58,7 +59,7 @@ static void unowned_gained(central_t* central, hak_slab_t* slab, unsigned had) {
     if (had != 0) unlist(central, slab);
     hak_slab_destroy(slab);
   } else if (had == 0 && hak_slab_free_count(slab) != 0) {
-    list(central, slab);
+    list(central, slab, NULL);
   }
 }
 
@@ -73,28 +74,43 @@ static bool is_unowned(const hak_slab_t* slab) {
   return hak_load_acquire(&((hak_slab_t*)slab)->owner) == NULL;
 }
 
+// Blocks of a listed slab. One that has none to give goes to the end, so that the next to come
+// looks at others.
+static unsigned take_listed(central_t* central, hak_slab_t* slab, void** end, unsigned n) {
+  unsigned taken = hak_slab_take_lines(slab, end, n);
+  if (hak_slab_free_count(slab) == 0) {
+    unlist(central, slab);
+  } else if (taken == 0) {
+    hak_slab_list_remove(&central->partial, slab);
+    hak_slab_list_append(&central->partial, slab);
+  }
+  return taken;
+}
+
+// Blocks of a slab that is made for them. It comes first.
+static unsigned take_fresh(central_t* central, unsigned size_class, void** end, unsigned n) {
+  hak_slab_t* slab = hak_slab_create(size_class, NULL);
+  if (slab == NULL) return 0;
+  unsigned taken = hak_slab_take_lines(slab, end, n);
+  if (hak_slab_free_count(slab) != 0) list(central, slab, central->partial.first);
+  return taken;
+}
+
 unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
   unsigned taken = 0;
   central_t* central = lock_central(size_class);
-  for (hak_slab_t *slab = central->partial.first, *next; slab != NULL && taken == 0; slab = next) {
-    next = slab->next;
-    taken = hak_slab_take_lines(slab, end, n);
-    if (hak_slab_free_count(slab) == 0) unlist(central, slab);
+  for (unsigned i = 0; i < HAK_CENTRAL_TRIES && taken == 0; i++) {
+    if (central->partial.first == NULL) break;
+    taken = take_listed(central, central->partial.first, end, n);
   }
-  if (taken == 0) {
-    hak_slab_t* slab = hak_slab_create(size_class, NULL);
-    if (slab != NULL) {
-      taken = hak_slab_take_lines(slab, end, n);
-      if (hak_slab_free_count(slab) != 0) list(central, slab);
-    }
-  }
+  if (taken == 0) taken = take_fresh(central, size_class, end, n);
   hak_lock_release(&central->lock);
   return taken;
 }
 
 void hak_central_add(hak_slab_t* slab) {
   central_t* central = lock_central(slab->size_class);
-  list(central, slab);
+  list(central, slab, NULL);
   hak_lock_release(&central->lock);
 }
 
@@ -162,5 +178,5 @@ void hak_central_clear(unsigned size_class) {
 }
 
 void hak_central_relink(hak_slab_t* slab) {
-  if (hak_slab_free_count(slab) != 0) list(&centrals[slab->size_class], slab);
+  if (hak_slab_free_count(slab) != 0) list(&centrals[slab->size_class], slab, NULL);
 }

@@ -65,6 +65,26 @@ TEST_IN_CHILD(CentralTest, GoesFromSlabToSlab) {
   for (void* block : blocks) ASSERT_FALSE(hak::IsMapped(block));
 }
 
+// Where threads came and went there are many slabs with a free block here and there, but no whole
+// line: they are not all looked through, and the slab that is made instead serves those to come.
+TEST_IN_CHILD(CentralTest, FewSlabsAreSearchedForWholeLines) {
+  hak_heap_t* heap = hak::MakeHeap(1);
+  std::vector<hak_slab_t*> slabs;
+  for (int i = 0; i < 20; ++i) {
+    slabs.push_back(hak_slab_create(2, heap));
+    std::vector<void*> blocks = hak::TakeBlocks(slabs.back(), slabs.back()->capacity);
+    hak_slab_put(slabs.back(), 0, 1);
+    hak_central_abandon(slabs.back());
+  }
+  std::vector<void*> first = CentralTake(2, 4), second = CentralTake(2, 4);
+  ASSERT_EQ(first.size() + second.size(), 8u);
+  EXPECT_EQ(SlabOf(first[0]), SlabOf(second[0]));
+  EXPECT_EQ(hak_central_adopt(2, heap), SlabOf(first[0]));
+  for (size_t i = 0; i < slabs.size(); ++i) {
+    EXPECT_EQ(hak_central_adopt(2, heap), slabs[(i + HAK_CENTRAL_TRIES) % slabs.size()]) << i;
+  }
+}
+
 TEST_IN_CHILD(CentralTest, AdoptionMakesTheSlabTheHeaps) {
   hak_heap_t* heap = hak::MakeHeap(3);
   std::vector<void*> blocks = CentralTake(9, 4);

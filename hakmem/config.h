@@ -109,6 +109,10 @@
 #define HAK_SPAN_CACHE_MAX_PAGES 16
 #define HAK_SPAN_CACHE_FIRST_PAGES 16
 
+// Unowned slabs that are looked through for whole free lines before one more is made: where many
+// threads have ended there may be thousands, each with a free block here and there.
+#define HAK_CENTRAL_TRIES 8
+
 // Adoptions are events no more often than this.
 #define HAK_ADOPTION_EVENT_MS 1000
 
