@@ -43,7 +43,7 @@ static void add_span(hak_heap_t* heap, hak_slab_t* span) {
 
 // ---- taking ----
 
-// A block of the heap's own choice is missing which may have been here.
+// At a miss: with a higher limit, the span might still be here that has been returned since.
 static void grow_if_thrashing(hak_heap_t* heap) {
   if (!heap->span_evicted) return;
   heap->span_limit = (uint32_t)hak_min_size((size_t)heap->span_limit * 2, most_pages());
