@@ -10,9 +10,9 @@ static inline unsigned hak_lowest_bit(uint64_t x) { return (unsigned)__builtin_c
 static inline unsigned hak_highest_bit(uint64_t x) { return 63u - (unsigned)__builtin_clzll(x); }
 static inline unsigned hak_bit_count(uint64_t x) { return (unsigned)__builtin_popcountll(x); }
 
-// The lowest power of two that is at least x; so 1 for 0. pre: x <= 2^31.
-static inline unsigned hak_power_of_two_from(unsigned x) {
-  return x <= 1 ? 1 : 2u << hak_highest_bit(x - 1);
+// The lowest power of two that is at least x; so 1 for 0. pre: x <= 2^63.
+static inline uint64_t hak_power_of_two_from(uint64_t x) {
+  return x <= 1 ? 1 : UINT64_C(2) << hak_highest_bit(x - 1);
 }
 
 // A mask of `count` ones from bit `first` on; first + count <= 64.

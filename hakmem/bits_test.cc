@@ -51,6 +51,7 @@ TEST(BitsTest, PowersOfTwoAreTheLowestThatSuffice) {
     EXPECT_EQ(hak_power_of_two_from(power / 2 + 1), power);
     EXPECT_EQ(hak_power_of_two_from(power), power);
   }
+  EXPECT_EQ(hak_power_of_two_from((uint64_t{1} << 40) + 1), uint64_t{1} << 41);
 }
 
 TEST(BitsTest, RunHasExactlyItsBits) {

@@ -227,7 +227,7 @@ static void flush_blocks(hak_heap_t* heap, hak_heap_t* source, void* const* bloc
   flush.heap = heap;
   flush.source = source;
   flush.remote_slab = NULL;
-  flush.n_groups = n < GROUPS ? hak_power_of_two_from(n) : GROUPS;
+  flush.n_groups = n < GROUPS ? (unsigned)hak_power_of_two_from(n) : GROUPS;
   for (unsigned i = 0; i < flush.n_groups; i++) flush.groups[i].slab = NULL;
   place_t place = {0};
   for (unsigned i = 0; i < n; i++) {

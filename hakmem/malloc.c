@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hakmem/bits.h"
 #include "hakmem/check.h"
 #include "hakmem/events.h"
 #include "hakmem/fast_path.h"
@@ -161,11 +162,10 @@ static void* try_malloc(size_t size) {
 }
 
 // A block that grows by less than a quarter gets the quarter, if there is memory: what is appended
-// to piece by piece is copied half as often (as in tcmalloc). Not from a class into a span, whose
-// pages are much coarser.
+// to piece by piece is copied half as often (as in tcmalloc). But not beyond the next power of two,
+// where programs like to stop, and where classes end and spans, which are much coarser, begin.
 static void* malloc_grown(size_t old_size, size_t size) {
-  size_t ample = old_size + old_size / 4;
-  if (old_size <= HAK_SMALL_MAX) ample = hak_min_size(ample, HAK_SMALL_MAX);
+  size_t ample = hak_min_size(old_size + old_size / 4, hak_power_of_two_from(size));
   void* block = size > old_size && size < ample ? try_malloc(ample) : NULL;
   return block != NULL ? block : hak_malloc(size);
 }

@@ -308,6 +308,16 @@ TEST(MallocTest, WhatIsAppendedToIsMovedSeldom) {
 }
 
 // Above a SuperSlab a block that grows is never copied: that would touch all of it again.
+// Programs like to stop at a power of two: what would then never be used is not given.
+TEST(MallocTest, WhatGrowsALittleGetsNoMoreThanThePowerOfTwo) {
+  for (size_t power = 1024; power <= 32768; power *= 2) {
+    void* p = hak_malloc(power - power / 6);
+    p = hak_realloc(p, power - power / 16);
+    EXPECT_EQ(hak_usable_size(p), power);
+    hak_free(p);
+  }
+}
+
 TEST(MallocTest, GrowthToAGibibyteCopiesNothing) {
   if (hak::kUnderSanitizer) GTEST_SKIP() << "its own memory is touched too";
   for (size_t percent : {size_t{150}, size_t{200}}) {
