@@ -25,12 +25,18 @@ static hak_super_state_t state_of(const hak_superslab_t* super) {
 
 // ---- spans ----
 
+void hak_large_set_span_bytes(hak_slab_t* span, size_t size) {
+  size_t bytes = hak_round_up(hak_max_size(size, 1), hak_platform_os_page_bytes());
+  hak_store_relaxed(&span->span_bytes, (uint32_t)bytes);
+}
+
 static void* span_alloc(size_t size, size_t alignment, bool zero) {
   bool dirty = false;
   unsigned n_pages = (unsigned)hak_max_size(pages_of(size), 1);
   unsigned align_pages = (unsigned)hak_max_size(pages_of(alignment), 1);
   hak_slab_t* run = hak_super_take_run(n_pages, align_pages, 0, &dirty);
   if (run == NULL) return NULL;
+  hak_large_set_span_bytes(run, size);
   if (zero && dirty) memset((void*)run->base, 0, size);
   return (void*)run->base;
 }
@@ -273,7 +279,7 @@ bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
   if (hak_super_has_runs(super)) {
     hak_slab_t* run = hak_super_run_of(super, address);
     *base = run->base;
-    *bytes = (size_t)run->n_pages << HAK_PAGE_SHIFT;
+    *bytes = hak_load_relaxed(&run->span_bytes);
     return is_live_span(run) && (uintptr_t)address - *base < *bytes;
   }
   hak_superslab_t* head = super->head;
@@ -294,6 +300,7 @@ static void* span_resize(hak_slab_t* span, size_t size) {
   } else if (n_pages < had_pages) {
     hak_super_shrink_run(span, (unsigned)n_pages);
   }
+  hak_large_set_span_bytes(span, size);
   return (void*)span->base;
 }
 

@@ -23,6 +23,9 @@ void hak_large_free(void* ptr);
 // cut into runs), or NULL.
 hak_nodiscard hak_slab_t* hak_large_span_at(const void* ptr);
 
+// Makes the usable bytes of a span what a block of `size` bytes gets. pre: it has the pages.
+void hak_large_set_span_bytes(hak_slab_t* span, size_t size);
+
 // Usable bytes of the span or huge block that begins at `ptr`; 0 when none does.
 size_t hak_large_usable_size(const void* ptr);
 

@@ -132,6 +132,20 @@ TEST_IN_CHILD(LargeTest, ThreadsShareIt) {
   EXPECT_EQ(Live(true), 0u);
 }
 
+// Programs use what malloc_usable_size says, and count it as theirs.
+TEST_IN_CHILD(LargeTest, ASpansUsableSizeIsThatOfItsOsPages) {
+  size_t os_page = hak_platform_os_page_bytes();
+  char* p = Alloc(100000);
+  EXPECT_EQ(hak_large_usable_size(p), hak_round_up(100000, os_page));
+  memset(p, 7, 100000);
+  EXPECT_EQ(hak_large_resize(p, 2 * HAK_PAGE_BYTES), p) << "the pages are there";
+  EXPECT_EQ(hak_large_usable_size(p), 2 * HAK_PAGE_BYTES);
+  EXPECT_EQ(hak_large_resize(p, 70000), p);
+  EXPECT_EQ(hak_large_usable_size(p), hak_round_up(70000, os_page));
+  EXPECT_TRUE(IsFilledWith(p, 70000, 7));
+  hak_large_free(p);
+}
+
 TEST_IN_CHILD(LargeTest, SizesAndAlignmentsAtTheEdges) {
   size_t super = hak_super_bytes();
   for (size_t size : {size_t{0}, size_t{1}, HAK_SMALL_MAX + 1, HAK_PAGE_BYTES, super / 2 - 1,

@@ -188,8 +188,8 @@ void* hak_realloc(void* ptr, size_t size) {
   unsigned size_class = class_at(ptr);
   size_t old_size = usable_size(ptr, size_class, "realloc of a pointer that is not a live block");
   // Down to half its size a small block stays: programs that shrink a little grow again soon. Of a
-  // large one whole pages are given back.
-  size_t kept_above = size_class != 0 ? old_size / 2 : old_size - HAK_PAGE_BYTES;
+  // large one whole OS pages are given back, of which none is smaller than 4 KiB.
+  size_t kept_above = size_class != 0 ? old_size / 2 : old_size - 4 * HAK_KIB;
   if (size <= old_size && size > kept_above) return ptr;
   if (size_class == 0 && size > HAK_SMALL_MAX) {
     void* resized = hak_large_resize(ptr, size);
@@ -252,8 +252,7 @@ size_t hak_good_size(size_t size) {
   if (size <= HAK_SMALL_MAX) return hak_class_info(hak_class_of(size))->block_bytes;
   if (size > PTRDIFF_MAX) return 0;
   hak_reserve_ready();
-  size_t unit = size <= hak_super_bytes() / 2 ? HAK_PAGE_BYTES : hak_platform_os_page_bytes();
-  return hak_round_up(size, unit);
+  return hak_round_up(size, hak_platform_os_page_bytes());
 }
 
 unsigned hak_size_class(size_t size) { return size <= HAK_SMALL_MAX ? hak_class_of(size) : 0; }

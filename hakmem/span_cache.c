@@ -59,6 +59,7 @@ void* hak_span_cache_take(hak_heap_t* heap, size_t size, size_t alignment) {
   hak_slab_t* span = heap->spans[n_pages].last;
   if (span != NULL) {
     remove_span(heap, span);
+    hak_large_set_span_bytes(span, size);
   } else {
     grow_if_thrashing(heap);
   }

@@ -65,6 +65,7 @@ TEST_IN_CHILD(SpanCacheTest, TheNewestSpanOfAsManyPagesComesBackWithoutALock) {
   uint64_t locks = BackendLocks();
   EXPECT_EQ(Take(2 * kPage), spans[2]);
   EXPECT_EQ(Take(kPage + 1), spans[1]);
+  EXPECT_EQ(hak_large_usable_size(spans[1]), kPage + hak_platform_os_page_bytes());
   EXPECT_EQ(Take(kPage), smaller);
   EXPECT_EQ(Take(2 * kPage, kPage), spans[0]);
   EXPECT_EQ(BackendLocks(), locks);

@@ -161,8 +161,10 @@ static void add_run(hak_slab_t* run, void* context) {
   if (size_class != 0) {
     add_slab(gather, run, size_class, bytes);
   } else if (hak_slab_use(run) == HAK_RUN_SPAN) {
+    size_t usable = hak_min_size(hak_load_relaxed(&run->span_bytes), bytes);
     gather->stats->spans++;
-    gather->stats->span_bytes += bytes;
+    gather->stats->span_bytes += usable;
+    gather->retention->rounding_bytes += bytes - usable;
   } else if (hak_slab_use(run) == HAK_RUN_CACHED) {
     bool is_lost = !hak_thread_heap_is_open(hak_load_relaxed(&run->owner));
     *(is_lost ? &gather->retention->lost_bytes : &gather->cached_span_bytes) += bytes;

@@ -59,6 +59,7 @@ typedef struct hak_slab {
   _Atomic(uint8_t) use;          // hak_run_use_t
   bool was_full;                 // a heap has taken the last of its blocks: all may be touched
   _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
+  _Atomic(uint32_t) span_bytes;    // of a live span: usable bytes, whole OS pages
   struct hak_slab* next;           // owner: its partial or its full list; unowned: the class's list
   struct hak_slab* prev;
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine

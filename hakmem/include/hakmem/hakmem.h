@@ -228,13 +228,13 @@ typedef struct hak_class_stats {
 // Why memory is held that the program does not use. Every committed byte that is not live has
 // exactly one reason: in a quiescent program the reasons add up to committed_bytes - live_bytes.
 //
-// Live is what the program may use: the block sizes of size classes, all pages of a large block.
+// Live is what the program may use: the block sizes of size classes, all OS pages of a large block.
 // The sizes it asked for are not recorded (that would cost every malloc and free), so what rounding
 // up to a block adds, at most 1/9 above 128 bytes, counts as live.
 typedef struct hak_retention {
   uint64_t committed_bytes;      // as in hak_stats
   uint64_t live_bytes;           // hak_stats.allocated_bytes
-  uint64_t rounding_bytes;       // ends of slabs and of huge blocks that no block can use
+  uint64_t rounding_bytes;       // ends of slabs and of large blocks that no block can use
   uint64_t partial_slabs_bytes;  // free blocks in slabs that have live ones or an owner
   uint64_t abandoned_bytes;      // the same, in slabs whose thread has ended
   uint64_t prewarmed_bytes;      // slabs that were made ready and not used yet
