@@ -99,8 +99,8 @@ static unsigned take_fresh(central_t* central, unsigned size_class, void** end, 
 unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
   unsigned taken = 0;
   central_t* central = lock_central(size_class);
-  for (unsigned i = 0; i < HAK_CENTRAL_TRIES && taken == 0; i++) {
-    if (central->partial.first == NULL) break;
+  uint64_t tries = hak_min_size(HAK_CENTRAL_TRIES, hak_counter_read(&central->n_partial));
+  for (uint64_t i = 0; i < tries && taken == 0; i++) {
     taken = take_listed(central, central->partial.first, end, n);
   }
   if (taken == 0) taken = take_fresh(central, size_class, end, n);

@@ -30,7 +30,7 @@ hak_heap_t* OwnerOf(const hak_slab_t* slab) {
 
 bool CentralFree(void* block) {
   hak_slab_t* slab = SlabOf(block);
-  uint32_t index = hak_slab_block_index(slab, block);
+  uint32_t index = hak::BlockIndex(slab, block);
   return hak_central_free(slab, index / 64, uint64_t{1} << (index % 64));
 }
 

@@ -13,8 +13,6 @@
 #include "hakmem/reserve.h"
 #include "hakmem/tick.h"
 
-static size_t pages_of(size_t bytes) { return (bytes + HAK_PAGE_BYTES - 1) >> HAK_PAGE_SHIFT; }
-
 static uint32_t supers_of(size_t bytes) {
   return (uint32_t)((bytes + hak_super_bytes() - 1) / hak_super_bytes());
 }
@@ -23,17 +21,20 @@ static hak_super_state_t state_of(const hak_superslab_t* super) {
   return (hak_super_state_t)hak_load_relaxed(&((hak_superslab_t*)super)->state);
 }
 
+size_t hak_large_good_size(size_t size) {
+  return hak_round_up(hak_max_size(size, 1), hak_platform_os_page_bytes());
+}
+
 // ---- spans ----
 
 void hak_large_set_span_bytes(hak_slab_t* span, size_t size) {
-  size_t bytes = hak_round_up(hak_max_size(size, 1), hak_platform_os_page_bytes());
-  hak_store_relaxed(&span->span_bytes, (uint32_t)bytes);
+  hak_store_relaxed(&span->span_bytes, (uint32_t)hak_large_good_size(size));
 }
 
 static void* span_alloc(size_t size, size_t alignment, bool zero) {
   bool dirty = false;
-  unsigned n_pages = (unsigned)hak_max_size(pages_of(size), 1);
-  unsigned align_pages = (unsigned)hak_max_size(pages_of(alignment), 1);
+  unsigned n_pages = (unsigned)hak_max_size(hak_pages_of(size), 1);
+  unsigned align_pages = (unsigned)hak_max_size(hak_pages_of(alignment), 1);
   hak_slab_t* run = hak_super_take_run(n_pages, align_pages, 0, &dirty);
   if (run == NULL) return NULL;
   hak_large_set_span_bytes(run, size);
@@ -68,7 +69,7 @@ static hak_superslab_t* super_at(const hak_superslab_t* first, uint32_t i) {
 static uint64_t covered_pages(size_t bytes, uint32_t i) {
   size_t before = (size_t)i * hak_super_bytes();
   if (bytes <= before) return 0;
-  return hak_bit_run(0, (unsigned)hak_min_size(pages_of(bytes - before), hak_super_pages()));
+  return hak_bit_run(0, (unsigned)hak_min_size(hak_pages_of(bytes - before), hak_super_pages()));
 }
 
 // Makes SuperSlabs [from, huge_supers), just taken, part of the block of `head`, and all that the
@@ -140,7 +141,7 @@ static hak_superslab_t* huge_take(size_t bytes, size_t alignment, bool room) {
 }
 
 static void* huge_alloc(size_t size, size_t alignment, bool zero) {
-  size_t bytes = hak_round_up(hak_max_size(size, 1), hak_platform_os_page_bytes());
+  size_t bytes = hak_large_good_size(size);
   hak_superslab_t* head = huge_take(bytes, alignment, false);
   if (head == NULL) return NULL;
   if (zero) clear_stale(head, size);
@@ -224,7 +225,7 @@ static void* move_huge(hak_superslab_t* from, size_t bytes) {
 }
 
 static void* huge_resize(hak_superslab_t* head, size_t size) {
-  size_t bytes = hak_round_up(size, hak_platform_os_page_bytes());
+  size_t bytes = hak_large_good_size(size);
   if (bytes > head->huge_bytes) {
     return grow_in_place(head, bytes) ? (void*)head->base : move_huge(head, bytes);
   }
@@ -292,7 +293,7 @@ bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
 // A span grows into the pages after it where they are free, and shrinks to half its size or more.
 // Otherwise it is better off elsewhere.
 static void* span_resize(hak_slab_t* span, size_t size) {
-  size_t n_pages = pages_of(size);
+  size_t n_pages = hak_pages_of(size);
   uint64_t had_pages = span->n_pages;
   if (n_pages > hak_super_pages() / 2 || 2 * n_pages < had_pages) return NULL;
   if (n_pages > had_pages) {

@@ -23,6 +23,9 @@ void hak_large_free(void* ptr);
 // cut into runs), or NULL.
 hak_nodiscard hak_slab_t* hak_large_span_at(const void* ptr);
 
+// The usable bytes of a block of `size`: whole OS pages, one at least. pre: size <= PTRDIFF_MAX.
+size_t hak_large_good_size(size_t size);
+
 // Makes the usable bytes of a span what a block of `size` bytes gets. pre: it has the pages.
 void hak_large_set_span_bytes(hak_slab_t* span, size_t size);
 

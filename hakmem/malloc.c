@@ -112,9 +112,10 @@ static unsigned class_at(const void* ptr) { return hak_page_map_entry(ptr) & HAK
 
 // Usable bytes of the block that begins at `ptr`, where `size_class` is. Aborts when none does.
 static size_t usable_size(const void* ptr, unsigned size_class, const char* misuse) {
-  size_t bytes = hak_class_info(size_class)->block_bytes;
+  size_t bytes;
   bool begins;
   if (size_class != 0) {
+    bytes = hak_class_info(size_class)->block_bytes;
     begins = begins_block(ptr, size_class);
   } else {
     bytes = hak_large_usable_size(ptr);
@@ -251,8 +252,7 @@ void* hak_memalign(size_t alignment, size_t size) {
 size_t hak_good_size(size_t size) {
   if (size <= HAK_SMALL_MAX) return hak_class_info(hak_class_of(size))->block_bytes;
   if (size > PTRDIFF_MAX) return 0;
-  hak_reserve_ready();
-  return hak_round_up(size, hak_platform_os_page_bytes());
+  return hak_large_good_size(size);
 }
 
 unsigned hak_size_class(size_t size) { return size <= HAK_SMALL_MAX ? hak_class_of(size) : 0; }

@@ -69,12 +69,6 @@ static inline bool hak_slab_is_idle(const hak_slab_t* slab) {
   return hak_slab_free_count(slab) == slab->capacity && slab->uncounted == 0;
 }
 
-// Any thread: the index of the block at `address`, which must lie in `slab`; UINT32_MAX when no
-// block begins there.
-static inline uint32_t hak_slab_block_index(const hak_slab_t* slab, const void* address) {
-  return hak_class_block_index(slab->size_class, (uintptr_t)address - slab->base);
-}
-
 // Lists. `before` is in the list; NULL: at the end.
 void hak_slab_list_insert(hak_slab_list_t* list, hak_slab_t* slab, hak_slab_t* before);
 void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab);

@@ -118,7 +118,7 @@ TEST_IN_CHILD(SlabTest, KnowsWhereBlocksBegin) {
       size_t index = offset / block_bytes;
       bool begins = offset % block_bytes == 0 && index < slab->capacity;
       auto* address = reinterpret_cast<void*>(slab->base + offset);
-      ASSERT_EQ(hak_slab_block_index(slab, address), begins ? index : UINT32_MAX) << offset;
+      ASSERT_EQ(hak::BlockIndex(slab, address), begins ? index : UINT32_MAX) << offset;
     }
   }
 }
@@ -146,13 +146,13 @@ TEST_IN_CHILD(SlabTest, WholeLinesAreNotShared) {
       }
       for (uint64_t n = random.Below(25); n > 0 && !live.empty(); --n) {
         std::swap(live[random.Below(live.size())], live.back());
-        uint32_t index = hak_slab_block_index(slab, live.back());
+        uint32_t index = hak::BlockIndex(slab, live.back());
         hak_slab_put(slab, index / 64, uint64_t{1} << (index % 64));
         live.pop_back();
       }
     }
     for (void* block : live) {
-      uint32_t index = hak_slab_block_index(slab, block);
+      uint32_t index = hak::BlockIndex(slab, block);
       hak_slab_put(slab, index / 64, uint64_t{1} << (index % 64));
     }
     ASSERT_TRUE(hak_slab_is_idle(slab));
@@ -254,7 +254,7 @@ TEST_IN_CHILD(SlabTest, OthersFreeWhileTheOwnerAllocates) {
           for (void* block : mine) {
             ASSERT_EQ(*static_cast<void**>(block), block);
             *static_cast<void**>(block) = nullptr;
-            uint32_t index = hak_slab_block_index(slab, block);
+            uint32_t index = hak::BlockIndex(slab, block);
             hak_slab_free_remote(slab, index / 64, uint64_t{1} << (index % 64));
           }
           if (!mine.empty() && hak_slab_announce_remote(slab, static_cast<unsigned>(mine.size()))) {

@@ -51,7 +51,7 @@ static void grow_if_thrashing(hak_heap_t* heap) {
 }
 
 void* hak_span_cache_take(hak_heap_t* heap, size_t size, size_t alignment) {
-  size_t n_pages = (size + HAK_PAGE_BYTES - 1) >> HAK_PAGE_SHIFT;
+  size_t n_pages = hak_pages_of(size);
   if (n_pages > HAK_SPAN_CACHE_MAX_PAGES || alignment > HAK_PAGE_BYTES || heap == HAK_NO_HEAP) {
     return NULL;
   }
@@ -83,13 +83,12 @@ static void evict(hak_heap_t* heap) {
 
 bool hak_span_cache_put(hak_heap_t* heap, const void* ptr) {
   hak_slab_t* span = hak_large_span_at(ptr);
-  if (span == NULL || span->n_pages > hak_min_size(most_pages(), HAK_SPAN_CACHE_MAX_PAGES)) {
-    return false;
-  }
+  size_t most = most_pages();
+  if (span == NULL || span->n_pages > hak_min_size(most, HAK_SPAN_CACHE_MAX_PAGES)) return false;
   if (heap == HAK_NO_HEAP) heap = hak_thread_begin();
   if (heap == NULL) return false;
   hak_thread_enter(heap);
-  size_t limit = hak_min_size(heap->span_limit, most_pages());
+  size_t limit = hak_min_size(heap->span_limit, most);
   while (span_pages(heap) + span->n_pages > limit) evict(heap);
   add_span(heap, span);
   hak_thread_leave(heap);
@@ -104,6 +103,5 @@ void hak_span_cache_flush(hak_heap_t* heap) {
       hak_super_return_run(span);
     }
   }
-  heap->span_limit = HAK_SPAN_CACHE_FIRST_PAGES;
-  heap->span_evicted = false;  // that was no sign of too small a cache
+  hak_span_cache_init(heap);  // the limit too: that was no sign of too low a one
 }

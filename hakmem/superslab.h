@@ -60,13 +60,15 @@ typedef struct hak_slab {
   bool was_full;                 // a heap has taken the last of its blocks: all may be touched
   _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
   _Atomic(uint32_t) span_bytes;    // of a live span: usable bytes, whole OS pages
-  struct hak_slab* next;           // owner: its partial or its full list; unowned: the class's list
+  struct hak_slab*
+      next;  // owner: its partial or full list; unowned: the class's; cached: its size's
   struct hak_slab* prev;
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
 
   // What other threads write, on lines of its own.
-  alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
-  _Atomic(struct hak_slab*) pending_next;                   // link in the owner's pending stack
+  alignas(
+      HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned; or whose cache it is in
+  _Atomic(struct hak_slab*) pending_next;               // link in the owner's pending stack
   _Atomic(uint64_t) remote_count;                // blocks freed remotely since the owner counted
   _Atomic(uint64_t) remote[HAK_SLAB_MAX_WORDS];  // their bits
 } hak_slab_t;
@@ -104,6 +106,11 @@ typedef struct hak_superslab {
 
   hak_slab_t slabs[];  // one a page
 } hak_superslab_t;
+
+// Pages that `bytes` take.
+static inline size_t hak_pages_of(size_t bytes) {
+  return (bytes + HAK_PAGE_BYTES - 1) >> HAK_PAGE_SHIFT;
+}
 
 // The one lock of the backend: reservations, SuperSlabs, page runs, huge blocks, purge.
 extern hak_lock_t hak_backend_lock;

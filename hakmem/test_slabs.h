@@ -41,6 +41,11 @@ inline void* BlockAt(const hak_slab_t* slab, unsigned index) {
                                  size_t{index} * hak_class_info(slab->size_class)->block_bytes);
 }
 
+// The index of the block at `address`, which must lie in `slab`; UINT32_MAX when none begins there.
+inline uint32_t BlockIndex(const hak_slab_t* slab, const void* address) {
+  return hak_class_block_index(slab->size_class, reinterpret_cast<uintptr_t>(address) - slab->base);
+}
+
 // Takes up to n blocks, lowest first.
 inline std::vector<void*> TakeBlocks(hak_slab_t* slab, unsigned n, bool whole_lines = false) {
   std::vector<void*> slots(n);

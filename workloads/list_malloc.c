@@ -17,7 +17,6 @@
 enum { SMALL_BYTES = 1040, HEADER_BYTES = 16 };
 
 static const size_t kHeapBytes = (size_t)64 << 30;
-static const size_t kMaxBlocks = (size_t)1 << 24;
 
 // Free blocks; stack[0] is NULL, so that an empty stack shows.
 static void** stack;
@@ -36,7 +35,7 @@ static void* map(size_t bytes) {
 // A fresh block with its usable bytes in front of it, at a multiple of `alignment`.
 static __attribute__((noinline)) void* cut(size_t size, size_t alignment) {
   if (next == NULL) {
-    stack = top = map(kMaxBlocks * sizeof(*stack));
+    stack = top = map((kHeapBytes / SMALL_BYTES + 1) * sizeof(*stack));
     next = map(kHeapBytes);
     end = next + kHeapBytes;
   }
