@@ -26,6 +26,10 @@
 // that it can still be dlopen'ed.
 #define hak_thread_local __thread __attribute__((tls_model("initial-exec")))
 
+// The compiler knows nothing of the variable's value from here on, and so recomputes what it had
+// derived from it (as Linux's OPTIMIZER_HIDE_VAR).
+#define hak_hide_value(variable) __asm__("" : "+r"(variable))
+
 #define HAK_CACHE_LINE 64
 
 static inline size_t hak_min_size(size_t a, size_t b) { return a < b ? a : b; }

@@ -83,13 +83,13 @@
 // each do not touch a page a class each.
 #define HAK_MAGAZINE_FIRST 16
 #define HAK_SLOW_START_REFILLS 3
-// Blocks of each magazine of the first pair; two words of a slab's bitmap, of which a refill takes
-// one.
-#define HAK_MAGAZINE_PAIR 128
-// Largest magazine: of a pair, so that a class caches at most twice this.
-#define HAK_MAGAZINE_MAX_BLOCKS 1024
-#define HAK_MAGAZINE_MAX_BYTES (128 * HAK_KIB)
-#define HAK_MAGAZINE_MIN_BLOCKS 32
+// Its second size: four words of a slab's bitmap, of which a refill takes one.
+#define HAK_MAGAZINE_SECOND 256
+#define HAK_MAGAZINE_SECOND_BYTES (64 * HAK_KIB)
+// Largest magazine, and what the largest one holds at least.
+#define HAK_MAGAZINE_MAX_BLOCKS 2048
+#define HAK_MAGAZINE_MAX_BYTES (256 * HAK_KIB)
+#define HAK_MAGAZINE_MIN_BLOCKS 64
 // What the magazines of a thread may hold together: HAKMEM_THREAD_CACHE, and beyond it this share
 // of the slabs the thread owns, so that a large heap is not starved of cache and the cost stays
 // proportional.

@@ -14,8 +14,9 @@
 hak_nodiscard hak_noinline void* hak_malloc_large(size_t size);
 hak_nodiscard hak_noinline void* hak_malloc_refill(hak_heap_t* heap, size_t size_class);
 
-// NULL, a block of another thread, a large block, or a pointer that is not ours.
-hak_noinline void hak_free_other(void* ptr, hak_heap_t* heap, size_t entry);
+// NULL, a block of another thread, a large block, or a pointer that is not ours. `difference`: of
+// its page map entry and the heap's tag (exclusive or).
+hak_noinline void hak_free_other(void* ptr, hak_heap_t* heap, size_t difference);
 
 static inline void* hak_fast_malloc(size_t size) {
   if (hak_unlikely(size > HAK_SMALL_MAX)) return hak_malloc_large(size);
@@ -30,11 +31,11 @@ static inline void hak_fast_free(void* ptr) {
   size_t entry = hak_page_map_entry(ptr);
   hak_heap_t* heap = hak_this_heap;
   // Same tag: what is left is the class. Another tag leaves a bit above the class set.
-  size_t size_class = entry ^ heap->tag;
-  if (hak_unlikely(size_class > HAK_ENTRY_CLASS_MASK)) {
-    hak_free_other(ptr, heap, entry);
-  } else if (hak_unlikely(!hak_cache_push(heap, size_class, ptr))) {
-    hak_cache_overflow(ptr, heap, size_class);
+  size_t difference = entry ^ heap->tag;
+  if (hak_unlikely(difference > HAK_ENTRY_CLASS_MASK)) {
+    hak_free_other(ptr, heap, difference);
+  } else if (hak_unlikely(!hak_cache_push(heap, difference, ptr))) {
+    hak_cache_overflow(ptr, heap, difference);
   }
 }
 

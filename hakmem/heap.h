@@ -18,20 +18,18 @@
 // The rest of what a heap has for a class; slow paths only. Figures are gathered from the atomic
 // ones while the thread is at work.
 typedef struct hak_bin {
-  void** loaded;           // first slot of the loaded magazine; loaded[-1] == NULL
-  _Atomic(void**) bottom;  // its first block's slot: above loaded only after idle.c was there
-  void** spare;            // first slot of the other one; NULL while magazines are at first size
-  _Atomic(uint32_t) capacity;     // blocks in a full magazine
-  _Atomic(uint32_t) spare_count;  // blocks in the spare one
-  uint8_t shared_refills;         // refills from unowned slabs so far
-  bool flushed;                   // a flush has happened since the magazines last grew
-  uint32_t n_slabs;               // slabs owned
-  uint32_t n_reserve;             // of those, in reserve
-  hak_slab_list_t partial;        // owned slabs that have free blocks; the first is allocated from
-  hak_slab_list_t full;           // owned slabs that have none
-  hak_slab_list_t reserve;        // owned slabs that are empty, last used last
-  hak_counter_t taken;            // blocks that went from slabs into magazines
-  hak_counter_t returned;         // blocks that went back
+  void** magazine;         // its first slot; magazine[-1] == NULL
+  _Atomic(void**) bottom;  // its first block's slot: above the first only after idle.c was there
+  _Atomic(uint32_t) capacity;  // blocks in a full magazine
+  uint8_t shared_refills;      // refills from unowned slabs so far
+  bool flushed;                // a flush has happened since the magazine last grew
+  uint32_t n_slabs;            // slabs owned
+  uint32_t n_reserve;          // of those, in reserve
+  hak_slab_list_t partial;     // owned slabs that have free blocks; the first is allocated from
+  hak_slab_list_t full;        // owned slabs that have none
+  hak_slab_list_t reserve;     // owned slabs that are empty, last used last
+  hak_counter_t taken;         // blocks that went from slabs into magazines
+  hak_counter_t returned;      // blocks that went back
   hak_counter_t refills;
   hak_counter_t flushes;
   hak_counter_t remote_frees;  // blocks returned to slabs of other threads
@@ -42,7 +40,7 @@ typedef struct hak_bin {
 typedef enum hak_reclaim {
   HAK_RECLAIM_NONE,
   HAK_RECLAIM_ASKED,   // it wants to, if the owner is not in a slow path
-  HAK_RECLAIM_ACTING,  // the heap is its own, but for the tops of the loaded magazines
+  HAK_RECLAIM_ACTING,  // the heap is its own, but for the tops of the magazines
 } hak_reclaim_t;
 
 #define HAK_PENDING_NONE ((hak_slab_t*)1)  // open, and nothing pending
@@ -50,11 +48,11 @@ typedef enum hak_reclaim {
 
 typedef struct hak_heap {
   // Hot, read by every malloc and free of the owner.
-  size_t tag;  // const while open: owner tag, shifted to its place in a page map entry
-  // The loaded magazine of each class: a stack of free blocks. top points above the last block;
+  // The magazine of each class: a stack of free blocks. top points above the last block;
   // the slot below the first holds NULL, so that an empty stack and a heap that is not there look
   // the same to malloc; top == limit when it is full. [0] is always empty.
   _Atomic(void**) top[HAK_N_CLASSES];
+  size_t tag;  // const while open: owner tag, shifted to its place in a page map entry
   void** limit[HAK_N_CLASSES];
 
   // Written by any thread.
@@ -100,8 +98,8 @@ typedef struct hak_heap_entry {
 // free of such a thread take the slow path by themselves. Never written.
 // It is only what the fast paths read of a heap, so that it does not cost a program 24 KiB.
 typedef struct hak_no_heap {
-  alignas(HAK_CACHE_LINE) size_t tag;  // as a heap is aligned
-  _Atomic(void**) top[HAK_N_CLASSES];
+  alignas(HAK_CACHE_LINE) _Atomic(void**) top[HAK_N_CLASSES];  // as a heap is aligned
+  size_t tag;
   void** limit[HAK_N_CLASSES];
 } hak_no_heap_t;
 
@@ -109,6 +107,7 @@ extern const hak_no_heap_t hak_no_heap;
 #define HAK_NO_HEAP ((hak_heap_t*)&hak_no_heap)
 
 static_assert(offsetof(hak_no_heap_t, top) == offsetof(hak_heap_t, top), "the same beginning");
+static_assert(offsetof(hak_no_heap_t, tag) == offsetof(hak_heap_t, tag), "the same beginning");
 static_assert(offsetof(hak_no_heap_t, limit) == offsetof(hak_heap_t, limit), "the same beginning");
 
 extern hak_thread_local hak_heap_t* hak_this_heap;

@@ -77,8 +77,8 @@ void* hak_malloc_refill(hak_heap_t* heap, size_t size_class) {
   return block != NULL ? block : out_of_memory((unsigned)size_class, bytes);
 }
 
-void hak_free_other(void* ptr, hak_heap_t* heap, size_t entry) {
-  size_t size_class = entry & HAK_ENTRY_CLASS_MASK;
+void hak_free_other(void* ptr, hak_heap_t* heap, size_t difference) {
+  size_t size_class = difference & HAK_ENTRY_CLASS_MASK;
   if (size_class != 0) {
     hak_cache_free_remote(ptr, heap, size_class);
   } else if (ptr != NULL && !hak_span_cache_put(heap, ptr)) {

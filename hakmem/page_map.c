@@ -25,8 +25,7 @@ bool hak_page_map_add_range(uintptr_t base, size_t bytes) {
 
 void hak_page_map_set_super(uintptr_t base, size_t bytes, struct hak_superslab* super) {
   for (uintptr_t a = base; a < base + bytes; a += (uintptr_t)1 << HAK_SUPER_MIN_SHIFT) {
-    hak_page_leaf_t* leaf = leaf_of(a);
-    hak_store_release(&leaf->supers[(a >> HAK_SUPER_MIN_SHIFT) & (HAK_LEAF_SUPERS - 1)], super);
+    hak_store_release(&leaf_of(a)->supers[hak_leaf_super(a)], super);
   }
 }
 
@@ -34,8 +33,6 @@ void hak_page_map_set_entries(uintptr_t base, unsigned n_pages, unsigned entry) 
   hak_assert(entry <= UINT16_MAX);
   for (unsigned i = 0; i < n_pages; i++) {
     uintptr_t a = base + ((uintptr_t)i << HAK_PAGE_SHIFT);
-    hak_page_leaf_t* leaf = leaf_of(a);
-    hak_store_relaxed(&leaf->entries[(a >> HAK_PAGE_SHIFT) & (HAK_LEAF_PAGES - 1)],
-                      (uint16_t)entry);
+    hak_store_relaxed(&leaf_of(a)->entries[hak_leaf_page(a)], (uint16_t)entry);
   }
 }

@@ -1,12 +1,12 @@
 // Page map: from an address to what lies there.
 //
-// Two questions, two tables in one leaf a GiB of address space:
+// Two questions, two tables in one leaf for 4 GiB of address space:
 // - entries: for each 64 KiB page, 16 bits: the size class of the slab the page belongs to (low 7
 //   bits; 0: none, i.e. a span, a huge block, nothing, or foreign) and the owner tag of the thread
 //   that has the slab (high 9 bits; 0: nobody). This is what hak_free reads.
 // - supers: for each 512 KiB, the SuperSlab that holds it. Slow paths only.
 //
-// A leaf is made when a reservation first reaches its GiB and stays for ever. Entries may be read
+// A leaf is made when a reservation first reaches its 4 GiB and stays for ever. Entries may be read
 // by anyone at any time. For a live block the class is stable; the tag is only a hint (a slab may
 // change hands while a block of it is being freed), and no correctness rests on it.
 
@@ -17,7 +17,7 @@
 #include "hakmem/base.h"
 #include "hakmem/config.h"
 
-#define HAK_LEAF_SHIFT 30
+#define HAK_LEAF_SHIFT 32  // the lower half of an address is its place in the leaf
 #define HAK_LEAF_PAGES (1u << (HAK_LEAF_SHIFT - HAK_PAGE_SHIFT))
 #define HAK_LEAF_SUPERS (1u << (HAK_LEAF_SHIFT - HAK_SUPER_MIN_SHIFT))
 #define HAK_ROOT_LEAVES (1u << (HAK_ADDRESS_BITS - HAK_LEAF_SHIFT))
@@ -33,6 +33,14 @@ typedef struct hak_page_leaf {
 
 extern _Atomic(hak_page_leaf_t*) hak_page_root[HAK_ROOT_LEAVES];
 
+// The index of an address among the entries, and among the supers, of its leaf.
+static inline uint32_t hak_leaf_page(uintptr_t address) {
+  return (uint32_t)address >> HAK_PAGE_SHIFT;
+}
+static inline uint32_t hak_leaf_super(uintptr_t address) {
+  return (uint32_t)address >> HAK_SUPER_MIN_SHIFT;
+}
+
 // The entry of the page that holds `address`: class and tag; 0 for a foreign address.
 static inline unsigned hak_page_map_entry(const void* address) {
   uintptr_t a = (uintptr_t)address;
@@ -40,7 +48,7 @@ static inline unsigned hak_page_map_entry(const void* address) {
   if (hak_unlikely(at >= HAK_ROOT_LEAVES)) return 0;
   hak_page_leaf_t* leaf = hak_load_relaxed(&hak_page_root[at]);
   if (hak_unlikely(leaf == NULL)) return 0;
-  return hak_load_relaxed(&leaf->entries[(a >> HAK_PAGE_SHIFT) & (HAK_LEAF_PAGES - 1)]);
+  return hak_load_relaxed(&leaf->entries[hak_leaf_page(a)]);
 }
 
 // The SuperSlab that holds `address`; NULL for a foreign address.
@@ -50,7 +58,7 @@ static inline struct hak_superslab* hak_page_map_super(const void* address) {
   if (at >= HAK_ROOT_LEAVES) return NULL;
   hak_page_leaf_t* leaf = hak_load_acquire(&hak_page_root[at]);
   if (leaf == NULL) return NULL;
-  return hak_load_acquire(&leaf->supers[(a >> HAK_SUPER_MIN_SHIFT) & (HAK_LEAF_SUPERS - 1)]);
+  return hak_load_acquire(&leaf->supers[hak_leaf_super(a)]);
 }
 
 // Makes the leaves for [base, base + bytes). False when there is no memory for them.

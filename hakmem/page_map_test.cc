@@ -15,9 +15,9 @@ extern "C" {
 namespace {
 
 // Nothing is mapped at these addresses: the page map never looks there.
-constexpr uintptr_t kGib = uintptr_t{1} << HAK_LEAF_SHIFT;
+constexpr uintptr_t kLeaf = uintptr_t{1} << HAK_LEAF_SHIFT;
 constexpr uintptr_t kBase = 0x123400000000;
-static_assert(kBase % kGib == 0, "the tests cross from one leaf into the next");
+static_assert(kBase % kLeaf == 0, "the tests cross from one leaf into the next");
 
 const void* At(uintptr_t address) { return reinterpret_cast<const void*>(address); }
 hak_superslab* Super(uintptr_t i) { return reinterpret_cast<hak_superslab*>(i * 64); }
@@ -40,14 +40,14 @@ TEST_IN_CHILD(PageMapTest, ForeignAddressesHaveNothing) {
 
 // Random writes over three leaves against a shadow, looked up at first, last and inner bytes.
 TEST_IN_CHILD(PageMapTest, EntriesAreWhatWasSet) {
-  ASSERT_TRUE(hak_page_map_add_range(kBase + kGib / 2, 2 * kGib));
+  ASSERT_TRUE(hak_page_map_add_range(kBase + kLeaf / 2, 2 * kLeaf));
   std::map<uintptr_t, unsigned> shadow;
   hak::Random random(3);
   for (int i = 0; i < 20000; ++i) {
-    uintptr_t page = random.Below(2 * kGib >> HAK_PAGE_SHIFT);
-    uintptr_t address = kBase + kGib / 2 + (page << HAK_PAGE_SHIFT);
+    uintptr_t page = random.Below(2 * kLeaf >> HAK_PAGE_SHIFT);
+    uintptr_t address = kBase + kLeaf / 2 + (page << HAK_PAGE_SHIFT);
     unsigned n = static_cast<unsigned>(1 + random.Below(5));
-    if (address + n * HAK_PAGE_BYTES > kBase + kGib / 2 + 2 * kGib) continue;
+    if (address + n * HAK_PAGE_BYTES > kBase + kLeaf / 2 + 2 * kLeaf) continue;
     unsigned entry = static_cast<unsigned>(random.Below(1 << 16));
     hak_page_map_set_entries(address, n, entry);
     for (unsigned k = 0; k < n; ++k) shadow[address + k * HAK_PAGE_BYTES] = entry;
@@ -61,7 +61,7 @@ TEST_IN_CHILD(PageMapTest, EntriesAreWhatWasSet) {
 
 TEST_IN_CHILD(PageMapTest, SupersCoverTheirRangeAndNoMore) {
   constexpr uintptr_t kUnit = uintptr_t{1} << HAK_SUPER_MIN_SHIFT;
-  uintptr_t base = kBase + kGib - 2 * kUnit;  // into the next leaf
+  uintptr_t base = kBase + kLeaf - 2 * kUnit;  // into the next leaf
   ASSERT_TRUE(hak_page_map_add_range(base - kUnit, 8 * kUnit));
   hak_page_map_set_super(base, 4 * kUnit, Super(1));
   hak_page_map_set_super(base + 4 * kUnit, kUnit, Super(2));
@@ -73,21 +73,21 @@ TEST_IN_CHILD(PageMapTest, SupersCoverTheirRangeAndNoMore) {
 }
 
 TEST_IN_CHILD(PageMapTest, RangesThatCannotBeAreRefused) {
-  EXPECT_FALSE(hak_page_map_add_range((uintptr_t{1} << HAK_ADDRESS_BITS) - kGib, 2 * kGib));
+  EXPECT_FALSE(hak_page_map_add_range((uintptr_t{1} << HAK_ADDRESS_BITS) - kLeaf, 2 * kLeaf));
   {
     hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
-    // A leaf is a quarter of a MiB: what is left of no chunk holds a hundred.
-    EXPECT_FALSE(hak_page_map_add_range(kBase, 100 * kGib));
+    // A leaf is some 200 KiB: what is left of no chunk holds a hundred.
+    EXPECT_FALSE(hak_page_map_add_range(kBase, 100 * kLeaf));
   }
-  ASSERT_TRUE(hak_page_map_add_range(kBase, 100 * kGib));
-  hak_page_map_set_entries(kBase + 99 * kGib, 1, 5);
-  EXPECT_EQ(hak_page_map_entry(At(kBase + 99 * kGib)), 5u);
+  ASSERT_TRUE(hak_page_map_add_range(kBase, 100 * kLeaf));
+  hak_page_map_set_entries(kBase + 99 * kLeaf, 1, 5);
+  EXPECT_EQ(hak_page_map_entry(At(kBase + 99 * kLeaf)), 5u);
 }
 
 TEST_IN_CHILD(PageMapTest, AddingARangeAgainKeepsWhatIsThere) {
-  ASSERT_TRUE(hak_page_map_add_range(kBase, kGib));
+  ASSERT_TRUE(hak_page_map_add_range(kBase, kLeaf));
   hak_page_map_set_entries(kBase, 1, 9);
-  ASSERT_TRUE(hak_page_map_add_range(kBase, 2 * kGib));
+  ASSERT_TRUE(hak_page_map_add_range(kBase, 2 * kLeaf));
   EXPECT_EQ(hak_page_map_entry(At(kBase)), 9u);
 }
 
@@ -97,17 +97,17 @@ TEST_IN_CHILD(PageMapTest, ReadersSeeOldOrNew) {
   std::thread reader([&] {
     while (!is_done) {
       for (uintptr_t i = 0; i < 16; ++i) {
-        unsigned entry = hak_page_map_entry(At(kBase + i * kGib));
+        unsigned entry = hak_page_map_entry(At(kBase + i * kLeaf));
         EXPECT_TRUE(entry == 0 || entry == 7 || entry == 8) << entry;
-        hak_superslab* super = hak_page_map_super(At(kBase + i * kGib));
+        hak_superslab* super = hak_page_map_super(At(kBase + i * kLeaf));
         EXPECT_TRUE(super == nullptr || super == Super(i + 1));
       }
     }
   });
   for (uintptr_t i = 0; i < 16; ++i) {
-    ASSERT_TRUE(hak_page_map_add_range(kBase + i * kGib, kGib));
-    hak_page_map_set_super(kBase + i * kGib, 2 * HAK_MIB, Super(i + 1));
-    for (unsigned k = 0; k < 1000; ++k) hak_page_map_set_entries(kBase + i * kGib, 1, 7 + k % 2);
+    ASSERT_TRUE(hak_page_map_add_range(kBase + i * kLeaf, kLeaf));
+    hak_page_map_set_super(kBase + i * kLeaf, 2 * HAK_MIB, Super(i + 1));
+    for (unsigned k = 0; k < 1000; ++k) hak_page_map_set_entries(kBase + i * kLeaf, 1, 7 + k % 2);
   }
   is_done = true;
   reader.join();

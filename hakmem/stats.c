@@ -39,16 +39,16 @@ static hak_class_stats* class_of(gather_t* gather, unsigned size_class) {
 
 // ---- what threads have ----
 
-// A thread at work may be exchanging its magazines: what is in motion is not counted.
+// A thread at work may be exchanging its magazine for a larger one: what is in motion is not
+// counted.
 static size_t magazine_count(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   void** bottom = hak_load_relaxed(&bin->bottom);
   if (bottom == NULL) return 0;
   size_t capacity = hak_load_relaxed(&bin->capacity);
-  size_t in_spare = hak_load_relaxed(&bin->spare_count);
   uintptr_t top = (uintptr_t)hak_load_relaxed(&heap->top[size_class]);
-  size_t in_loaded = (top - (uintptr_t)bottom) / sizeof(void*);
-  return (in_loaded <= capacity ? in_loaded : 0) + hak_min_size(in_spare, capacity);
+  size_t count = (top - (uintptr_t)bottom) / sizeof(void*);
+  return count <= capacity ? count : 0;
 }
 
 static void add_totals(gather_t* gather, unsigned size_class, const hak_class_totals_t* totals) {

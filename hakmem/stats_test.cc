@@ -444,7 +444,7 @@ void ExpectBounded(const hak_snapshot_t& snapshot, uint64_t max_bytes) {
     const hak_class_stats& s = snapshot.classes[c];
     ASSERT_LE(s.live, s.capacity);
     ASSERT_LE(s.free, s.capacity);
-    ASSERT_LE(s.cached, uint64_t{8} * 2 * HAK_MAGAZINE_MAX_BLOCKS);
+    ASSERT_LE(s.cached, uint64_t{8} * HAK_MAGAZINE_MAX_BLOCKS);
     ASSERT_LE(s.outgoing, uint64_t{8} * HAK_OUTGOING_BLOCKS);
   }
 }

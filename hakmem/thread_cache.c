@@ -13,7 +13,7 @@
 
 // ---- magazine sizes ----
 //
-// A class starts with one small magazine, goes to a pair as soon as it gets slabs of its own or
+// A class starts with a small one, gets the second size as soon as it has slabs of its own or
 // overflows, and then grows fourfold whenever it has to fetch again what it has just returned: a
 // program that only allocates, or only frees, gains nothing from a larger cache and gets none.
 
@@ -22,30 +22,30 @@ static uint32_t first_capacity(unsigned size_class) {
   return (uint32_t)hak_max_size(2, hak_min_size(fit, HAK_MAGAZINE_FIRST));
 }
 
-static uint32_t pair_capacity(unsigned size_class) {
-  size_t fit = 32 * HAK_KIB / hak_class_info(size_class)->block_bytes;
-  return (uint32_t)hak_max_size(4, hak_min_size(fit, HAK_MAGAZINE_PAIR));
+static uint32_t second_capacity(unsigned size_class) {
+  size_t fit = HAK_MAGAZINE_SECOND_BYTES / hak_class_info(size_class)->block_bytes;
+  return (uint32_t)hak_max_size(8, hak_min_size(fit, HAK_MAGAZINE_SECOND));
 }
 
 static uint32_t next_capacity(uint32_t capacity, unsigned size_class) {
   return (uint32_t)hak_min_size((size_t)capacity * 4, hak_class_info(size_class)->magazine_max);
 }
 
-// Slots the pairs of a class take in all, from the smallest to the largest, each magazine with one
-// slot more for the NULL below.
-static size_t pair_slots(unsigned size_class) {
-  uint32_t capacity = pair_capacity(size_class);
-  size_t slots = 2 * ((size_t)capacity + 1);
+// Slots that the magazines of a class take in all, from the second size to the largest, each with
+// one slot more for the NULL below.
+static size_t magazine_slots(unsigned size_class) {
+  uint32_t capacity = second_capacity(size_class);
+  size_t slots = capacity + 1;
   while (capacity < hak_class_info(size_class)->magazine_max) {
     capacity = next_capacity(capacity, size_class);
-    slots += 2 * ((size_t)capacity + 1);
+    slots += capacity + 1;
   }
   return slots;
 }
 
 size_t hak_cache_heap_bytes(void) {
   size_t slots = 0;
-  for (unsigned c = 1; c < HAK_N_CLASSES; c++) slots += pair_slots(c);
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) slots += magazine_slots(c);
   return sizeof(hak_heap_t) + slots * sizeof(void*);
 }
 
@@ -65,45 +65,38 @@ void hak_cache_init(hak_heap_t* heap) {
 
 void hak_cache_clear(hak_heap_t* heap) { memset(heap->bins, 0, sizeof heap->bins); }
 
-// ---- the loaded and the spare magazine ----
+// ---- the magazine of a class ----
 
 static uint32_t capacity_of(const hak_bin_t* bin) {
   return hak_load_relaxed(&((hak_bin_t*)bin)->capacity);
 }
 
-static unsigned loaded_count(const hak_heap_t* heap, unsigned size_class) {
+static unsigned count_of(const hak_heap_t* heap, unsigned size_class) {
   const hak_bin_t* bin = &heap->bins[size_class];
-  if (bin->loaded == NULL) return 0;
+  if (bin->magazine == NULL) return 0;
   return (unsigned)(hak_load_relaxed(&((hak_heap_t*)heap)->top[size_class]) -
                     hak_load_relaxed(&((hak_bin_t*)bin)->bottom));
 }
 
-static void set_loaded(hak_heap_t* heap, unsigned size_class, unsigned count) {
+static void set_count(hak_heap_t* heap, unsigned size_class, unsigned count) {
   hak_bin_t* bin = &heap->bins[size_class];
-  hak_store_relaxed(&bin->bottom, bin->loaded);
-  hak_store_relaxed(&heap->top[size_class], bin->loaded + count);
-  heap->limit[size_class] = bin->loaded + capacity_of(bin);
+  hak_store_relaxed(&bin->bottom, bin->magazine);
+  hak_store_relaxed(&heap->top[size_class], bin->magazine + count);
+  heap->limit[size_class] = bin->magazine + capacity_of(bin);
 }
 
-// Moves what idle.c has left of the loaded magazine down to its first slot.
+// Moves the uppermost `count` blocks down to the first slot.
+static void move_down(hak_heap_t* heap, unsigned size_class, unsigned count) {
+  void** first = hak_load_relaxed(&heap->top[size_class]) - count;
+  memmove(heap->bins[size_class].magazine, first, count * sizeof(void*));
+  set_count(heap, size_class, count);
+}
+
+// Moves what idle.c has left of a magazine down to its first slot.
 static void settle(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
-  if (hak_likely(hak_load_relaxed(&bin->bottom) == bin->loaded)) return;
-  unsigned count = loaded_count(heap, size_class);
-  memmove(bin->loaded, hak_load_relaxed(&bin->bottom), count * sizeof(void*));
-  set_loaded(heap, size_class, count);
-}
-
-// The loaded magazine, empty or full, and the spare, full or empty, change places.
-static void swap_magazines(hak_heap_t* heap, unsigned size_class) {
-  hak_bin_t* bin = &heap->bins[size_class];
-  unsigned count = loaded_count(heap, size_class);
-  unsigned spare_count = hak_load_relaxed(&bin->spare_count);
-  void** loaded = bin->loaded;
-  bin->loaded = bin->spare;
-  bin->spare = loaded;
-  set_loaded(heap, size_class, spare_count);
-  hak_store_relaxed(&bin->spare_count, count);
+  if (hak_likely(hak_load_relaxed(&bin->bottom) == bin->magazine)) return;
+  move_down(heap, size_class, count_of(heap, size_class));
 }
 
 static void** take_slots(void*** next, uint32_t capacity) {
@@ -118,30 +111,32 @@ static void add_first_magazine(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   uint32_t capacity = first_capacity(size_class);
   hak_store_relaxed(&bin->capacity, capacity);
-  bin->loaded = take_slots(&heap->next_first_slot, capacity);
-  set_loaded(heap, size_class, 0);
+  bin->magazine = take_slots(&heap->next_first_slot, capacity);
+  set_count(heap, size_class, 0);
 }
 
-// A larger pair. What the old loaded magazine held goes into the new one; the spare must be empty.
+// A larger magazine, into which goes what the old one held.
 static void grow_to(hak_heap_t* heap, unsigned size_class, uint32_t capacity) {
   hak_bin_t* bin = &heap->bins[size_class];
-  hak_assert(hak_load_relaxed(&bin->spare_count) == 0);
-  unsigned count = loaded_count(heap, size_class);
+  unsigned count = count_of(heap, size_class);
   void** next = hak_load_relaxed(&heap->next_slot);
-  void** loaded = take_slots(&next, capacity);
-  bin->spare = take_slots(&next, capacity);
+  void** magazine = take_slots(&next, capacity);
   hak_store_relaxed(&heap->next_slot, next);
-  memcpy(loaded, bin->loaded, count * sizeof(void*));
+  memcpy(magazine, bin->magazine, count * sizeof(void*));
   heap->cache_bytes +=
-      (size_t)(capacity - capacity_of(bin)) * 2 * hak_class_info(size_class)->block_bytes;
-  bin->loaded = loaded;
+      (size_t)(capacity - capacity_of(bin)) * hak_class_info(size_class)->block_bytes;
+  bin->magazine = magazine;
   hak_store_relaxed(&bin->capacity, capacity);
   bin->flushed = false;
-  set_loaded(heap, size_class, count);
+  set_count(heap, size_class, count);
 }
 
-static void make_pair(hak_heap_t* heap, unsigned size_class) {
-  if (heap->bins[size_class].spare == NULL) grow_to(heap, size_class, pair_capacity(size_class));
+// Whether the magazine has just come to its second size.
+static bool grow_to_second(hak_heap_t* heap, unsigned size_class) {
+  uint32_t capacity = second_capacity(size_class);
+  if (capacity_of(&heap->bins[size_class]) >= capacity) return false;
+  grow_to(heap, size_class, capacity);
+  return true;
 }
 
 // At a refill: a flush has returned since the last growth what is fetched again now.
@@ -150,7 +145,7 @@ static void grow_if_thrashing(hak_heap_t* heap, unsigned size_class) {
   uint32_t had = capacity_of(bin);
   uint32_t capacity = next_capacity(had, size_class);
   if (!bin->flushed || capacity <= had) return;
-  size_t more = (size_t)(capacity - had) * 2 * hak_class_info(size_class)->block_bytes;
+  size_t more = (size_t)(capacity - had) * hak_class_info(size_class)->block_bytes;
   size_t floor = (size_t)hak_option_number(HAK_OPTION_thread_cache);
   size_t allowed = hak_max_size(floor, heap->owned_bytes / HAK_THREAD_CACHE_SHARE);
   if (heap->cache_bytes + more <= allowed) grow_to(heap, size_class, capacity);
@@ -227,8 +222,8 @@ static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, un
   return taken;
 }
 
-// Fills the loaded magazine, which is empty, from slabs. Returns false when no block can be had.
-static bool fill(hak_heap_t* heap, unsigned size_class) {
+// Fills the magazine, which is empty, from slabs.
+static void fill(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_flush_outgoing(heap, heap);
   hak_flush_pending(heap);
@@ -236,19 +231,17 @@ static bool fill(hak_heap_t* heap, unsigned size_class) {
   if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
     n = (unsigned)hak_min_size(shared_batch(size_class, bin->shared_refills), capacity_of(bin));
     bin->shared_refills++;
-    taken = hak_central_take(size_class, bin->loaded + n, n);
+    taken = hak_central_take(size_class, bin->magazine + n, n);
   } else {
-    make_pair(heap, size_class);
-    grow_if_thrashing(heap, size_class);
-    // Half full: a thread that hovers around what it has now neither runs dry nor overflows soon.
-    n = capacity_of(bin) / 2;
-    taken = take_owned(heap, size_class, bin->loaded + n, n);
+    if (!grow_to_second(heap, size_class)) grow_if_thrashing(heap, size_class);
+    // A quarter: a thread that hovers around what it has now neither runs dry nor overflows soon.
+    n = capacity_of(bin) / 4;
+    taken = take_owned(heap, size_class, bin->magazine + n, n);
   }
-  if (taken < n) memmove(bin->loaded, bin->loaded + (n - taken), taken * sizeof(void*));
-  set_loaded(heap, size_class, taken);
+  set_count(heap, size_class, n);
+  if (taken < n) move_down(heap, size_class, taken);
   hak_counter_add(&bin->taken, taken);
   hak_counter_add(&bin->refills, 1);
-  return taken != 0;
 }
 
 static void* refill_without_heap(unsigned size_class) {
@@ -264,19 +257,13 @@ void* hak_cache_refill(hak_heap_t* heap, size_t class_index) {
   }
   hak_bin_t* bin = &heap->bins[size_class];
   hak_thread_enter(heap);
-  if (bin->loaded == NULL) add_first_magazine(heap, size_class);
+  if (bin->magazine == NULL) add_first_magazine(heap, size_class);
   settle(heap, size_class);
-  bool swapped = hak_load_relaxed(&bin->spare_count) != 0;
-  if (hak_unlikely(loaded_count(heap, size_class) != 0)) {
-    swapped = true;  // idle.c had put up its fence, and has taken it away again
-  } else if (swapped) {
-    swap_magazines(heap, size_class);
-  } else {
-    (void)fill(heap, size_class);
-  }
+  // Not empty: idle.c had put up its fence, and has taken it away again.
+  if (hak_likely(count_of(heap, size_class) == 0)) fill(heap, size_class);
   void* block = hak_cache_pop(heap, size_class);
   hak_thread_leave(heap);
-  if (!swapped) hak_tick();
+  hak_tick();
   return block;
 }
 
@@ -293,40 +280,28 @@ static void flush_magazine(hak_heap_t* heap, hak_heap_t* self, unsigned size_cla
   bin->flushed = true;
 }
 
-static void flush_spare(hak_heap_t* heap, hak_heap_t* self, unsigned size_class) {
+// Makes room in the magazine, which is full: it grows from its first size, or its lower half, which
+// has lain longest, goes back. The next flush or refill is then as many steps away as it can be.
+static void make_room(hak_heap_t* heap, unsigned size_class) {
+  if (grow_to_second(heap, size_class)) return;
   hak_bin_t* bin = &heap->bins[size_class];
-  flush_magazine(heap, self, size_class, bin->spare, hak_load_relaxed(&bin->spare_count));
-  hak_store_relaxed(&bin->spare_count, 0);
-}
-
-// Makes room in the loaded magazine, which is full: the spare one, whose blocks have lain longest,
-// is emptied and loaded. Whether blocks went back to slabs.
-static bool make_room(hak_heap_t* heap, unsigned size_class) {
-  hak_bin_t* bin = &heap->bins[size_class];
-  if (bin->spare == NULL) {
-    make_pair(heap, size_class);
-    return false;
-  }
-  bool had_spare = hak_load_relaxed(&bin->spare_count) != 0;
-  flush_spare(heap, heap, size_class);
-  swap_magazines(heap, size_class);
-  return had_spare;
+  uint32_t capacity = capacity_of(bin);
+  flush_magazine(heap, heap, size_class, bin->magazine, capacity - capacity / 2);
+  move_down(heap, size_class, capacity / 2);
 }
 
 void hak_cache_overflow(void* block, hak_heap_t* heap, size_t class_index) {
   unsigned size_class = (unsigned)class_index;
   hak_thread_enter(heap);
-  bool flushed = false;
-  if (heap->bins[size_class].loaded == NULL) add_first_magazine(heap, size_class);
+  hak_bin_t* bin = &heap->bins[size_class];
+  if (bin->magazine == NULL) add_first_magazine(heap, size_class);
   settle(heap, size_class);
-  if (loaded_count(heap, size_class) == capacity_of(&heap->bins[size_class])) {
-    flushed = make_room(heap, size_class);
-  }
+  if (count_of(heap, size_class) == capacity_of(bin)) make_room(heap, size_class);
   bool pushed = hak_cache_push(heap, size_class, block);
   hak_assert(pushed);
   (void)pushed;
   hak_thread_leave(heap);
-  if (flushed) hak_tick();
+  hak_tick();
 }
 
 void hak_cache_free_remote(void* block, hak_heap_t* heap, size_t size_class) {
@@ -351,10 +326,9 @@ void hak_cache_free_remote(void* block, hak_heap_t* heap, size_t size_class) {
 void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
-    if (bin->loaded == NULL) continue;
-    flush_magazine(heap, self, c, hak_load_relaxed(&bin->bottom), loaded_count(heap, c));
-    set_loaded(heap, c, 0);
-    flush_spare(heap, self, c);
+    if (bin->magazine == NULL) continue;
+    flush_magazine(heap, self, c, hak_load_relaxed(&bin->bottom), count_of(heap, c));
+    set_count(heap, c, 0);
   }
   hak_flush_outgoing(heap, self);
   hak_span_cache_flush(heap);
@@ -378,7 +352,6 @@ size_t hak_cache_give_up(hak_heap_t* heap) {
   size_t bytes = 0;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     hak_bin_t* bin = &heap->bins[c];
-    flush_spare(heap, heap, c);
     bytes += give_up_slabs(heap, &bin->partial);
     bytes += give_up_slabs(heap, &bin->reserve);
     bin->n_reserve = 0;
@@ -396,8 +369,7 @@ void hak_cache_forget_slabs(hak_heap_t* heap) {
     hak_bin_t* bin = &heap->bins[c];
     bin->partial = bin->full = bin->reserve = (hak_slab_list_t){NULL, NULL};
     bin->n_slabs = bin->n_reserve = 0;
-    hak_store_relaxed(&bin->spare_count, 0);
-    if (bin->loaded == NULL) continue;
+    if (bin->magazine == NULL) continue;
     // A fence may stand, with blocks below it that may have gone back to their slabs.
     void** slot = hak_load_relaxed(&heap->top[c]);
     while (slot != hak_load_relaxed(&bin->bottom) &&

@@ -42,9 +42,9 @@ void WarmUp(unsigned size_class) {
 
 size_t CachedBlocks(unsigned size_class) {
   hak_bin_t* bin = Bin(size_class);
-  if (bin->loaded == nullptr) return 0;
-  auto loaded = hak_load_relaxed(&hak_this_heap->top[size_class]) - hak_load_relaxed(&bin->bottom);
-  return static_cast<size_t>(loaded) + hak_load_relaxed(&bin->spare_count);
+  if (bin->magazine == nullptr) return 0;
+  auto count = hak_load_relaxed(&hak_this_heap->top[size_class]) - hak_load_relaxed(&bin->bottom);
+  return static_cast<size_t>(count);
 }
 
 uint64_t Exchanged(unsigned size_class) {
@@ -146,11 +146,11 @@ TEST_IN_CHILD(ThreadCacheTest, OnlyAllocatingOrOnlyFreeingGainsNoLargerMagazine)
     SCOPED_TRACE(c);
     (void)AllocMany(c, 40);  // through the slow start
     uint32_t capacity = Bin(c)->capacity;
-    std::vector<void*> blocks = AllocMany(c, 20 * capacity);
+    std::vector<void*> blocks = AllocMany(c, 10 * capacity);
     EXPECT_EQ(Bin(c)->capacity, capacity);
     FreeAll(blocks);
     EXPECT_EQ(Bin(c)->capacity, capacity);
-    EXPECT_LE(CachedBlocks(c), 2 * capacity);
+    EXPECT_LE(CachedBlocks(c), capacity);
   }
 }
 
@@ -161,9 +161,9 @@ TEST_IN_CHILD(ThreadCacheTest, FetchingAgainWhatWasReturnedGrowsMagazinesToTheir
     WarmUp(c);
     uint32_t before = Bin(c)->capacity;
     uint32_t most = hak_class_info(c)->magazine_max;
-    for (int i = 0; i < 10; ++i) FreeAll(AllocMany(c, 4 * most));
+    for (int i = 0; i < 10; ++i) FreeAll(AllocMany(c, 2 * most));
     EXPECT_EQ(Bin(c)->capacity, std::max(before, most));
-    EXPECT_LE(CachedBlocks(c), 2 * Bin(c)->capacity);
+    EXPECT_LE(CachedBlocks(c), Bin(c)->capacity);
   }
 }
 
@@ -176,8 +176,8 @@ TEST_IN_CHILD(ThreadCacheTest, TheBudgetIsKept) {
   size_t floor_bytes = 0, now_bytes = 0;
   for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
     size_t block_bytes = hak_class_info(c)->block_bytes;
-    now_bytes += 2 * Bin(c)->capacity * block_bytes;
-    floor_bytes += 2 * std::max<size_t>(4 * block_bytes, 32 * HAK_KIB);
+    now_bytes += Bin(c)->capacity * block_bytes;
+    floor_bytes += std::max<size_t>(8 * block_bytes, HAK_MAGAZINE_SECOND_BYTES);
   }
   EXPECT_LE(now_bytes,
             floor_bytes + 256 * HAK_KIB + hak_this_heap->owned_bytes / HAK_THREAD_CACHE_SHARE);
@@ -188,7 +188,7 @@ TEST_IN_CHILD(ThreadCacheTest, WithoutABudgetNothingGrows) {
   ASSERT_TRUE(hak_option_set(HAK_OPTION_thread_cache, "0"));
   WarmUp(4);
   uint32_t capacity = Bin(4)->capacity;
-  for (int i = 0; i < 10; ++i) FreeAll(AllocMany(4, 3 * capacity));
+  for (int i = 0; i < 10; ++i) FreeAll(AllocMany(4, 2 * capacity));
   EXPECT_EQ(Bin(4)->capacity, capacity);
 }
 
@@ -206,7 +206,7 @@ TEST_IN_CHILD(ThreadCacheTest, HoveringTouchesNoSlab) {
       blocks.pop_back();
     }
     auto hover = [&] {
-      size_t reach = Bin(kClass)->capacity / 2;
+      size_t reach = Bin(kClass)->capacity / 4;
       FreeAll(AllocMany(kClass, reach));
     };
     hover();
@@ -263,7 +263,7 @@ TEST_IN_CHILD(ThreadCacheTest, RefusalIsNullAndNotForEver) {
     for (void* block : blocks) FreeBlock(block);
     blocks.clear();
     while (void* block = AllocBlock(60)) ASSERT_TRUE(blocks.insert(block).second);
-    EXPECT_GE(blocks.size() + 2 * Bin(60)->capacity, n) << "what was freed serves again";
+    EXPECT_GE(blocks.size() + Bin(60)->capacity, n) << "what was freed serves again";
   }
   EXPECT_NE(AllocBlock(60), nullptr);
 }
