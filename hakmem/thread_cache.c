@@ -355,7 +355,6 @@ size_t hak_cache_give_up(hak_heap_t* heap) {
     bytes += give_up_slabs(heap, &bin->partial);
     bytes += give_up_slabs(heap, &bin->reserve);
     bin->n_reserve = 0;
-    bin->flushed = false;  // that was no sign of too small a magazine
   }
   return bytes;
 }

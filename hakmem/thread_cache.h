@@ -49,15 +49,16 @@ size_t hak_cache_heap_bytes(void);
 // A slot of a magazine, which idle.c may read and clear while the owner is at work.
 typedef _Atomic(void*) hak_slot_t;
 
-// (The tops are stored with release for idle.c, which reads them with acquire. The class is hidden
-// between their load and their store: GCC would keep the address of the top in a register, and
-// takes an instruction to compute it, where both can do so themselves.)
+// (The tops are stored with release for idle.c, which reads them with acquire. What is hidden from
+// GCC saves it an instruction each: the class, or it computes the address of the top beforehand,
+// where load and store can do so themselves; the block, or it moves it to the register of results.)
 
 // Pops a block, or NULL when the magazine is empty. The program will write to the block that is
 // next: where another thread had it, its line is fetched meanwhile, for writing.
 static inline void* hak_cache_pop(hak_heap_t* heap, size_t size_class) {
   void** slot = hak_load_relaxed(&heap->top[size_class]) - 1;
   void* block = hak_load_relaxed((hak_slot_t*)slot);
+  hak_hide_value(block);
   if (hak_likely(block != NULL)) {
     hak_hide_value(size_class);
     hak_store_release(&heap->top[size_class], slot);
