@@ -38,9 +38,9 @@ static hak_slab_t* enter(uintptr_t base, unsigned n_pages, unsigned size_class) 
   hak_assert((unit->free_pages & mask) == mask);
   unit->free_pages &= ~mask;
   unit->dirty_pages |= mask;
-  for (unsigned i = at; i < at + n_pages; i++) unit->run_head[i] = (uint8_t)at;
   hak_slab_t* run = &unit->slabs[at];
   run->base = base;
+  hak_page_map_set_run(base, 0, n_pages);
   run->n_pages = (uint8_t)n_pages;
   run->size_class = 0;
   hak_store_relaxed(&run->use, size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN);

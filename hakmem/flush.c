@@ -191,7 +191,7 @@ static place_t find_place(const void* block) {
   return (place_t){
       .page = (uintptr_t)block >> HAK_PAGE_SHIFT,
       .slab = hak_super_run_of(super, block),
-      .base = hak_super_run_base(super, block),
+      .base = hak_page_map_run_base(block),
       .size_class = size_class,
   };
 }

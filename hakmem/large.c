@@ -28,7 +28,7 @@ size_t hak_large_good_size(size_t size) {
 // ---- spans ----
 
 void hak_large_set_span_bytes(hak_slab_t* span, size_t size) {
-  hak_store_relaxed(&span->span_bytes, (uint32_t)hak_large_good_size(size));
+  hak_page_map_set_span_bytes(span->base, hak_large_good_size(size));
 }
 
 static void* span_alloc(size_t size, size_t alignment, bool zero) {
@@ -226,6 +226,7 @@ static void* move_huge(hak_superslab_t* from, size_t bytes) {
 
 static void* huge_resize(hak_superslab_t* head, size_t size) {
   size_t bytes = hak_large_good_size(size);
+  if (bytes == head->huge_bytes) return (void*)head->base;
   if (bytes > head->huge_bytes) {
     return grow_in_place(head, bytes) ? (void*)head->base : move_huge(head, bytes);
   }
@@ -258,6 +259,7 @@ void hak_large_free(void* ptr) {
   hak_slab_t* span = hak_super_has_runs(super) ? span_at(super, ptr) : NULL;
   hak_superslab_t* huge = huge_at(super, ptr);
   if (span != NULL) {
+    hak_page_map_set_span_bytes(span->base, 0);
     hak_super_return_run(span);
   } else if (huge != NULL) {
     huge_free(huge, 0);
@@ -280,7 +282,7 @@ bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
   if (hak_super_has_runs(super)) {
     hak_slab_t* run = hak_super_run_of(super, address);
     *base = run->base;
-    *bytes = hak_load_relaxed(&run->span_bytes);
+    *bytes = hak_run_span_bytes(hak_page_map_run((const void*)run->base));
     return is_live_span(run) && (uintptr_t)address - *base < *bytes;
   }
   hak_superslab_t* head = super->head;

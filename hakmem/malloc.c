@@ -100,44 +100,46 @@ void* hak_calloc(size_t count, size_t size) {
 
 // ---- what a block is ----
 
-// Whether a block of a slab of `size_class` begins at `ptr`, which lies in such a slab. (No short
-// cut for slabs of one page: a branch that sizes of all kinds take both ways costs more.)
-static bool begins_block(const void* ptr, unsigned size_class) {
-  uintptr_t base = hak_super_run_base(hak_page_map_super(ptr), ptr);
-  return hak_class_block_index(size_class, (uintptr_t)ptr - base) != UINT32_MAX;
-}
-
 // The class of the slab that `ptr` lies in; 0: in none, so that it may only be a large block.
 static unsigned class_at(const void* ptr) { return hak_page_map_entry(ptr) & HAK_ENTRY_CLASS_MASK; }
 
-// Usable bytes of the block that begins at `ptr`, where `size_class` is. Aborts when none does.
-static size_t usable_size(const void* ptr, unsigned size_class, const char* misuse) {
-  size_t bytes;
-  bool begins;
-  if (size_class != 0) {
-    bytes = hak_class_info(size_class)->block_bytes;
-    begins = begins_block(ptr, size_class);
-  } else {
-    bytes = hak_large_usable_size(ptr);
-    begins = bytes != 0;
+// Usable bytes of the small block or span that begins at `ptr`; 0 when none does: for NULL, a huge
+// block, or what is no block. (One way for both kinds: programs that resize blocks of all sizes
+// would have a branch between them mispredicted.)
+static inline size_t run_block_bytes(const void* ptr) {
+  hak_page_leaf_t* leaf = hak_page_map_leaf(ptr);
+  if (hak_unlikely(leaf == NULL)) return 0;
+  uint32_t page = hak_leaf_page((uintptr_t)ptr);
+  unsigned size_class = hak_load_relaxed(&leaf->entries[page]) & HAK_ENTRY_CLASS_MASK;
+  unsigned run = hak_load_relaxed(&leaf->runs[page]);
+  size_t offset = (uintptr_t)ptr % HAK_PAGE_BYTES + hak_run_bytes_before(run);
+  if (hak_unlikely(hak_class_block_index(size_class, offset) == UINT32_MAX)) return 0;
+  return hak_class_info(size_class)->block_bytes + hak_run_span_bytes(run);
+}
+
+// Usable bytes of the block that begins at `ptr`. Aborts when none does.
+static size_t usable_size(const void* ptr, const char* misuse) {
+  size_t bytes = run_block_bytes(ptr);
+  if (hak_unlikely(bytes == 0)) bytes = hak_large_usable_size(ptr);
+  if (hak_unlikely(bytes == 0)) {
+    unsigned size_class = class_at(ptr);
+    hak_fatal_block(misuse, ptr, size_class, hak_class_info(size_class)->block_bytes);
   }
-  if (hak_unlikely(!begins)) hak_fatal_block(misuse, ptr, size_class, bytes);
   return bytes;
 }
 
 size_t hak_usable_size(const void* ptr) {
   if (ptr == NULL) return 0;
-  return usable_size(ptr, class_at(ptr), "size asked of a pointer that is not a block");
+  return usable_size(ptr, "size asked of a pointer that is not a block");
 }
 
 // With assertions on, a size that could not have given this block is fatal; the price of the
 // look-up is not paid otherwise.
 static void check_size(const void* ptr, size_t size) {
   if (HAK_DEBUG == 0 || ptr == NULL) return;
-  unsigned size_class = class_at(ptr);
-  size_t usable = usable_size(ptr, size_class, "free_sized of a pointer that is not a block");
+  size_t usable = usable_size(ptr, "free_sized of a pointer that is not a block");
   if (size > usable) {
-    hak_fatal_block("free_sized with a size the block cannot have", ptr, size_class, usable);
+    hak_fatal_block("free_sized with a size the block cannot have", ptr, class_at(ptr), usable);
   }
 }
 
@@ -168,36 +170,50 @@ static void* try_malloc(size_t size) {
 static void* malloc_grown(size_t old_size, size_t size) {
   size_t ample = hak_min_size(old_size + old_size / 4, hak_power_of_two_from(size));
   void* block = size > old_size && size < ample ? try_malloc(ample) : NULL;
-  return block != NULL ? block : hak_malloc(size);
+  return block != NULL ? block : hak_fast_malloc(size);
 }
 
 static void* move_block(void* ptr, size_t old_size, size_t size) {
   void* block = malloc_grown(old_size, size);
   if (block == NULL) return NULL;
   memcpy(block, ptr, hak_min_size(old_size, size));
-  hak_free(ptr);
+  hak_fast_free(ptr);
   return block;
 }
 
-void* hak_realloc(void* ptr, size_t size) {
-  if (ptr == NULL) return hak_malloc(size);
-  if (size == 0) {
-    hak_free(ptr);
-    return NULL;
-  }
+// A block of `old_size` that does not just stay as it is. (Out of line, as the next one:
+// hak_realloc is to save no registers.)
+hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
   if (hak_unlikely(size > PTRDIFF_MAX)) return refuse();
-  unsigned size_class = class_at(ptr);
-  size_t old_size = usable_size(ptr, size_class, "realloc of a pointer that is not a live block");
-  // Down to half its size a small block stays: programs that shrink a little grow again soon. Of a
-  // large one whole OS pages are given back, of which none is smaller than 4 KiB.
-  size_t kept_above = size_class != 0 ? old_size / 2 : old_size - 4 * HAK_KIB;
-  if (size <= old_size && size > kept_above) return ptr;
-  if (size_class == 0 && size > HAK_SMALL_MAX) {
+  if (class_at(ptr) != 0) {
+    if (size <= old_size && size > old_size / 2) return ptr;
+  } else if (size > HAK_SMALL_MAX) {
     void* resized = hak_large_resize(ptr, size);
     if (resized != NULL) return resized;
   }
   void* moved = move_block(ptr, old_size, size);
   return moved != NULL || size > old_size ? moved : ptr;  // a smaller size always succeeds
+}
+
+// realloc of NULL, to nothing, or of what is neither a small block nor a span.
+hak_noinline static void* realloc_other(void* ptr, size_t size) {
+  if (ptr == NULL) return hak_malloc(size);
+  if (size != 0) {
+    return resize(ptr, usable_size(ptr, "realloc of a pointer that is not a live block"), size);
+  }
+  hak_free(ptr);
+  return NULL;
+}
+
+// Down to half its size a small block stays: programs that shrink a little grow again soon. Of a
+// large one whole OS pages are given back, of which none is smaller than 4 KiB. What stays in
+// either case is known here, without a branch between the two.
+void* hak_realloc(void* ptr, size_t size) {
+  size_t old_size = run_block_bytes(ptr);
+  if (hak_unlikely(old_size == 0 || size == 0)) return realloc_other(ptr, size);
+  size_t spare = hak_min_size(old_size / 2, 4 * HAK_KIB);
+  if (size <= old_size && size > old_size - spare) return ptr;
+  return resize(ptr, old_size, size);
 }
 
 void* hak_reallocarray(void* ptr, size_t count, size_t size) {

@@ -529,6 +529,16 @@ TEST(MallocDeathTest, MisuseEndsWithOneLineThatNamesIt) {
       {"realloc inside small",
        [] { (void)!hak_realloc(static_cast<char*>(hak_malloc(100)) + 16, 10); },
        "realloc of a pointer that is not a live block: " HAK_ADDRESS " \\(class 7, 112 bytes\\)"},
+      {"realloc between the blocks of a slab of several pages",  // 5 pages, 10 blocks
+       [] { (void)!hak_realloc(static_cast<char*>(hak_malloc(32 * kKib)) + 8 * kKib, 32 * kKib); },
+       "realloc of a pointer that is not a live block: " HAK_ADDRESS
+       " \\(class 72, 32768 bytes\\)"},
+      {"realloc inside the first page of a span",
+       [] { (void)!hak_realloc(static_cast<char*>(hak_malloc(200 * kKib)) + 16, 100 * kKib); },
+       "realloc of a pointer that is not a live block: " HAK_ADDRESS},
+      {"realloc of a later page of a span",
+       [] { (void)!hak_realloc(static_cast<char*>(hak_malloc(200 * kKib)) + 64 * kKib, 1); },
+       "realloc of a pointer that is not a live block: " HAK_ADDRESS},
       {"realloc of a freed span",
        [] {
          void* p = hak_malloc(100 * kKib);
@@ -536,6 +546,20 @@ TEST(MallocDeathTest, MisuseEndsWithOneLineThatNamesIt) {
          (void)!hak_realloc(Hide(p), 10);
        },
        "realloc of a pointer that is not a live block: " HAK_ADDRESS},
+      {"size of a freed span",
+       [] {
+         void* p = hak_malloc(100 * kKib);
+         hak_free(p);
+         (void)hak_usable_size(Hide(p));
+       },
+       "size asked of a pointer that is not a block: " HAK_ADDRESS},
+      {"size of a span in no cache any more",
+       [] {
+         void* p = hak_malloc(600 * kKib);
+         hak_free(p);
+         (void)hak_usable_size(Hide(p));
+       },
+       "size asked of a pointer that is not a block: " HAK_ADDRESS},
       {"size of foreign", [] { (void)hak_usable_size(foreign); },
        "size asked of a pointer that is not a block: " HAK_ADDRESS},
       {"size inside small", [] { (void)hak_usable_size(static_cast<char*>(hak_malloc(100)) + 1); },

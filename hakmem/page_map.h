@@ -1,9 +1,13 @@
 // Page map: from an address to what lies there.
 //
-// Two questions, two tables in one leaf for 4 GiB of address space:
+// Three questions, three tables in one leaf for 4 GiB of address space:
 // - entries: for each 64 KiB page, 16 bits: the size class of the slab the page belongs to (low 7
 //   bits; 0: none, i.e. a span, a huge block, nothing, or foreign) and the owner tag of the thread
 //   that has the slab (high 9 bits; 0: nobody). This is what hak_free reads.
+// - runs: for each page of a run (a slab or a span), 16 bits: how many of the run's pages lie
+// before
+//   it (high 6 bits), and on the first page of a live span its usable bytes, in units of 4 KiB (low
+//   10 bits). With the entry, this is what hak_realloc and hak_usable_size read.
 // - supers: for each 512 KiB, the SuperSlab that holds it. Slow paths only.
 //
 // A leaf is made when a reservation first reaches its 4 GiB and stays for ever. Entries may be read
@@ -24,10 +28,14 @@
 
 #define HAK_ENTRY_CLASS_MASK ((1u << HAK_ENTRY_CLASS_BITS) - 1)
 
+#define HAK_RUN_UNIT_BITS 10
+#define HAK_RUN_UNIT_BYTES (4 * HAK_KIB)
+
 struct hak_superslab;
 
 typedef struct hak_page_leaf {
   _Atomic(uint16_t) entries[HAK_LEAF_PAGES];
+  _Atomic(uint16_t) runs[HAK_LEAF_PAGES];
   _Atomic(struct hak_superslab*) supers[HAK_LEAF_SUPERS];
 } hak_page_leaf_t;
 
@@ -41,24 +49,46 @@ static inline uint32_t hak_leaf_super(uintptr_t address) {
   return (uint32_t)address >> HAK_SUPER_MIN_SHIFT;
 }
 
+// The leaf that covers `address`; NULL when there is none, so that the address is foreign.
+static inline hak_page_leaf_t* hak_page_map_leaf(const void* address) {
+  uintptr_t at = (uintptr_t)address >> HAK_LEAF_SHIFT;
+  return hak_likely(at < HAK_ROOT_LEAVES) ? hak_load_acquire(&hak_page_root[at]) : NULL;
+}
+
 // The entry of the page that holds `address`: class and tag; 0 for a foreign address.
 static inline unsigned hak_page_map_entry(const void* address) {
-  uintptr_t a = (uintptr_t)address;
-  uintptr_t at = a >> HAK_LEAF_SHIFT;
-  if (hak_unlikely(at >= HAK_ROOT_LEAVES)) return 0;
-  hak_page_leaf_t* leaf = hak_load_relaxed(&hak_page_root[at]);
+  hak_page_leaf_t* leaf = hak_page_map_leaf(address);
   if (hak_unlikely(leaf == NULL)) return 0;
-  return hak_load_relaxed(&leaf->entries[hak_leaf_page(a)]);
+  return hak_load_relaxed(&leaf->entries[hak_leaf_page((uintptr_t)address)]);
+}
+
+// What `runs` has for the page that holds `address`; 0 for a foreign address.
+static inline unsigned hak_page_map_run(const void* address) {
+  hak_page_leaf_t* leaf = hak_page_map_leaf(address);
+  if (hak_unlikely(leaf == NULL)) return 0;
+  return hak_load_relaxed(&leaf->runs[hak_leaf_page((uintptr_t)address)]);
+}
+
+// Taken apart: the bytes of the run before the page; and the usable bytes of the live span that
+// begins with it, or 0.
+static inline size_t hak_run_bytes_before(unsigned run) {
+  return (size_t)(run >> HAK_RUN_UNIT_BITS) << HAK_PAGE_SHIFT;
+}
+static inline size_t hak_run_span_bytes(unsigned run) {
+  return (run & ((1u << HAK_RUN_UNIT_BITS) - 1)) * HAK_RUN_UNIT_BYTES;
+}
+
+// The address of the first page of the run that holds `address`, which must lie in one.
+static inline uintptr_t hak_page_map_run_base(const void* address) {
+  return hak_round_down((uintptr_t)address, HAK_PAGE_BYTES) -
+         hak_run_bytes_before(hak_page_map_run(address));
 }
 
 // The SuperSlab that holds `address`; NULL for a foreign address.
 static inline struct hak_superslab* hak_page_map_super(const void* address) {
-  uintptr_t a = (uintptr_t)address;
-  uintptr_t at = a >> HAK_LEAF_SHIFT;
-  if (at >= HAK_ROOT_LEAVES) return NULL;
-  hak_page_leaf_t* leaf = hak_load_acquire(&hak_page_root[at]);
+  hak_page_leaf_t* leaf = hak_page_map_leaf(address);
   if (leaf == NULL) return NULL;
-  return hak_load_acquire(&leaf->supers[hak_leaf_super(a)]);
+  return hak_load_acquire(&leaf->supers[hak_leaf_super((uintptr_t)address)]);
 }
 
 // Makes the leaves for [base, base + bytes). False when there is no memory for them.
@@ -71,5 +101,13 @@ void hak_page_map_set_super(uintptr_t base, size_t bytes, struct hak_superslab* 
 // Enters `entry` for `n_pages` pages from `base` on. pre: leaves exist. By the slab's owner, or
 // under the lock that protects an unowned slab.
 void hak_page_map_set_entries(uintptr_t base, unsigned n_pages, unsigned entry);
+
+// Enters pages [from, to) of the run that begins at `base`. The first becomes no span's yet.
+// pre: leaves exist. lock:BACKEND
+void hak_page_map_set_run(uintptr_t base, unsigned from, unsigned to);
+
+// Enters the usable bytes, whole OS pages, of the span at `base`; 0: no live span any more.
+// pre: its run is entered. By whoever has the span.
+void hak_page_map_set_span_bytes(uintptr_t base, size_t bytes);
 
 #endif  // HAKMEM_PAGE_MAP_H_

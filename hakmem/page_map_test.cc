@@ -34,6 +34,7 @@ TEST_IN_CHILD(PageMapTest, ForeignAddressesHaveNothing) {
                            At(UINTPTR_MAX)};
   for (const void* address : foreign) {
     EXPECT_EQ(hak_page_map_entry(address), 0u) << address;
+    EXPECT_EQ(hak_page_map_run(address), 0u) << address;
     EXPECT_EQ(hak_page_map_super(address), nullptr) << address;
   }
 }
@@ -59,6 +60,30 @@ TEST_IN_CHILD(PageMapTest, EntriesAreWhatWasSet) {
   }
 }
 
+// Over the border of two leaves: each page of a run leads to its base, and the first one also has
+// the span's bytes, for as long as there is a span.
+TEST_IN_CHILD(PageMapTest, RunsAreFoundFromEachOfTheirPages) {
+  constexpr unsigned kPages = 40;
+  uintptr_t base = kBase + kLeaf - 3 * HAK_PAGE_BYTES;
+  ASSERT_TRUE(hak_page_map_add_range(kBase, 2 * kLeaf));
+  hak_page_map_set_run(base, 0, 8);
+  hak_page_map_set_span_bytes(base, 8 * HAK_PAGE_BYTES - 4096);
+  hak_page_map_set_run(base, 8, kPages);  // it grows
+  for (uintptr_t a = base; a < base + kPages * HAK_PAGE_BYTES; a += HAK_PAGE_BYTES / 2) {
+    ASSERT_EQ(hak_page_map_run_base(At(a)), base);
+    ASSERT_EQ(hak_run_bytes_before(hak_page_map_run(At(a))),
+              hak_round_down(a - base, HAK_PAGE_BYTES));
+    size_t bytes = a < base + HAK_PAGE_BYTES ? 8 * HAK_PAGE_BYTES - 4096 : 0;
+    ASSERT_EQ(hak_run_span_bytes(hak_page_map_run(At(a))), bytes);
+  }
+  EXPECT_EQ(hak_page_map_run(At(base - 1)), 0u);
+  EXPECT_EQ(hak_page_map_run(At(base + kPages * HAK_PAGE_BYTES)), 0u);
+  hak_page_map_set_span_bytes(base, 0);
+  EXPECT_EQ(hak_page_map_run(At(base)), 0u);
+  hak_page_map_set_run(base + HAK_PAGE_BYTES, 0, 2);  // other runs lie there later
+  EXPECT_EQ(hak_page_map_run_base(At(base + 2 * HAK_PAGE_BYTES + 1)), base + HAK_PAGE_BYTES);
+}
+
 TEST_IN_CHILD(PageMapTest, SupersCoverTheirRangeAndNoMore) {
   constexpr uintptr_t kUnit = uintptr_t{1} << HAK_SUPER_MIN_SHIFT;
   uintptr_t base = kBase + kLeaf - 2 * kUnit;  // into the next leaf
@@ -76,7 +101,7 @@ TEST_IN_CHILD(PageMapTest, RangesThatCannotBeAreRefused) {
   EXPECT_FALSE(hak_page_map_add_range((uintptr_t{1} << HAK_ADDRESS_BITS) - kLeaf, 2 * kLeaf));
   {
     hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
-    // A leaf is some 200 KiB: what is left of no chunk holds a hundred.
+    // A leaf is some 300 KiB: what is left of no chunk holds a hundred.
     EXPECT_FALSE(hak_page_map_add_range(kBase, 100 * kLeaf));
   }
   ASSERT_TRUE(hak_page_map_add_range(kBase, 100 * kLeaf));

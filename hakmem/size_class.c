@@ -33,8 +33,8 @@
       INFO((c) + 6u), INFO((c) + 7u)
 
 const hak_class_info_t hak_class_infos[HAK_N_CLASSES] = {
-    {0},        INFO8(1u),  INFO8(9u),  INFO8(17u), INFO8(25u),
-    INFO8(33u), INFO8(41u), INFO8(49u), INFO8(57u), INFO8(65u),
+    {.slab_blocks = 1}, INFO8(1u),  INFO8(9u),  INFO8(17u), INFO8(25u),
+    INFO8(33u),         INFO8(41u), INFO8(49u), INFO8(57u), INFO8(65u),
 };
 
 // Class of a request of u units of 16 bytes. Above 8 units, with d the doubling above 128 bytes,

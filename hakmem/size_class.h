@@ -26,6 +26,7 @@ typedef struct {
   uint16_t magazine_max;  // most blocks of one magazine
 } hak_class_info_t;
 
+// [0] is what holds for a span: one block, at its beginning.
 extern const hak_class_info_t hak_class_infos[HAK_N_CLASSES];
 extern const uint8_t hak_class_by_units[HAK_SMALL_MAX / HAK_MIN_ALIGNMENT + 1];
 

@@ -36,6 +36,7 @@ static void add_span(hak_heap_t* heap, hak_slab_t* span) {
   unsigned n_pages = span->n_pages;
   hak_store_relaxed(&span->owner, heap);
   hak_store_relaxed(&span->use, HAK_RUN_CACHED);
+  hak_page_map_set_span_bytes(span->base, 0);
   hak_slab_list_append(&heap->spans[n_pages], span);
   heap->n_spans[n_pages]++;
   hak_store_relaxed(&heap->span_pages, span_pages(heap) + n_pages);

@@ -161,7 +161,8 @@ static void add_run(hak_slab_t* run, void* context) {
   if (size_class != 0) {
     add_slab(gather, run, size_class, bytes);
   } else if (hak_slab_use(run) == HAK_RUN_SPAN) {
-    size_t usable = hak_min_size(hak_load_relaxed(&run->span_bytes), bytes);
+    size_t usable =
+        hak_min_size(hak_run_span_bytes(hak_page_map_run((const void*)run->base)), bytes);
     gather->stats->spans++;
     gather->stats->span_bytes += usable;
     gather->retention->rounding_bytes += bytes - usable;

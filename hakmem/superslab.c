@@ -99,9 +99,9 @@ static hak_slab_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages
   begin_change(super);
   *dirty = (super->dirty_pages & mask) != 0;
   use_pages(super, mask);
-  for (unsigned i = at; i < at + n_pages; i++) super->run_head[i] = (uint8_t)at;
   hak_slab_t* run = &super->slabs[at];
   run->base = super->base + ((uintptr_t)at << HAK_PAGE_SHIFT);
+  hak_page_map_set_run(run->base, 0, n_pages);
   run->n_pages = (uint8_t)n_pages;
   run->size_class = 0;
   hak_store_relaxed(&run->use, size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN);
@@ -245,7 +245,7 @@ bool hak_super_grow_run(hak_slab_t* run, unsigned n_pages) {
   if (fits) {
     begin_change(super);
     use_pages(super, more);
-    for (unsigned i = at + run->n_pages; i < at + n_pages; i++) super->run_head[i] = (uint8_t)at;
+    hak_page_map_set_run(run->base, run->n_pages, n_pages);
     run->n_pages = (uint8_t)n_pages;
     end_change(super);
   }

@@ -23,6 +23,7 @@
 #include "hakmem/base.h"
 #include "hakmem/config.h"
 #include "hakmem/lock.h"
+#include "hakmem/page_map.h"
 
 typedef enum hak_super_state {
   HAK_SUPER_FREE,
@@ -59,7 +60,6 @@ typedef struct hak_slab {
   _Atomic(uint8_t) use;          // hak_run_use_t
   bool was_full;                 // a heap has taken the last of its blocks: all may be touched
   _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
-  _Atomic(uint32_t) span_bytes;    // of a live span: usable bytes, whole OS pages
   struct hak_slab*
       next;  // owner: its partial or full list; unowned: the class's; cached: its size's
   struct hak_slab* prev;
@@ -80,9 +80,8 @@ typedef struct hak_slab_list {
 } hak_slab_list_t;
 
 typedef struct hak_superslab {
-  uintptr_t base;                         // const
-  struct hak_reservation* reservation;    // const
-  uint8_t run_head[HAK_SUPER_MAX_PAGES];  // by page: first page of the run it belongs to
+  uintptr_t base;                       // const
+  struct hak_reservation* reservation;  // const
 
   // Written under lock BACKEND, on lines that freeing threads do not read.
   alignas(HAK_CACHE_LINE) uint64_t free_pages;
@@ -162,16 +161,9 @@ static inline bool hak_super_has_runs(const hak_superslab_t* super) {
 // every class, which huge pages would fill up.
 void hak_super_count_heaps(int change);
 
-// The address of the first page of the run that holds `address`, which must lie in `super`.
-static inline uintptr_t hak_super_run_base(const hak_superslab_t* super, const void* address) {
-  size_t page = ((uintptr_t)address - super->base) >> HAK_PAGE_SHIFT;
-  return super->base + ((uintptr_t)super->run_head[page] << HAK_PAGE_SHIFT);
-}
-
-// The first page's descriptor of the run that holds `address`, which must lie in `super`.
+// The first page's descriptor of the run that holds `address`, which must lie in a run of `super`.
 static inline hak_slab_t* hak_super_run_of(hak_superslab_t* super, const void* address) {
-  size_t page = ((uintptr_t)address - super->base) >> HAK_PAGE_SHIFT;
-  return &super->slabs[super->run_head[page]];
+  return &super->slabs[(hak_page_map_run_base(address) - super->base) >> HAK_PAGE_SHIFT];
 }
 
 #endif  // HAKMEM_SUPERSLAB_H_
