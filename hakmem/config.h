@@ -108,6 +108,12 @@
 // at first, and of up to HAKMEM_THREAD_CACHE once it has to fetch again what it has returned.
 #define HAK_SPAN_CACHE_MAX_PAGES 16
 #define HAK_SPAN_CACHE_FIRST_PAGES 16
+// Of one size it keeps no more than this many pages.
+#define HAK_SPAN_CACHE_SIZE_PAGES 64
+#define HAK_SPAN_CACHE_SLOTS 211  // 64 / n for each n from 1 to 16
+// Work that is due is looked for once in so many spans kept: reading the clock takes as long as to
+// keep one.
+#define HAK_SPAN_CACHE_TICK 16
 
 // Unowned slabs that are looked through for whole free lines before one more is made: where many
 // threads have ended there may be thousands, each with a free block here and there.

@@ -66,6 +66,7 @@ typedef struct hak_heap {
   _Atomic(uint32_t) span_pages;  // of all the spans kept; see span_cache.h
   uint32_t span_limit;           // how many there may be
   bool span_evicted;             // one went back since the limit last grew
+  uint8_t spans_kept;            // modulo 256: for HAK_SPAN_CACHE_TICK
   size_t cache_bytes;            // what the magazines may hold when full
   size_t owned_bytes;            // of the slabs owned
   void** next_first_slot;        // in first_slots: not used yet
@@ -73,13 +74,16 @@ typedef struct hak_heap {
   hak_counter_t atomics;         // read-modify-writes made for remote frees
   struct hak_heap_entry* entry;  // const while open: the heap's place in the registry
   hak_bin_t bins[HAK_N_CLASSES];
-  hak_slab_list_t spans[HAK_SPAN_CACHE_MAX_PAGES + 1];  // by their pages; newest last
-  uint32_t n_spans[HAK_SPAN_CACHE_MAX_PAGES + 1];       // in each of these lists
+  // The spans kept, a stack for each number of pages n, oldest first: from span_bottom[n] up to
+  // below span_top[n], and at most up to span_bottom[n + 1].
+  void** span_top[HAK_SPAN_CACHE_MAX_PAGES + 1];
+  void** span_bottom[HAK_SPAN_CACHE_MAX_PAGES + 2];
 
   // Memory for magazines, packed in order of first use (thread_cache.c). This and what follows is
   // touched only as needed.
   void* first_slots[HAK_N_CLASSES * (HAK_MAGAZINE_FIRST + 1)];
   _Atomic(void*) outgoing[HAK_OUTGOING_BLOCKS];
+  void* span_slots[HAK_SPAN_CACHE_SLOTS];
   void* slots[];
 } hak_heap_t;
 

@@ -27,8 +27,8 @@ size_t hak_large_good_size(size_t size) {
 
 // ---- spans ----
 
-void hak_large_set_span_bytes(hak_slab_t* span, size_t size) {
-  hak_page_map_set_span_bytes(span->base, hak_large_good_size(size));
+void hak_large_set_span_bytes(uintptr_t span, size_t size) {
+  hak_page_map_set_span_bytes(span, hak_large_good_size(size));
 }
 
 static void* span_alloc(size_t size, size_t alignment, bool zero) {
@@ -37,26 +37,14 @@ static void* span_alloc(size_t size, size_t alignment, bool zero) {
   unsigned align_pages = (unsigned)hak_max_size(hak_pages_of(alignment), 1);
   hak_slab_t* run = hak_super_take_run(n_pages, align_pages, 0, &dirty);
   if (run == NULL) return NULL;
-  hak_large_set_span_bytes(run, size);
+  hak_large_set_span_bytes(run->base, size);
   if (zero && dirty) memset((void*)run->base, 0, size);
   return (void*)run->base;
 }
 
-// Whether a run is a span that some program's block is. (What is cached or free is none.)
-static bool is_live_span(const hak_slab_t* run) {
-  return run->size_class == 0 && run->n_pages != 0 &&
-         hak_load_relaxed(&((hak_slab_t*)run)->use) == HAK_RUN_SPAN;
-}
-
-// The live span that begins at `ptr`, or NULL.
+// The live span that begins at `ptr`, or NULL. (What is cached or free is none.)
 static hak_slab_t* span_at(hak_superslab_t* super, const void* ptr) {
-  hak_slab_t* run = hak_super_run_of(super, ptr);
-  return is_live_span(run) && run->base == (uintptr_t)ptr ? run : NULL;
-}
-
-hak_slab_t* hak_large_span_at(const void* ptr) {
-  hak_superslab_t* super = hak_page_map_super(ptr);
-  return super != NULL && state_of(super) == HAK_SUPER_PAGES ? span_at(super, ptr) : NULL;
+  return hak_page_map_span_bytes(ptr) != 0 ? hak_super_run_of(super, ptr) : NULL;
 }
 
 // ---- huge blocks ----
@@ -256,7 +244,7 @@ static hak_superslab_t* huge_at(hak_superslab_t* super, const void* ptr) {
 void hak_large_free(void* ptr) {
   hak_superslab_t* super = hak_page_map_super(ptr);
   if (super == NULL) hak_fatal_block("free of a pointer that is not ours", ptr, 0, 0);
-  hak_slab_t* span = hak_super_has_runs(super) ? span_at(super, ptr) : NULL;
+  hak_slab_t* span = span_at(super, ptr);
   hak_superslab_t* huge = huge_at(super, ptr);
   if (span != NULL) {
     hak_page_map_set_span_bytes(span->base, 0);
@@ -280,10 +268,9 @@ bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes) {
   hak_superslab_t* super = hak_page_map_super(address);
   if (super == NULL) return false;
   if (hak_super_has_runs(super)) {
-    hak_slab_t* run = hak_super_run_of(super, address);
-    *base = run->base;
-    *bytes = hak_run_span_bytes(hak_page_map_run((const void*)run->base));
-    return is_live_span(run) && (uintptr_t)address - *base < *bytes;
+    *base = hak_page_map_run_base(address);
+    *bytes = hak_page_map_span_bytes((const void*)*base);
+    return (uintptr_t)address - *base < *bytes;
   }
   hak_superslab_t* head = super->head;
   if (state_of(super) != HAK_SUPER_HUGE || head == NULL) return false;
@@ -303,7 +290,7 @@ static void* span_resize(hak_slab_t* span, size_t size) {
   } else if (n_pages < had_pages) {
     hak_super_shrink_run(span, (unsigned)n_pages);
   }
-  hak_large_set_span_bytes(span, size);
+  hak_large_set_span_bytes(span->base, size);
   return (void*)span->base;
 }
 

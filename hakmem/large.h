@@ -19,15 +19,12 @@ hak_nodiscard void* hak_large_alloc(size_t size, size_t alignment, bool zero);
 // a message when there is none.
 void hak_large_free(void* ptr);
 
-// The live span that begins at `ptr` and would be used again when freed (one in a SuperSlab that is
-// cut into runs), or NULL.
-hak_nodiscard hak_slab_t* hak_large_span_at(const void* ptr);
-
 // The usable bytes of a block of `size`: whole OS pages, one at least. pre: size <= PTRDIFF_MAX.
 size_t hak_large_good_size(size_t size);
 
-// Makes the usable bytes of a span what a block of `size` bytes gets. pre: it has the pages.
-void hak_large_set_span_bytes(hak_slab_t* span, size_t size);
+// Makes the run at `span` a live span, with the usable bytes that a block of `size` bytes gets.
+// pre: it has the pages.
+void hak_large_set_span_bytes(uintptr_t span, size_t size);
 
 // Usable bytes of the span or huge block that begins at `ptr`; 0 when none does.
 size_t hak_large_usable_size(const void* ptr);

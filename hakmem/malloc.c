@@ -43,19 +43,18 @@ static bool empty_caches(size_t bytes) {
   return true;
 }
 
-// NULL when there is no memory that nobody holds.
-static void* try_large(size_t size, size_t alignment, bool zero) {
-  void* block = hak_span_cache_take(hak_this_heap, size, alignment);
-  if (block == NULL) return hak_large_alloc(size, alignment, zero);
-  return zero ? memset(block, 0, size) : block;
-}
-
 // pre: the sum of size and alignment is at most PTRDIFF_MAX.
-static void* alloc_large(size_t size, size_t alignment, bool zero) {
-  void* block = try_large(size, alignment, zero);
+hak_noinline static void* alloc_uncached(size_t size, size_t alignment, bool zero) {
+  void* block = hak_large_alloc(size, alignment, zero);
   if (hak_likely(block != NULL)) return block;
   if (empty_caches(size + alignment)) block = hak_large_alloc(size, alignment, zero);
   return block != NULL ? block : out_of_memory(0, size);
+}
+
+static inline void* alloc_large(size_t size, size_t alignment, bool zero) {
+  void* block = hak_span_cache_take(hak_this_heap, size, alignment);
+  if (block == NULL) return alloc_uncached(size, alignment, zero);
+  return zero ? memset(block, 0, size) : block;
 }
 
 // ---- malloc and free ----
@@ -158,10 +157,14 @@ void hak_free_aligned_sized(void* ptr, size_t alignment, size_t size) {
 
 // A block for those who can do with less: when memory is short, no cache is emptied for it.
 static void* try_malloc(size_t size) {
-  if (size > HAK_SMALL_MAX) return try_large(size, HAK_MIN_ALIGNMENT, false);
+  hak_heap_t* heap = hak_this_heap;
+  if (size > HAK_SMALL_MAX) {
+    void* block = hak_span_cache_take(heap, size, HAK_MIN_ALIGNMENT);
+    return block != NULL ? block : hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
+  }
   size_t size_class = hak_class_of(size);
-  void* block = hak_cache_pop(hak_this_heap, size_class);
-  return block != NULL ? block : hak_cache_refill(hak_this_heap, size_class);
+  void* block = hak_cache_pop(heap, size_class);
+  return block != NULL ? block : hak_cache_refill(heap, size_class);
 }
 
 // A block that grows by less than a quarter gets the quarter, if there is memory: what is appended

@@ -37,19 +37,9 @@ void hak_page_map_set_entries(uintptr_t base, unsigned n_pages, unsigned entry) 
   }
 }
 
-static _Atomic(uint16_t)* run_at(uintptr_t address) {
-  return &leaf_of(address)->runs[hak_leaf_page(address)];
-}
-
 void hak_page_map_set_run(uintptr_t base, unsigned from, unsigned to) {
   for (unsigned i = from; i < to; i++) {
     uintptr_t a = base + ((uintptr_t)i << HAK_PAGE_SHIFT);
-    hak_store_relaxed(run_at(a), (uint16_t)(i << HAK_RUN_UNIT_BITS));
+    hak_store_relaxed(&leaf_of(a)->runs[hak_leaf_page(a)], (uint16_t)(i << HAK_RUN_UNIT_BITS));
   }
-}
-
-void hak_page_map_set_span_bytes(uintptr_t base, size_t bytes) {
-  size_t units = bytes / HAK_RUN_UNIT_BYTES;
-  hak_assert(units < 1u << HAK_RUN_UNIT_BITS && bytes % HAK_RUN_UNIT_BYTES == 0);
-  hak_store_relaxed(run_at(base), (uint16_t)units);
 }

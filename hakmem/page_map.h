@@ -30,6 +30,10 @@
 
 #define HAK_RUN_UNIT_BITS 10
 #define HAK_RUN_UNIT_BYTES (4 * HAK_KIB)
+static_assert(HAK_SUPER_MAX_PAGES <= 1u << (16 - HAK_RUN_UNIT_BITS), "pages before one");
+static_assert((HAK_SUPER_MAX_PAGES << HAK_PAGE_SHIFT) / 2 / HAK_RUN_UNIT_BYTES <
+                  1u << HAK_RUN_UNIT_BITS,
+              "the units of the largest span");
 
 struct hak_superslab;
 
@@ -78,6 +82,12 @@ static inline size_t hak_run_span_bytes(unsigned run) {
   return (run & ((1u << HAK_RUN_UNIT_BITS) - 1)) * HAK_RUN_UNIT_BYTES;
 }
 
+// The usable bytes of the live span that begins at `address`; 0 when none does.
+static inline size_t hak_page_map_span_bytes(const void* address) {
+  size_t bytes = hak_run_span_bytes(hak_page_map_run(address));
+  return (uintptr_t)address % HAK_PAGE_BYTES == 0 ? bytes : 0;
+}
+
 // The address of the first page of the run that holds `address`, which must lie in one.
 static inline uintptr_t hak_page_map_run_base(const void* address) {
   return hak_round_down((uintptr_t)address, HAK_PAGE_BYTES) -
@@ -108,6 +118,9 @@ void hak_page_map_set_run(uintptr_t base, unsigned from, unsigned to);
 
 // Enters the usable bytes, whole OS pages, of the span at `base`; 0: no live span any more.
 // pre: its run is entered. By whoever has the span.
-void hak_page_map_set_span_bytes(uintptr_t base, size_t bytes);
+static inline void hak_page_map_set_span_bytes(uintptr_t base, size_t bytes) {
+  hak_page_leaf_t* leaf = hak_load_relaxed(&hak_page_root[base >> HAK_LEAF_SHIFT]);
+  hak_store_relaxed(&leaf->runs[hak_leaf_page(base)], (uint16_t)(bytes / HAK_RUN_UNIT_BYTES));
+}
 
 #endif  // HAKMEM_PAGE_MAP_H_

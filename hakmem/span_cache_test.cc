@@ -48,8 +48,9 @@ uint64_t BackendLocks() {
 size_t CachedPages(hak_heap_t* heap = hak_this_heap) {
   size_t pages = 0;
   for (unsigned n = 0; n <= HAK_SPAN_CACHE_MAX_PAGES; ++n) {
-    for (hak_slab_t* span = heap->spans[n].first; span != nullptr; span = span->next) {
-      EXPECT_EQ(span->n_pages, n);
+    EXPECT_LE(heap->span_top[n], heap->span_bottom[n + 1]);
+    for (void** slot = heap->span_bottom[n]; slot < heap->span_top[n]; ++slot) {
+      EXPECT_EQ(hak_super_run_of(hak_page_map_super(*slot), *slot)->n_pages, n);
       pages += n;
     }
   }
@@ -136,9 +137,11 @@ TEST_IN_CHILD(SpanCacheTest, OptionsBoundIt) {
   EXPECT_TRUE(Put(span));
   PutAll(AllocSpans(10, 2 * kPage));
   EXPECT_EQ(CachedPages(), 2u);
-  span = AllocSpan(2 * kPage);
+}
+
+TEST_IN_CHILD(SpanCacheTest, NothingIsKeptWhereMemoryIsToGoBackAtOnce) {
   ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "0"));
-  EXPECT_FALSE(Put(span)) << "memory is to go back at once";
+  EXPECT_FALSE(Put(AllocSpan(2 * kPage)));
 }
 
 TEST_IN_CHILD(SpanCacheTest, WithoutSuperSlabsNothingIsKept) {

@@ -27,9 +27,10 @@ typedef struct gather {
   hak_retention* retention;
   hak_class_stats* classes;
   unsigned first, end;
-  hak_class_stats unwanted;          // of all other classes together
-  uint64_t small_bytes, free_bytes;  // blocks of all slabs; of those, free in them or lost
-  uint64_t cached_span_bytes;
+  hak_class_stats unwanted;                   // of all other classes together
+  uint64_t small_bytes, free_bytes;           // blocks of all slabs; of those, free in them or lost
+  uint64_t kept_span_bytes, lost_span_bytes;  // what heaps say they keep; of closed ones
+  uint64_t idle_span_bytes;                   // spans that are not live
 } gather_t;
 
 static hak_class_stats* class_of(gather_t* gather, unsigned size_class) {
@@ -92,6 +93,8 @@ static void add_heap(gather_t* gather, hak_heap_t* heap) {
     cached_bytes += cached * hak_class_info(c)->block_bytes;
   }
   size_t outgoing_bytes = add_outgoing(gather, heap);
+  size_t span_bytes = (size_t)hak_load_relaxed(&heap->span_pages) << HAK_PAGE_SHIFT;
+  *(is_open ? &gather->kept_span_bytes : &gather->lost_span_bytes) += span_bytes;
   if (is_open) {
     gather->stats->heaps++;
     gather->stats->cached_bytes += cached_bytes;
@@ -161,14 +164,11 @@ static void add_run(hak_slab_t* run, void* context) {
   if (size_class != 0) {
     add_slab(gather, run, size_class, bytes);
   } else if (hak_slab_use(run) == HAK_RUN_SPAN) {
-    size_t usable =
-        hak_min_size(hak_run_span_bytes(hak_page_map_run((const void*)run->base)), bytes);
-    gather->stats->spans++;
+    size_t usable = hak_min_size(hak_page_map_span_bytes((const void*)run->base), bytes);
+    gather->stats->spans += usable != 0;
     gather->stats->span_bytes += usable;
-    gather->retention->rounding_bytes += bytes - usable;
-  } else if (hak_slab_use(run) == HAK_RUN_CACHED) {
-    bool is_lost = !hak_thread_heap_is_open(hak_load_relaxed(&run->owner));
-    *(is_lost ? &gather->retention->lost_bytes : &gather->cached_span_bytes) += bytes;
+    *(usable != 0 ? &gather->retention->rounding_bytes : &gather->idle_span_bytes) +=
+        bytes - usable;
   } else {
     gather->retention->empty_pages_bytes += bytes;  // about to be a slab, or no longer one
   }
@@ -287,8 +287,13 @@ static void finish(gather_t* gather) {
   uint64_t idle_bytes = gather->free_bytes + stats->cached_bytes + stats->outgoing_bytes;
   stats->allocated_bytes =
       less(gather->small_bytes, idle_bytes) + stats->span_bytes + stats->huge_bytes;
-  stats->cached_bytes += gather->cached_span_bytes;
   hak_retention* retention = gather->retention;
+  // Of the spans that are not live, a busy program's may be on their way.
+  size_t kept = hak_min_size(gather->kept_span_bytes, gather->idle_span_bytes);
+  size_t lost = hak_min_size(gather->lost_span_bytes, gather->idle_span_bytes - kept);
+  stats->cached_bytes += kept;
+  retention->lost_bytes += lost;
+  retention->empty_pages_bytes += gather->idle_span_bytes - kept - lost;
   retention->committed_bytes = stats->committed_bytes;
   retention->live_bytes = stats->allocated_bytes;
   retention->thread_caches_bytes = stats->cached_bytes;

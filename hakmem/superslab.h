@@ -35,8 +35,7 @@ typedef enum hak_super_state {
 
 // What a run of pages is for.
 typedef enum hak_run_use {
-  HAK_RUN_SPAN,       // one large block
-  HAK_RUN_CACHED,     // a span that is free and in a thread's cache
+  HAK_RUN_SPAN,       // one large block, live or in a thread's cache
   HAK_RUN_SLAB,       // blocks of a class
   HAK_RUN_PREWARMED,  // a slab that was made ready, and of which nothing has been taken yet
   HAK_RUN_ABANDONED,  // a slab that nobody owns because its thread has ended
@@ -66,9 +65,8 @@ typedef struct hak_slab {
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
 
   // What other threads write, on lines of its own.
-  alignas(
-      HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned; or whose cache it is in
-  _Atomic(struct hak_slab*) pending_next;               // link in the owner's pending stack
+  alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
+  _Atomic(struct hak_slab*) pending_next;                   // link in the owner's pending stack
   _Atomic(uint64_t) remote_count;                // blocks freed remotely since the owner counted
   _Atomic(uint64_t) remote[HAK_SLAB_MAX_WORDS];  // their bits
 } hak_slab_t;
