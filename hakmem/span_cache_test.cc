@@ -13,6 +13,7 @@ extern "C" {
 #include "hakmem/options.h"
 #include "hakmem/reserve.h"
 #include "hakmem/span_cache.h"
+#include "hakmem/tick.h"
 }
 
 namespace {
@@ -127,6 +128,34 @@ TEST_IN_CHILD(SpanCacheTest, TheLimitGrowsOnlyForWhatIsFetchedAgain) {
   EXPECT_EQ(CachedPages(), 0u);
   PutAll(AllocSpans(200, kPage));
   EXPECT_EQ(CachedPages(), size_t{HAK_SPAN_CACHE_FIRST_PAGES}) << "it begins anew";
+}
+
+TEST_IN_CHILD(SpanCacheTest, OfOneSizeSoManyAreKept) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_thread_cache, "64M"));
+  for (unsigned n : {1u, 3u}) {
+    for (int round = 0; round < 8; ++round) {  // the limit grows beyond
+      std::vector<void*> spans(200);
+      for (void*& span : spans) span = AllocSpan(n * kPage);
+      PutAll(spans);
+      EXPECT_EQ(Take(n * kPage), spans.back());
+      EXPECT_TRUE(Put(spans.back()));
+    }
+    size_t kept = hak_this_heap->span_top[n] - hak_this_heap->span_bottom[n];
+    EXPECT_EQ(kept, HAK_SPAN_CACHE_SIZE_PAGES / n);
+  }
+  EXPECT_EQ(CachedPages(), HAK_SPAN_CACHE_SIZE_PAGES / 1 + HAK_SPAN_CACHE_SIZE_PAGES / 3 * 3u);
+}
+
+TEST_IN_CHILD(SpanCacheTest, WhatIsDueIsDoneByAProgramThatOnlyTakesAndKeeps) {
+  static int runs;
+  void* span = AllocSpan(kPage);
+  hak_tick_register(HAK_JOB_TELEMETRY, [] { ++runs; });
+  hak_tick_set_due(HAK_JOB_TELEMETRY, 1);  // long ago
+  for (int i = 0; i < HAK_SPAN_CACHE_TICK; ++i) {
+    ASSERT_TRUE(Put(span));
+    ASSERT_EQ(Take(kPage), span);
+  }
+  EXPECT_EQ(runs, 1);
 }
 
 TEST_IN_CHILD(SpanCacheTest, OptionsBoundIt) {
