@@ -140,7 +140,7 @@ TEST_IN_CHILD(SpanCacheTest, OfOneSizeSoManyAreKept) {
       EXPECT_EQ(Take(n * kPage), spans.back());
       EXPECT_TRUE(Put(spans.back()));
     }
-    size_t kept = hak_this_heap->span_top[n] - hak_this_heap->span_bottom[n];
+    auto kept = static_cast<size_t>(hak_this_heap->span_top[n] - hak_this_heap->span_bottom[n]);
     EXPECT_EQ(kept, HAK_SPAN_CACHE_SIZE_PAGES / n);
   }
   EXPECT_EQ(CachedPages(), HAK_SPAN_CACHE_SIZE_PAGES / 1 + HAK_SPAN_CACHE_SIZE_PAGES / 3 * 3u);
