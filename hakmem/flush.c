@@ -188,10 +188,11 @@ static place_t find_place(const void* block) {
   if (super == NULL || size_class == 0) {
     hak_fatal_block("free of a pointer that is not ours", block, 0, 0);
   }
+  uintptr_t base = hak_page_map_run_base(block);
   return (place_t){
       .page = (uintptr_t)block >> HAK_PAGE_SHIFT,
-      .slab = hak_super_run_of(super, block),
-      .base = hak_page_map_run_base(block),
+      .slab = hak_super_slab_at(super, base),
+      .base = base,
       .size_class = size_class,
   };
 }

@@ -44,7 +44,7 @@ static void* span_alloc(size_t size, size_t alignment, bool zero) {
 
 // The live span that begins at `ptr`, or NULL. (What is cached or free is none.)
 static hak_slab_t* span_at(hak_superslab_t* super, const void* ptr) {
-  return hak_page_map_span_bytes(ptr) != 0 ? hak_super_run_of(super, ptr) : NULL;
+  return hak_page_map_span_bytes(ptr) != 0 ? hak_super_slab_at(super, (uintptr_t)ptr) : NULL;
 }
 
 // ---- huge blocks ----

@@ -54,9 +54,10 @@ static inline uint32_t hak_leaf_super(uintptr_t address) {
 }
 
 // The leaf that covers `address`; NULL when there is none, so that the address is foreign.
+// (Relaxed: all that is read through it is atomic, at an address that depends on this load.)
 static inline hak_page_leaf_t* hak_page_map_leaf(const void* address) {
   uintptr_t at = (uintptr_t)address >> HAK_LEAF_SHIFT;
-  return hak_likely(at < HAK_ROOT_LEAVES) ? hak_load_acquire(&hak_page_root[at]) : NULL;
+  return hak_likely(at < HAK_ROOT_LEAVES) ? hak_load_relaxed(&hak_page_root[at]) : NULL;
 }
 
 // The entry of the page that holds `address`: class and tag; 0 for a foreign address.

@@ -67,7 +67,7 @@ void* hak_span_cache_take(hak_heap_t* heap, size_t size, size_t alignment) {
 // ---- keeping ----
 
 static void return_span(void* ptr) {
-  hak_super_return_run(hak_super_run_of(hak_page_map_super(ptr), ptr));
+  hak_super_return_run(hak_super_slab_at(hak_page_map_super(ptr), (uintptr_t)ptr));
 }
 
 // The number of pages of whose spans most pages are kept. (A maximum of pairs, which takes no

@@ -59,8 +59,7 @@ typedef struct hak_slab {
   _Atomic(uint8_t) use;          // hak_run_use_t
   bool was_full;                 // a heap has taken the last of its blocks: all may be touched
   _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
-  struct hak_slab*
-      next;  // owner: its partial or full list; unowned: the class's; cached: its size's
+  struct hak_slab* next;           // owner: its partial or full list; unowned: the class's
   struct hak_slab* prev;
   uint64_t free[HAK_SLAB_MAX_WORDS];  // blocks free and in no magazine
 
@@ -159,9 +158,14 @@ static inline bool hak_super_has_runs(const hak_superslab_t* super) {
 // every class, which huge pages would fill up.
 void hak_super_count_heaps(int change);
 
+// The descriptor of the page at `base`, which must lie in `super`.
+static inline hak_slab_t* hak_super_slab_at(hak_superslab_t* super, uintptr_t base) {
+  return &super->slabs[(base - super->base) >> HAK_PAGE_SHIFT];
+}
+
 // The first page's descriptor of the run that holds `address`, which must lie in a run of `super`.
 static inline hak_slab_t* hak_super_run_of(hak_superslab_t* super, const void* address) {
-  return &super->slabs[(hak_page_map_run_base(address) - super->base) >> HAK_PAGE_SHIFT];
+  return hak_super_slab_at(super, hak_page_map_run_base(address));
 }
 
 #endif  // HAKMEM_SUPERSLAB_H_
