@@ -7,7 +7,7 @@ test "$(wc -w <<<"$names")" -gt 20
 missing=0
 for name in $names; do
   if [ "$name" = hak_ ]; then continue; fi
-  if ! grep -rqw -- "$name" hakmem/*.h hakmem/*.c; then
+  if ! grep -Rqw -- "$name" hakmem --include=*.h --include=*.c; then
     echo "docs/DESIGN.md names $name, which is not in hakmem/"
     missing=1
   fi

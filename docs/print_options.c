@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "hakmem/options.h"
+#include "hakmem/options/options.h"
 
 static void emit(const char* line, void* context) { fprintf(context, "%s\n", line); }
 

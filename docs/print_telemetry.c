@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "hakmem/report.h"
+#include "hakmem/telemetry/report.h"
 
 static void emit(const char* line, void* context) { fprintf(context, "%s\n", line); }
 

@@ -1,6 +1,7 @@
-"""What the allocator's layers have in common."""
+"""What the allocator's layers have in common: a folder each, one target that bears its name."""
 
 load("@rules_cc//cc:defs.bzl", "cc_library")
+load("//:cc.bzl", "hak_test")
 load("//:copts.bzl", "HAK_COPTS")
 
 # Only what is marked HAK_API is exported. Fortified functions are other functions of libc, each of
@@ -17,11 +18,12 @@ LIBRARY_COPTS = HAK_COPTS + [
 # For layers that no program spends its time in: what they take of memory counts, in every process.
 SMALL_COPTS = LIBRARY_COPTS + ["-Os"]
 
-def layer(name, modules, srcs = [], hdrs = [], copts = LIBRARY_COPTS, **attributes):
-    """One layer: the .c and the .h of each module, and what of it comes without the other.
+def layer(name, modules, deps = [], srcs = [], hdrs = [], copts = LIBRARY_COPTS, **attributes):
+    """A layer, in the folder of its name: the .c and .h of each module, and what has only one of them.
 
-    Since its functions are hidden it cannot be a shared library, which Bazel would make of it for
-    tests: hence linkstatic.
+    `deps` are the layers that its files may include, by folder, and nothing else: layers_test holds
+    every include to it. Since its functions are hidden it cannot be a shared library, which Bazel
+    would make of it for tests: hence linkstatic.
     """
     cc_library(
         name = name,
@@ -29,5 +31,40 @@ def layer(name, modules, srcs = [], hdrs = [], copts = LIBRARY_COPTS, **attribut
         hdrs = sorted([module + ".h" for module in modules] + hdrs),
         copts = copts,
         linkstatic = True,
+        deps = deps,
         **attributes
     )
+
+    # What the layer is made of, and what it may include: for the tests that read the sources.
+    native.filegroup(
+        name = "sources",
+        srcs = native.glob([
+            "*.c",
+            "*.h",
+            "*.def",
+        ]) + [":deps.txt"],
+    )
+    native.genrule(
+        name = "deps",
+        outs = ["deps.txt"],
+        cmd = "echo %s: %s >$@" % (name, " ".join([dep.split("/")[-1].split(":")[0] for dep in deps])),
+    )
+
+def test_header(name, deps):
+    """What tests of a layer and of those above it share: NAME.h."""
+    cc_library(
+        name = name,
+        testonly = True,
+        hdrs = [name + ".h"],
+        linkstatic = True,
+        deps = deps,
+    )
+
+def layer_tests(tests):
+    """A test beside each source: by the source's name, what its test needs beside its own layer."""
+    for source, deps in tests.items():
+        hak_test(
+            name = source + "_test",
+            linkstatic = True,  # the layers' functions are hidden
+            deps = deps + ["//hakmem/testing:support"],
+        )

@@ -90,7 +90,7 @@ int main(void) {
   syscall(SYS_close, MARK);
   get(&after, sizeof after);
 #define HAK_KERNEL_CALL(KIND, name) print(#name, &before.name, &after.name);
-#include "hakmem/kernel_calls.def"
+#include "hakmem/platform/kernel_calls.def"
   may_end = true;
   for (int i = 0; i < N_THREADS; i++) pthread_join(threads[i], NULL);
   return 0;

@@ -13,7 +13,7 @@ namespace {
 constexpr char kMark[] = "close(-4321";
 const char* const kKinds[] = {
 #define HAK_KERNEL_CALL(KIND, name) #name,
-#include "hakmem/kernel_calls.def"
+#include "hakmem/platform/kernel_calls.def"
 };
 
 // The one kind that is not the name of a system call.

@@ -20,28 +20,24 @@ using Blocks = std::vector<void*>;
 
 // Hands batches from producers to a consumer.
 //
-// In step, producers and the consumer take turns: who puts a batch waits until the consumer has
-// freed all but the last `kDepth`. Then what happens does not depend on how threads are scheduled,
-// and the figures repeat. Otherwise all run at once, and no more than `kDepth` batches are on their
-// way.
+// Producers and the consumer take turns: who puts a batch waits until the consumer has freed all
+// but the last `kDepth`. So what happens does not depend on how threads are scheduled, but for the
+// order of the producers, and the figures repeat.
 class Belt {
  public:
-  explicit Belt(bool in_step) : in_step_(in_step) {}
-
   void Put(Blocks batch) {
     std::unique_lock<std::mutex> guard(mutex_);
-    changed_.wait(guard, [this] { return in_step_ ? IsConsumerDone() : batches_.size() < kDepth; });
+    changed_.wait(guard, [this] { return IsConsumerDone(); });
     batches_.push_back(std::move(batch));
     changed_.notify_all();
-    if (in_step_) changed_.wait(guard, [this] { return IsConsumerDone(); });
+    changed_.wait(guard, [this] { return IsConsumerDone(); });
   }
   // False once it is closed and empty.
   bool Take(Blocks* batch) {
     std::unique_lock<std::mutex> guard(mutex_);
     is_consumer_waiting_ = true;
     changed_.notify_all();
-    size_t kept = in_step_ ? kDepth : 0;
-    changed_.wait(guard, [this, kept] { return batches_.size() > kept || is_closed_; });
+    changed_.wait(guard, [this] { return batches_.size() > kDepth || is_closed_; });
     is_consumer_waiting_ = false;
     if (batches_.empty()) return false;
     *batch = std::move(batches_.front());
@@ -59,7 +55,6 @@ class Belt {
   bool IsConsumerDone() const { return is_consumer_waiting_ && batches_.size() <= kDepth; }
 
   static constexpr size_t kDepth = 4;
-  const bool in_step_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Blocks> batches_;
@@ -73,7 +68,7 @@ hak_stats Stats() {
   return stats;
 }
 
-constexpr size_t kBatch = 1024;
+constexpr size_t kBatch = 1000;  // no multiple of what any buffer holds
 
 void Produce(Belt* belt, size_t size, size_t n, bool shuffled) {
   std::mt19937_64 random(42);
@@ -101,8 +96,7 @@ struct Cost {
 Cost Measure(size_t size, size_t n, bool shuffled, unsigned producers = 1) {
   hak_stats before = {}, after = {};
   for (hak_stats* stats : {&before, &after}) {
-    // Many producers are there to be in each other's way.
-    Belt belt(producers == 1);
+    Belt belt;
     std::thread consumer(Consume, &belt);
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < producers; ++i) {
@@ -129,20 +123,21 @@ constexpr size_t kBlocks = size_t{1} << 20;
 
 TEST(RemoteBudgetTest, SmallBlocksInOrder) {
   Cost cost = Measure(64, kBlocks, false);
-  EXPECT_LT(cost.atomics, 4500);
+  EXPECT_LT(cost.atomics, 10500);
   EXPECT_LT(cost.locks, 200);
 }
 
-// Each batch is shuffled as a whole, and the blocks of a flush lie in many words.
+// Each batch is shuffled as a whole. After some turns hardly two blocks of a flush lie in one word,
+// and each takes an atomic operation and sometimes a share of another.
 TEST(RemoteBudgetTest, SmallBlocksShuffled) {
   Cost cost = Measure(64, kBlocks, true);
-  EXPECT_LT(cost.atomics, 40000);
-  EXPECT_LT(cost.locks, 300);
+  EXPECT_LT(cost.atomics, 1100000);
+  EXPECT_LT(cost.locks, 4000);
 }
 
 TEST(RemoteBudgetTest, BlocksOfWhichASlabHoldsFew) {
   Cost cost = Measure(1024, kBlocks, false);
-  EXPECT_LT(cost.atomics, 36000);
+  EXPECT_LT(cost.atomics, 44000);
   EXPECT_LT(cost.locks, 18000);  // without slabs in reserve: 31 000
 }
 

@@ -75,7 +75,7 @@ static const struct {
   size_t offset;
 } kKernelCalls[HT_N_KERNEL_CALLS] = {
 #define HAK_KERNEL_CALL(KIND, name) {#name, offsetof(hak_stats, name)},
-#include "hakmem/kernel_calls.def"
+#include "hakmem/platform/kernel_calls.def"
 };
 
 const char* ht_kernel_call_name(unsigned call) { return kKernelCalls[call].name; }

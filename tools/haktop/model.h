@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "hakmem/shared_page.h"
+#include "hakmem/telemetry/shared_page.h"
 
 typedef enum ht_status {
   HT_RUNNING,

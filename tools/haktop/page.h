@@ -1,4 +1,5 @@
-// The shared page of a process (hakmem/shared_page.h): finding, checking, mapping, copying.
+// The shared page of a process (hakmem/telemetry/shared_page.h): finding, checking, mapping,
+// copying.
 //
 // The process is neither stopped nor traced, and not trusted either: a page is only mapped when it
 // is sealed against shrinking, and what is copied out of it is data, never an index or a string.
@@ -9,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "hakmem/shared_page.h"
+#include "hakmem/telemetry/shared_page.h"
 
 enum { HT_MESSAGE_BYTES = 512 };
 

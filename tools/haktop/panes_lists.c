@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hakmem/platform.h"
+#include "hakmem/platform/platform.h"
 #include "tools/haktop/panes.h"
 
 // Of `n` rows those that are shown below the heading: from `first` on. What can scroll brings

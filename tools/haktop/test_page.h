@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <functional>
 
-#include "hakmem/shared_page.h"
+#include "hakmem/telemetry/shared_page.h"
 
 namespace haktop_testing {
 

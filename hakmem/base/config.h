@@ -1,0 +1,152 @@
+// Every design constant of the allocator, with its unit and its reason.
+//
+// Words: an *OS page* is what the kernel uses (4, 16 or 64 KiB, read at run time); a *page* is
+// always 64 KiB, the unit of the page map; a *SuperSlab* is an aligned region of pages.
+
+#ifndef HAKMEM_CONFIG_H_
+#define HAKMEM_CONFIG_H_
+
+#include "hakmem/base/base.h"
+
+#define HAK_KIB ((size_t)1024)
+#define HAK_MIB (1024 * HAK_KIB)
+#define HAK_GIB (1024 * HAK_MIB)
+
+// ---- sizes ----
+
+// glibc promises 16-byte alignment from the first byte on, and its own tests ask for it.
+#define HAK_MIN_ALIGNMENT 16
+
+// Largest block that goes through magazines. Above it blocks are whole pages: see span_cache.h.
+#define HAK_SMALL_MAX (32 * HAK_KIB)
+
+// Classes 1..8 are 16 bytes apart up to 128; then 8 a doubling up to HAK_SMALL_MAX, so that the
+// waste inside a block above 128 bytes is 12.5 % at the very most. Class 0 is none.
+#define HAK_N_CLASSES 73
+
+// Classes 1..3, of 16, 32 and 48 bytes: several of their blocks share a cache line. Each has a
+// second number, its outgoing class (size_class.h), so that a heap has so many stacks of blocks.
+#define HAK_N_LINE_CLASSES 3
+#define HAK_N_STACKS (HAK_N_CLASSES + HAK_N_LINE_CLASSES)
+
+// ---- pages and SuperSlabs ----
+
+// 64 KiB: the largest OS page of any Linux, and eight blocks of 8 KiB.
+#define HAK_PAGE_SHIFT 16
+#define HAK_PAGE_BYTES ((size_t)1 << HAK_PAGE_SHIFT)
+
+// The smallest SuperSlab: the unit in which the page map knows SuperSlabs.
+#define HAK_SUPER_MIN_SHIFT 19
+#define HAK_SUPER_MAX_SHIFT 22
+#define HAK_SUPER_DEFAULT_SHIFT \
+  21  // 2 MiB: the huge page of x86-64 and of aarch64 with 4 KiB pages
+#define HAK_SUPER_MAX_PAGES ((size_t)1 << (HAK_SUPER_MAX_SHIFT - HAK_PAGE_SHIFT))
+
+// The smallest block takes 16 bytes, so a one-page slab has at most 4096 blocks. Classes with
+// slabs of several pages have far fewer.
+#define HAK_SLAB_MAX_BLOCKS (HAK_PAGE_BYTES / HAK_MIN_ALIGNMENT)
+#define HAK_SLAB_MAX_WORDS (HAK_SLAB_MAX_BLOCKS / 64)
+
+// Descriptors of pages (superslab.h): two cache lines, one for a slab's owner and one for others.
+// And their bitmaps: two for each slab, a bit a block, which for blocks of 64 bytes and more take
+// 256 bytes together and for smaller ones up to 1024.
+#define HAK_RUN_BYTES ((size_t)2 * HAK_CACHE_LINE)
+#define HAK_BITMAP_BYTES ((size_t)256)
+#define HAK_WIDE_BITMAP_BYTES (2 * HAK_SLAB_MAX_BLOCKS / 8)
+
+// User addresses: 47 bits on x86-64, 48 on aarch64 (more only for programs that pass such hints
+// to mmap, which the allocator never does).
+#define HAK_ADDRESS_BITS 48
+
+// No block can be larger, or aligned to more. Counts of SuperSlabs up to twice this fit 32 bits.
+#define HAK_LARGE_MAX ((size_t)1 << HAK_ADDRESS_BITS)
+
+// ---- reservations of address space ----
+
+// The first reservation: small beside what a process maps anyway. Later ones double, so that
+// their number grows with the logarithm of the heap.
+#define HAK_RESERVE_FIRST (64 * HAK_MIB)
+#define HAK_RESERVE_MAX (4 * HAK_GIB)
+// Under RLIMIT_AS a reservation takes at most this fraction of the limit, to leave address space
+// for stacks and libraries.
+#define HAK_RESERVE_LIMIT_FRACTION 32
+#define HAK_RESERVE_MAX_COUNT 1024
+
+// Live huge blocks whose memory mremap has moved: each takes a mapping or a few of its own, of
+// which a process may have 65530 (vm.max_map_count). Beyond, growing blocks are copied.
+#define HAK_MOVED_MAX 4096
+
+// A heap asks for transparent huge pages once it has this much in slabs: then a huge page that is
+// only partly touched is a few per cent at most, and the saved faults and TLB misses are many.
+#define HAK_HUGE_PAGE_BYTES (2 * HAK_MIB)
+#define HAK_THP_AUTO_BYTES (64 * HAK_MIB)
+// And this much more for each thread: a partly used slab of 64 KiB for each of some 60 classes.
+#define HAK_THP_AUTO_HEAP_BYTES (4 * HAK_MIB)
+
+// Metadata has its own mappings, so that an overflow in the program cannot reach it. Each is twice
+// as large as the one before, so that thousands of heaps do not make thousands of mappings.
+#define HAK_META_CHUNK (4 * HAK_MIB)
+#define HAK_META_CHUNK_MAX (128 * HAK_MIB)
+
+// ---- thread caches ----
+
+// Blocks a magazine holds at first. A class in use by one thread for the first time takes 4, 8,
+// 16 blocks from slabs that all threads share, so that thousands of threads with a few blocks
+// each do not touch a page a class each.
+#define HAK_MAGAZINE_FIRST 16
+#define HAK_SLOW_START_REFILLS 3
+// Slots of all magazines of the first size; see hak_magazine_slots.
+#define HAK_FIRST_SLOTS                               \
+  (HAK_N_CLASSES * (HAK_MAGAZINE_FIRST * 5 / 4 + 2) + \
+   HAK_N_LINE_CLASSES * (HAK_OUTGOING_BLOCKS * 5 / 4 + 2))
+// Its second size: eight words of a slab's bitmap, of which a refill takes two.
+#define HAK_MAGAZINE_SECOND 512
+#define HAK_MAGAZINE_SECOND_BYTES (64 * HAK_KIB)
+// Largest magazine, and what the largest one holds at least.
+#define HAK_MAGAZINE_MAX_BLOCKS 2048
+#define HAK_MAGAZINE_MAX_BYTES (256 * HAK_KIB)
+#define HAK_MAGAZINE_MIN_BLOCKS 64
+// What the magazines of a thread may hold together: HAKMEM_THREAD_CACHE, and beyond it this share
+// of the slabs the thread owns, so that a large heap is not starved of cache and the cost stays
+// proportional.
+#define HAK_THREAD_CACHE_SHARE 24
+
+// A heap keeps empty slabs of a class in reserve: a quarter of those it has, up to this much, but
+// one in any case.
+#define HAK_RESERVE_SLAB_BYTES (512 * HAK_KIB)
+
+// What one overflow returns at the very most, so that no single free pays for many: as many groups
+// of blocks, of which each takes a write to a slab's bitmap, and at most so many blocks. For who
+// frees mostly others' blocks that write is atomic, and more groups find more blocks to share it.
+#define HAK_FLUSH_GROUPS 16
+#define HAK_FLUSH_REMOTE_GROUPS 64
+#define HAK_FLUSH_BLOCKS 512
+// What an outgoing magazine holds.
+#define HAK_OUTGOING_BLOCKS 256
+
+// A heap keeps spans of up to so many pages that its thread has freed: of this many pages together
+// at first, and of up to HAKMEM_THREAD_CACHE once it has to fetch again what it has returned.
+#define HAK_SPAN_CACHE_MAX_PAGES 16
+#define HAK_SPAN_CACHE_FIRST_PAGES 16
+// Of one size it keeps no more than this many pages.
+#define HAK_SPAN_CACHE_SIZE_PAGES 64
+#define HAK_SPAN_CACHE_SLOTS 211  // 64 / n for each n from 1 to 16
+// Work that is due is looked for once in so many spans kept: reading the clock takes as long as to
+// keep one.
+#define HAK_SPAN_CACHE_TICK 16
+
+// Unowned slabs that are looked through for whole free lines before one more is made: where many
+// threads have ended there may be thousands, each with a free block here and there.
+#define HAK_CENTRAL_TRIES 8
+
+// Adoptions are events no more often than this.
+#define HAK_ADOPTION_EVENT_MS 1000
+
+static_assert(HAK_N_STACKS <= UINT8_MAX, "a class must fit a byte of the page map");
+static_assert(HAK_PAGE_BYTES >= 64 * HAK_KIB, "a page must hold a whole OS page of any kernel");
+static_assert(HAK_SUPER_MAX_PAGES <= 64, "the pages of a SuperSlab must fit one 64-bit mask");
+static_assert(HAK_ADDRESS_BITS - HAK_SUPER_MIN_SHIFT + 1 < 32, "see HAK_LARGE_MAX");
+static_assert(HAK_MAGAZINE_FIRST <= HAK_MAGAZINE_MAX_BLOCKS, "magazines grow");
+static_assert(HAK_RESERVE_FIRST >= ((size_t)1 << HAK_SUPER_MAX_SHIFT), "holds a SuperSlab");
+
+#endif  // HAKMEM_CONFIG_H_

@@ -1,0 +1,276 @@
+#include "hakmem/heap/cache.h"
+
+#include <string.h>
+
+#include "hakmem/heap/flush.h"
+#include "hakmem/heap/magazine_size.h"
+#include "hakmem/heap/span_cache.h"
+#include "hakmem/options/events.h"
+#include "hakmem/options/tick.h"
+#include "hakmem/platform/check.h"
+#include "hakmem/platform/platform.h"
+#include "hakmem/slab/central.h"
+
+void hak_cache_init(hak_heap_t* heap) {
+  for (unsigned c = 0; c < HAK_N_STACKS; c++) {
+    hak_store_relaxed(&heap->top[c], hak_load_relaxed((hak_magazine_top_t*)&hak_no_heap.top[c]));
+  }
+  hak_store_relaxed(&heap->atomics, 0);
+  heap->cache_bytes = heap->owned_bytes = 0;
+  heap->next_first_slot = heap->first_slots;
+  hak_store_relaxed(&heap->next_slot, heap->slots);
+  hak_span_cache_init(heap);
+}
+
+void hak_cache_clear(hak_heap_t* heap) {
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
+    memset(&heap->bins[c], 0, sizeof heap->bins[c]);
+  }
+  memset(heap->used, 0, sizeof heap->used);
+}
+
+static unsigned count_of(const hak_heap_t* heap, unsigned stack) {
+  return hak_magazine_count(&heap->bins[stack].magazine, &heap->top[stack]);
+}
+
+static bool is_used(const hak_heap_t* heap, unsigned stack) {
+  return (heap->used[stack / 64] >> (stack % 64) & 1) != 0;
+}
+
+static bool has_lines(unsigned size_class) { return hak_class_outgoing(size_class) != 0; }
+
+// ---- return ----
+
+// Forgets the `n` blocks of a magazine that have lain longest, which have been returned.
+static void count_returned(hak_heap_t* heap, unsigned stack, unsigned n) {
+  hak_bin_t* bin = &heap->bins[stack];
+  hak_magazine_drop(&bin->magazine, &heap->top[stack], n);
+  hak_bin_t* proper = &heap->bins[hak_class_proper(stack)];
+  hak_counter_add(&proper->returned, n);
+  hak_counter_add(&proper->flushes, 1);
+  proper->flushed = true;
+}
+
+// Returns all that is in a magazine of `heap`, on behalf of `self`.
+static void return_blocks(hak_heap_t* heap, hak_heap_t* self, unsigned stack) {
+  unsigned n = count_of(heap, stack);
+  if (n == 0) return;
+  hak_flush_blocks(self, hak_load_relaxed(&heap->bins[stack].magazine.bottom), n);
+  count_returned(heap, stack, n);
+}
+
+// Returns some of the `n` blocks of the thread's magazine that have lain longest.
+static void return_some(hak_heap_t* heap, unsigned stack, unsigned n) {
+  hak_bin_t* proper = &heap->bins[hak_class_proper(stack)];
+  uint64_t remote = hak_counter_read(&proper->remote_frees);
+  void** bottom = hak_load_relaxed(&heap->bins[stack].magazine.bottom);
+  n = hak_flush_some(heap, bottom, (unsigned)hak_min_size(n, HAK_FLUSH_BLOCKS),
+                     proper->frees_others ? HAK_FLUSH_REMOTE_GROUPS : HAK_FLUSH_GROUPS);
+  proper->frees_others = 2 * (hak_counter_read(&proper->remote_frees) - remote) > n;
+  count_returned(heap, stack, n);
+}
+
+static void return_outgoing(hak_heap_t* heap, unsigned size_class) {
+  unsigned outgoing = hak_class_outgoing(size_class);
+  if (outgoing == 0 || !is_used(heap, outgoing)) return;
+  unsigned n = count_of(heap, outgoing);
+  if (n != 0) return_some(heap, outgoing, n);
+}
+
+// ---- refill ----
+
+// Blocks of a slow start's k-th refill: a cache line or two of blocks, doubling.
+static unsigned shared_batch(unsigned size_class, unsigned k) {
+  size_t fit = 256 / hak_class_info(size_class)->block_bytes;
+  return (unsigned)hak_max_size(1, hak_min_size(fit, 4)) << k;
+}
+
+static void own(hak_heap_t* heap, hak_bin_t* bin, hak_slab_t* slab) {
+  bin->n_slabs++;
+  heap->owned_bytes += hak_slab_bytes(slab);
+  hak_slab_list_append(&bin->partial, slab);
+}
+
+// Where threads come and go adoptions are nothing rare: one in a while stands for all, lest they
+// push everything else out of the ring of events.
+static void report_adoption(const hak_slab_t* slab) {
+  static _Atomic(uint64_t) next_ms;
+  uint64_t now_ms = hak_platform_now_ms();
+  if (now_ms < hak_load_relaxed(&next_ms)) return;
+  hak_store_relaxed(&next_ms, now_ms + HAK_ADOPTION_EVENT_MS);
+  hak_event_record(HAK_EVENT_ADOPTED, slab->run.size_class, slab->run.base, hak_slab_bytes(slab),
+                   0);
+}
+
+// An unowned slab; only one whose thread has ended counts as adopted, not one that all shared.
+static hak_slab_t* adopt(hak_heap_t* heap, unsigned size_class) {
+  hak_slab_t* slab = hak_central_adopt(size_class, heap);
+  if (slab == NULL || hak_run_use(&slab->run) != HAK_RUN_ABANDONED) return slab;
+  hak_run_set_use(&slab->run, HAK_RUN_SLAB);
+  hak_counter_add(&heap->bins[size_class].adoptions, 1);
+  report_adoption(slab);
+  return slab;
+}
+
+// Makes sure that the heap has a slab of the class with free blocks; false: out of memory.
+static bool find_slab(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  if (bin->partial.first != NULL) return true;
+  if (bin->reserve.last != NULL) {
+    hak_slab_t* slab = bin->reserve.last;
+    bin->n_reserve--;
+    hak_slab_list_remove(&bin->reserve, slab);
+    hak_slab_list_append(&bin->partial, slab);
+    return true;
+  }
+  hak_slab_t* slab = adopt(heap, size_class);
+  if (slab == NULL) slab = hak_slab_create(size_class, heap);
+  if (slab == NULL) return false;
+  own(heap, bin, slab);
+  return true;
+}
+
+// Takes up to `n` blocks from slabs the heap owns, downwards from `end`.
+static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, unsigned n) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  unsigned taken = 0;
+  while (taken < n && (taken == 0 || bin->partial.first != NULL)) {
+    if (!find_slab(heap, size_class)) break;
+    hak_slab_t* slab = bin->partial.first;
+    taken += hak_slab_take(slab, end - taken, n - taken);
+    // Before it counts as full: what others have freed into it meanwhile.
+    if (hak_slab_free_count(slab) == 0 && hak_slab_collect(slab) == 0) {
+      slab->was_full = true;
+      hak_slab_list_remove(&bin->partial, slab);
+      hak_slab_list_append(&bin->full, slab);
+    }
+  }
+  return taken;
+}
+
+// Fills the magazine, which is empty, from slabs.
+static void fill(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  hak_magazine_t* magazine = &bin->magazine;
+  return_outgoing(heap, size_class);
+  hak_flush_pending(heap);
+  unsigned n, taken;
+  if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
+    n = (unsigned)hak_min_size(shared_batch(size_class, bin->shared_refills),
+                               hak_magazine_capacity(magazine));
+    bin->shared_refills++;
+    taken = hak_central_take(size_class, magazine->slots + n, n);
+  } else {
+    if (!hak_magazine_grow_to_second(heap, size_class)) {
+      hak_magazine_grow_if_thrashing(heap, size_class);
+    }
+    // A quarter: a thread that hovers around what it has now neither runs dry nor overflows soon.
+    n = hak_magazine_capacity(magazine) / 4;
+    taken = take_owned(heap, size_class, magazine->slots + n, n);
+  }
+  hak_magazine_set(magazine, &heap->top[size_class], magazine->slots + n - taken, taken);
+  hak_counter_add(&bin->taken, taken);
+  hak_counter_add(&bin->refills, 1);
+}
+
+void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
+  hak_heap_enter(heap);
+  if (!is_used(heap, size_class)) hak_magazine_begin(heap, size_class);
+  // Not empty: idle.c had put up its fence, and has taken it away again.
+  if (hak_likely(count_of(heap, size_class) == 0)) fill(heap, size_class);
+  void* block = hak_magazine_pop(heap->top, size_class);
+  hak_heap_leave(heap);
+  hak_tick();
+  return block;
+}
+
+// ---- overflow ----
+
+// Makes room in a magazine that is full: it grows from its first size, or some of what has lain
+// longest goes back: of the lower half, so that the next flush
+// or refill is as many steps away as it can be; but of all for who frees others' blocks, so that
+// more blocks of a slab go back together.
+static void make_room(hak_heap_t* heap, unsigned stack) {
+  hak_magazine_t* magazine = &heap->bins[stack].magazine;
+  hak_magazine_top_t* top = &heap->top[stack];
+  unsigned count = count_of(heap, stack), capacity = hak_magazine_capacity(magazine);
+  if (count < capacity) {  // idle.c has taken from its bottom
+    hak_magazine_set(magazine, top, hak_load_relaxed(&magazine->bottom), count);
+  } else if (stack >= HAK_N_CLASSES) {
+    return_some(heap, stack, count);
+  } else if (!hak_magazine_grow_to_second(heap, stack)) {
+    return_some(heap, stack, heap->bins[stack].frees_others ? count : count - count / 2);
+  }
+}
+
+void hak_cache_overflow(void* block, hak_heap_t* heap, unsigned stack) {
+  hak_heap_enter(heap);
+  if (!is_used(heap, stack)) hak_magazine_begin(heap, stack);
+  if (hak_magazine_is_full(&heap->bins[stack].magazine, &heap->top[stack])) make_room(heap, stack);
+  if (has_lines(stack) && hak_flush_foreign(heap, block)) {
+    hak_counter_add(&heap->bins[stack].returned, 1);
+  } else {
+    hak_magazine_put(&heap->bins[stack].magazine, &heap->top[stack], block);
+  }
+  hak_heap_leave(heap);
+  hak_tick();
+}
+
+// ---- all at once ----
+
+void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
+    return_blocks(heap, self, c);
+  }
+  hak_span_cache_flush(heap);
+}
+
+static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list) {
+  size_t bytes = 0;
+  while (list->first != NULL) {
+    hak_slab_t* slab = list->first;
+    hak_flush_disown(heap, list, slab);
+    if (!hak_slab_is_idle(slab)) bytes += hak_slab_purge(slab);
+    hak_central_abandon(slab);
+  }
+  return bytes;
+}
+
+size_t hak_cache_give_up(hak_heap_t* heap) {
+  hak_flush_pending(heap);
+  hak_span_cache_flush(heap);
+  size_t bytes = 0;
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
+    hak_bin_t* bin = &heap->bins[c];
+    bytes += give_up_slabs(heap, &bin->partial);
+    bytes += give_up_slabs(heap, &bin->reserve);
+    bin->n_reserve = 0;
+  }
+  return bytes;
+}
+
+void hak_cache_forget_slabs(hak_heap_t* heap) {
+  heap->owned_bytes = 0;
+  hak_span_cache_init(heap);
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
+    hak_bin_t* bin = &heap->bins[c];
+    bin->partial = bin->full = bin->reserve = (hak_slab_list_t){NULL, NULL};
+    bin->n_slabs = bin->n_reserve = 0;
+    // A fence may stand, with blocks below it that may have gone back to their slabs.
+    void** slot = hak_load_relaxed(&heap->top[c]);
+    while (slot != hak_load_relaxed(&bin->magazine.bottom) &&
+           hak_load_relaxed((hak_slot_t*)&slot[-1]) != NULL)
+      slot--;
+    hak_store_relaxed(&bin->magazine.bottom, slot);
+  }
+}
+
+void hak_cache_drain(hak_heap_t* heap) {
+  hak_heap_enter(heap);
+  hak_cache_return_all(heap, heap);
+  hak_flush_pending(heap);
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
+    while (heap->bins[c].n_reserve != 0) hak_flush_return_reserve(heap, c);
+  }
+  hak_heap_leave(heap);
+}

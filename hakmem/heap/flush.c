@@ -1,0 +1,276 @@
+#include "hakmem/heap/flush.h"
+
+#include <limits.h>
+
+#include "hakmem/base/bits.h"
+#include "hakmem/options/options.h"
+#include "hakmem/page_map/page_map.h"
+#include "hakmem/platform/check.h"
+#include "hakmem/slab/central.h"
+
+// ---- the owner's side ----
+
+void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab) {
+  hak_slab_list_remove(list, slab);
+  heap->bins[slab->run.size_class].n_slabs--;
+  heap->owned_bytes -= hak_slab_bytes(slab);
+}
+
+// How many empty slabs of a class a heap keeps: those that came and went would cost two locks each
+// time, and a class of large blocks has few in a slab.
+static unsigned reserve_of(const hak_bin_t* bin, unsigned size_class) {
+  if (hak_option_number(HAK_OPTION_use_superslab) == 0) return 0;  // direct: unmapped when empty
+  size_t slab_bytes = (size_t)hak_class_info(size_class)->slab_pages << HAK_PAGE_SHIFT;
+  size_t fit = hak_min_size(bin->n_slabs / 4, HAK_RESERVE_SLAB_BYTES / slab_bytes);
+  return (unsigned)hak_max_size(fit, 1);
+}
+
+void hak_flush_return_reserve(hak_heap_t* heap, unsigned size_class) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  hak_slab_t* longest = bin->reserve.first;
+  bin->n_reserve--;
+  hak_flush_disown(heap, &bin->reserve, longest);
+  hak_slab_destroy(longest);
+}
+
+// A slab of one's own has gained free blocks; `had` is how many it had. An empty one is kept in
+// reserve, or goes back.
+static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
+  unsigned size_class = slab->run.size_class;
+  hak_bin_t* bin = &heap->bins[size_class];
+  if (had == 0 && hak_slab_free_count(slab) != 0) {
+    hak_slab_list_remove(&bin->full, slab);
+    // Towards the end: the longer a slab waits, the more of its blocks come back, and the more of
+    // them one refill can take. But last comes the slab that was never full: taking from it means
+    // touching fresh memory.
+    hak_slab_t* last = bin->partial.last;
+    hak_slab_list_insert(&bin->partial, slab, last != NULL && !last->was_full ? last : NULL);
+  }
+  if (!hak_slab_is_idle(slab)) return;
+  hak_slab_list_remove(&bin->partial, slab);
+  hak_slab_list_append(&bin->reserve, slab);
+  bin->n_reserve++;
+  while (bin->n_reserve > reserve_of(bin, size_class)) hak_flush_return_reserve(heap, size_class);
+}
+
+// ---- telling the owner ----
+
+// Sees to it that the news of a slab whose remote_count has just left 0 reaches whoever owns it.
+// The owner may end, or the slab be adopted, at any point; then the next owner is tried.
+static void tell(hak_heap_t* teller, hak_slab_t* slab) {
+  for (;;) {
+    hak_heap_t* owner = hak_load_acquire(&slab->owner);
+    if (owner == NULL) {
+      if (hak_central_absorb(slab)) return;
+      continue;
+    }
+    hak_slab_t* top = hak_load_acquire(&owner->pending);
+    while (top != HAK_PENDING_CLOSED) {
+      hak_store_relaxed(&slab->pending_next, top);
+      if (teller != NULL) hak_counter_add(&teller->atomics, 1);
+      if (hak_cas_weak_release(&owner->pending, &top, slab)) return;
+    }
+    // Closed: its thread ended after `owner` was read, and has given up the slab before.
+  }
+}
+
+void hak_flush_own_news(hak_heap_t* heap, hak_slab_t* slab) {
+  unsigned had = hak_slab_free_count(slab);
+  hak_slab_count_remote(slab);
+  hak_slab_collect(slab);
+  own_gained(heap, slab, had);
+}
+
+static void take_stack(hak_heap_t* heap, hak_slab_t* replacement) {
+  hak_slab_t* slab = hak_exchange_acq_rel(&heap->pending, replacement);
+  while (slab != HAK_PENDING_NONE && slab != HAK_PENDING_CLOSED) {
+    // Once its news is taken the slab may be pushed again, and the link overwritten.
+    hak_slab_t* next = hak_load_relaxed(&slab->pending_next);
+    if (hak_load_acquire(&slab->owner) == heap) {
+      hak_flush_own_news(heap, slab);
+    } else {
+      tell(heap, slab);  // it changed hands after it was pushed
+    }
+    slab = next;
+  }
+}
+
+void hak_flush_pending(hak_heap_t* heap) {
+  if (hak_load_relaxed(&heap->pending) == HAK_PENDING_NONE) return;
+  hak_counter_add(&heap->atomics, 1);
+  take_stack(heap, HAK_PENDING_NONE);
+}
+
+void hak_flush_close(hak_heap_t* heap) { take_stack(heap, HAK_PENDING_CLOSED); }
+
+// ---- groups ----
+
+typedef struct group {
+  hak_slab_t* slab;
+  uint64_t mask;
+  uint16_t word;
+  uint8_t size_class;
+  bool is_outgoing;  // known for a slab whose blocks travel
+} group_t;
+
+// Groups wait in a small direct-mapped table, so that blocks which arrive out of order still meet
+// others of their word. The words of a slab are neighbours in it, so that the final sweep counts a
+// slab's remote frees together. Of the table a flush uses as many places as it has blocks, or more,
+// and twice as many as there may be groups.
+#define GROUPS 64
+
+typedef struct flush {
+  hak_heap_t* heap;
+  hak_slab_t* remote_slab;  // remote frees of this slab are set but not announced yet
+  unsigned remote_class;
+  unsigned remote_n;
+  unsigned n_begun;   // groups so far
+  unsigned n_places;  // a power of two
+  group_t groups[GROUPS];
+} flush_t;
+
+static void announce(flush_t* flush) {
+  hak_slab_t* slab = flush->remote_slab;
+  if (slab == NULL) return;
+  flush->remote_slab = NULL;
+  if (flush->heap != NULL) {
+    hak_counter_add(&flush->heap->atomics, 1);
+    hak_counter_add(&flush->heap->bins[flush->remote_class].remote_frees, flush->remote_n);
+  }
+  if (hak_slab_announce_remote(slab, flush->remote_n)) tell(flush->heap, slab);
+}
+
+static void put_remote(flush_t* flush, const group_t* group) {
+  if (flush->remote_slab != group->slab) announce(flush);
+  if (!group->is_outgoing) hak_slab_mark_outgoing(group->slab);
+  if (flush->remote_slab == NULL) {
+    flush->remote_slab = group->slab;
+    flush->remote_class = group->size_class;
+    flush->remote_n = 0;
+  }
+  flush->remote_n += hak_bit_count(group->mask);
+  if (flush->heap != NULL && group->mask != ~UINT64_C(0)) {
+    hak_counter_add(&flush->heap->atomics, 1);
+  }
+  hak_slab_free_remote(group->slab, group->word, group->mask);
+}
+
+static void put_group(flush_t* flush, const group_t* group) {
+  hak_slab_t* slab = group->slab;
+  hak_heap_t* owner = hak_load_acquire(&slab->owner);
+  if (owner == NULL) {
+    if (hak_central_free(slab, group->word, group->mask)) return;
+  } else if (owner == flush->heap) {
+    unsigned had = hak_slab_free_count(slab);
+    hak_slab_put(slab, group->word, group->mask);
+    own_gained(flush->heap, slab, had);
+    return;
+  }
+  put_remote(flush, group);
+}
+
+// Where a block lies, looked up without its slab's first line: that is the owner's, who may be
+// writing it.
+typedef struct place {
+  uintptr_t page;  // of the address space, by number
+  hak_slab_t* slab;
+  uintptr_t base;  // of the slab
+  unsigned size_class;
+  bool is_outgoing;
+} place_t;
+
+static place_t find_place(const void* block) {
+  hak_superslab_t* super = hak_page_map_super(block);
+  unsigned entry = hak_page_map_class(block);
+  unsigned size_class = hak_class_proper(entry);
+  if (super == NULL || size_class == 0) {
+    hak_fatal_block("free of a pointer that is not ours", block, 0, 0);
+  }
+  uintptr_t base = hak_page_map_run_base(block);
+  return (place_t){
+      .page = (uintptr_t)block >> HAK_PAGE_SHIFT,
+      .slab = (hak_slab_t*)hak_super_run_at(super, base),
+      .base = base,
+      .size_class = size_class,
+      // (A class without lines to share has nothing to be marked.)
+      .is_outgoing = entry != size_class || hak_class_outgoing(size_class) == 0,
+  };
+}
+
+hak_noreturn hak_cold static void fail_block(const char* what, unsigned size_class,
+                                             const void* block) {
+  hak_fatal_block(what, block, size_class, hak_class_info(size_class)->block_bytes);
+}
+
+static void add_block(flush_t* flush, const place_t* place, const void* block) {
+  unsigned size_class = place->size_class;
+  uint32_t index = hak_class_block_index(size_class, (uintptr_t)block - place->base);
+  if (hak_unlikely(index == UINT32_MAX)) {
+    fail_block("free of a pointer inside a block, not at its beginning", size_class, block);
+  }
+  unsigned word = index / 64;
+  uint64_t bit = UINT64_C(1) << (index % 64);
+  // Descriptors are neighbours, and so are the words of a slab: an odd factor spreads the slabs.
+  uintptr_t at = (uintptr_t)place->slab / HAK_RUN_BYTES * 9 + word;
+  group_t* group = &flush->groups[at & (flush->n_places - 1)];
+  if (group->slab == place->slab && group->word == word) {
+    if (hak_unlikely((group->mask & bit) != 0)) fail_block("double free", size_class, block);
+    group->mask |= bit;
+    return;
+  }
+  if (group->slab != NULL) put_group(flush, group);
+  hak_slab_prefetch(place->slab, size_class, word, flush->heap);
+  flush->n_begun++;
+  *group = (group_t){place->slab, bit, (uint16_t)word, (uint8_t)size_class, place->is_outgoing};
+}
+
+// Of blocks that have lain long, hardly a line of what describes them is in the processor's cache.
+// So all of a chunk are looked up before any is seen to: the look-ups overlap, and meanwhile the
+// slabs' lines come.
+#define CHUNK 32
+
+static void find_places(place_t places[CHUNK], void* const* blocks, unsigned n) {
+  for (unsigned i = 0; i < n; i++) {
+    bool is_same = i != 0 && (uintptr_t)blocks[i] >> HAK_PAGE_SHIFT == places[i - 1].page;
+    places[i] = is_same ? places[i - 1] : find_place(blocks[i]);
+    if (!is_same) hak_prefetch_write(&places[i].slab->owner);
+  }
+}
+
+unsigned hak_flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most) {
+  flush_t flush;
+  flush.heap = heap;
+  flush.remote_slab = NULL;
+  flush.n_begun = 0;
+  unsigned n_places = most < GROUPS / 2 ? 2 * most : GROUPS;
+  flush.n_places = n < n_places ? (unsigned)hak_power_of_two_from(n) : n_places;
+  for (unsigned i = 0; i < flush.n_places; i++) flush.groups[i].slab = NULL;
+  unsigned done = 0;
+  while (done < n && flush.n_begun < most) {
+    place_t places[CHUNK];
+    unsigned in_chunk = (unsigned)hak_min_size(n - done, CHUNK);
+    find_places(places, blocks + done, in_chunk);
+    for (unsigned i = 0; i < in_chunk && flush.n_begun < most; i++) {
+      add_block(&flush, &places[i], blocks[done++]);
+    }
+  }
+  for (unsigned i = 0; i < flush.n_places; i++) {
+    if (flush.groups[i].slab != NULL) put_group(&flush, &flush.groups[i]);
+  }
+  announce(&flush);
+  return done;
+}
+
+void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n) {
+  (void)hak_flush_some(heap, blocks, n, UINT_MAX);
+}
+
+void hak_flush_block(hak_heap_t* heap, void* block) { hak_flush_blocks(heap, &block, 1); }
+
+bool hak_flush_foreign(hak_heap_t* heap, void* block) {
+  place_t place = find_place(block);
+  if (hak_load_relaxed(&place.slab->owner) == heap) return false;
+  hak_slab_mark_outgoing(place.slab);
+  hak_flush_block(heap, block);
+  return true;
+}

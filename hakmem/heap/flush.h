@@ -1,0 +1,42 @@
+// Where freed blocks go back to their slabs.
+//
+// Blocks are grouped by slab and bitmap word, so that one operation returns many: a plain OR into
+// a slab of one's own, an atomic OR into the remote bitmap of another thread's, an OR under the
+// class's lock into an unowned one. Misuse shows here: a pointer that begins no block, a block that
+// is free already.
+
+#ifndef HAKMEM_FLUSH_H_
+#define HAKMEM_FLUSH_H_
+
+#include "hakmem/heap/heap.h"
+
+// Returns `n` blocks of any classes to their slabs, on behalf of the calling thread's heap (NULL:
+// it has none). The caller counts them.
+void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n);
+
+// The same for the first of them, at least one, until `most` groups of blocks have been begun that
+// go to the same word of the same slab: what a single call may pay for. Returns how many.
+unsigned hak_flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most);
+
+// Returns one block: a free without any cache.
+void hak_flush_block(hak_heap_t* heap, void* block);
+
+// Returns one block if the heap does not own its slab, whose blocks travel, then. Whether it did.
+bool hak_flush_foreign(hak_heap_t* heap, void* block);
+
+// Takes in what other threads have freed into the heap's slabs.
+void hak_flush_pending(hak_heap_t* heap);
+
+// Takes a slab off `list`, one of the heap's, and off those that it owns.
+void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab);
+
+// Returns the slab of a class that has been in reserve longest. pre: n_reserve != 0.
+void hak_flush_return_reserve(hak_heap_t* heap, unsigned size_class);
+
+// Closes a heap's pending stack for good and sees to what is on it. pre: it owns no slab any more.
+void hak_flush_close(hak_heap_t* heap);
+
+// Takes the news of one slab the heap owns, told or not. Only where no remote free is in flight.
+void hak_flush_own_news(hak_heap_t* heap, hak_slab_t* slab);
+
+#endif  // HAKMEM_FLUSH_H_

@@ -1,0 +1,144 @@
+// A heap: what one thread has of the allocator. Data, and how its owner marks that it is in motion.
+//
+// Its magazines (together the thread's cache), the spans it keeps, the slabs it owns, and the stack
+// of slabs that others freed into. A heap has one thread at a time; a heap whose thread ended is
+// kept and given to a later one. Heaps are never unmapped, so that a thread may follow a stale
+// `owner` pointer; but the memory of an idle one may be given back to the kernel, which makes it
+// zero: a valid closed heap.
+//
+// States: closed (pending == NULL: no thread; nothing may be pushed) and open.
+
+#ifndef HAKMEM_HEAP_H_
+#define HAKMEM_HEAP_H_
+
+#include "hakmem/base/atomic.h"
+#include "hakmem/base/bits.h"
+#include "hakmem/base/config.h"
+#include "hakmem/heap/magazine.h"
+#include "hakmem/platform/lock.h"
+#include "hakmem/slab/slab.h"
+
+// The rest of what a heap has for a class; slow paths only. Figures are gathered from the atomic
+// ones while the thread is at work. Of an outgoing class there is the magazine alone.
+typedef struct hak_bin {
+  hak_magazine_t magazine;
+  uint8_t shared_refills;   // refills from unowned slabs so far
+  bool flushed;             // a flush has happened since the magazine last grew
+  bool frees_others;        // most blocks of the last flush were of other threads' slabs
+  uint32_t n_slabs;         // slabs owned
+  uint32_t n_reserve;       // of those, in reserve
+  hak_slab_list_t partial;  // owned slabs that have free blocks; the first is allocated from
+  hak_slab_list_t full;     // owned slabs that have none
+  hak_slab_list_t reserve;  // owned slabs that are empty, last used last
+  hak_counter_t taken;      // blocks that went from slabs into magazines
+  hak_counter_t returned;   // blocks that went back
+  hak_counter_t refills;
+  hak_counter_t flushes;
+  hak_counter_t remote_frees;  // blocks returned to slabs of other threads
+  hak_counter_t adoptions;     // slabs of ended threads taken over
+} hak_bin_t;
+
+// What idle.c is doing with a heap. The owner's slow paths wait until it is nothing.
+typedef enum hak_reclaim {
+  HAK_RECLAIM_NONE,
+  HAK_RECLAIM_ASKED,   // it wants to, if the owner is not in a slow path
+  HAK_RECLAIM_ACTING,  // the heap is its own, but for the tops of the magazines
+} hak_reclaim_t;
+
+#define HAK_PENDING_NONE ((hak_slab_t*)1)  // open, and nothing pending
+#define HAK_PENDING_CLOSED ((hak_slab_t*)0)
+
+typedef struct hak_heap {
+  // Hot, read by every malloc and free of the owner: the top of each class's magazine, and of each
+  // outgoing class's. [0] is always empty and full at once.
+  hak_magazine_top_t top[HAK_N_STACKS];
+
+  // Written by any thread.
+  alignas(HAK_CACHE_LINE) _Atomic(hak_slab_t*) pending;
+
+  // The owner's.
+  alignas(HAK_CACHE_LINE) _Atomic(uint32_t) busy;  // see hak_heap_enter
+  _Atomic(uint8_t) reclaim;                        // hak_reclaim_t; by whoever holds lock IDLE
+  _Atomic(uint32_t) span_pages;                    // of all the spans kept; see span_cache.h
+  uint32_t span_limit;                             // how many there may be
+  bool span_evicted;                               // one went back since the limit last grew
+  uint8_t spans_kept;                              // modulo 256: for HAK_SPAN_CACHE_TICK
+  uint64_t used[(HAK_N_STACKS + 63) / 64];         // bit c: stack c has a magazine
+  size_t cache_bytes;                              // what the magazines may hold when full
+  size_t owned_bytes;                              // of the slabs owned
+  void** next_first_slot;                          // in first_slots: not used yet
+  _Atomic(void**) next_slot;                       // in slots: not used yet
+  hak_counter_t atomics;                           // read-modify-writes made for remote frees
+  struct hak_heap_entry* entry;  // const while open: the heap's place in the registry
+  hak_bin_t bins[HAK_N_STACKS];
+  // The spans kept, a stack for each number of pages n, oldest first: from span_bottom[n] up to
+  // below span_top[n], and at most up to span_bottom[n + 1].
+  void** span_top[HAK_SPAN_CACHE_MAX_PAGES + 1];
+  void** span_bottom[HAK_SPAN_CACHE_MAX_PAGES + 2];
+
+  // Memory for magazines, packed in order of first use (magazine_size.c). This and what follows is
+  // touched only as needed.
+  void* first_slots[HAK_FIRST_SLOTS];
+  void* span_slots[HAK_SPAN_CACHE_SLOTS];
+  void* slots[];
+} hak_heap_t;
+
+// The stack after `stack` that has a magazine; HAK_N_STACKS when there is none. (0: the first.)
+static inline unsigned hak_heap_next_used(const hak_heap_t* heap, unsigned stack) {
+  stack++;
+  uint64_t bits = stack < 64 ? heap->used[0] >> stack : 0;
+  if (bits != 0) return stack + hak_lowest_bit(bits);
+  stack = stack < 64 ? 64 : stack;
+  bits = stack < HAK_N_STACKS ? heap->used[1] >> (stack - 64) : 0;
+  return bits != 0 ? stack + hak_lowest_bit(bits) : HAK_N_STACKS;
+}
+
+// The registry of heaps: an entry each, for ever; see thread.h.
+typedef struct hak_heap_entry {
+  hak_heap_t* heap;                  // const
+  struct hak_heap_entry* next;       // const
+  struct hak_heap_entry* next_idle;  // lock:REGISTRY: those without a thread
+  uint32_t index;                    // const: 0 for the first
+  uint64_t seen;                     // lock:IDLE: signature of its cache at the last visit
+  uint64_t reclaimed;                // lock:IDLE: its signature when there was nothing left to take
+  _Atomic(bool) is_counted;          // the heap's counters are not in the totals of ended threads
+} hak_heap_entry_t;
+
+// The heap of a thread that has none: every magazine is empty and full at once, so that malloc and
+// free of such a thread take the slow path by themselves. Never written.
+// It is only what the fast paths read of a heap, so that it does not cost a program 24 KiB.
+typedef struct hak_no_heap {
+  alignas(HAK_CACHE_LINE) hak_magazine_top_t top[HAK_N_STACKS];  // as a heap is aligned
+} hak_no_heap_t;
+
+extern const hak_no_heap_t hak_no_heap;
+#define HAK_NO_HEAP ((hak_heap_t*)&hak_no_heap)
+
+static_assert(offsetof(hak_no_heap_t, top) == offsetof(hak_heap_t, top), "the same beginning");
+
+extern hak_thread_local hak_heap_t* hak_this_heap;
+
+// A heap's slabs and magazines are in motion between these two (they nest). A forked child looks:
+// of a thread that was between them nothing but its slabs' bitmaps can be trusted. And whoever
+// takes back what an idle thread caches (idle.h): it stays away from a heap that is busy, and the
+// owner waits here while it is at work. After hak_heap_enter the caller must look at its
+// magazines anew.
+//
+// Each side stores its flag before it reads the other's. The owner, whose side must cost nothing,
+// has only a compiler barrier between the two; the other side's membarrier(2) makes up for it.
+hak_noinline void hak_heap_wait(hak_heap_t* heap);
+static inline void hak_heap_enter(hak_heap_t* heap) {
+  uint32_t depth = hak_load_relaxed(&heap->busy) + 1;
+  hak_store_relaxed(&heap->busy, depth);
+  hak_compiler_barrier();
+  if (hak_unlikely(hak_load_acquire(&heap->reclaim) != HAK_RECLAIM_NONE) && depth == 1)
+    hak_heap_wait(heap);
+}
+static inline void hak_heap_leave(hak_heap_t* heap) {
+  hak_store_release(&heap->busy, hak_load_relaxed(&heap->busy) - 1);
+}
+
+// Held while caches of idle threads are emptied.
+extern hak_lock_t hak_reclaim_lock;
+
+#endif  // HAKMEM_HEAP_H_

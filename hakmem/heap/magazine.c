@@ -1,0 +1,44 @@
+#include "hakmem/heap/magazine.h"
+
+#include <string.h>
+
+#include "hakmem/platform/check.h"
+
+// The slot behind the last that `limit` may be.
+static void** end_of(const hak_magazine_t* magazine) {
+  return magazine->slots - 1 + hak_magazine_slots(hak_magazine_capacity(magazine));
+}
+
+void hak_magazine_set(hak_magazine_t* magazine, hak_magazine_top_t* top, void** first,
+                      unsigned count) {
+  uint32_t capacity = hak_magazine_capacity(magazine);
+  hak_assert(count <= capacity);
+  if (first + capacity >= end_of(magazine)) {
+    memmove(magazine->slots, first, count * sizeof(void*));
+    first = magazine->slots;
+  }
+  hak_store_relaxed((hak_slot_t*)first - 1, NULL);
+  hak_store_relaxed(&magazine->bottom, first);
+  hak_store_relaxed(top, first + count);
+  // The old mark, unless a refill has put a block in its place.
+  hak_slot_t* old = (hak_slot_t*)magazine->limit;
+  if (old != NULL && hak_load_relaxed(old) == HAK_MAGAZINE_FULL) hak_store_relaxed(old, NULL);
+  magazine->limit = first + capacity;
+  hak_store_relaxed((hak_slot_t*)magazine->limit, HAK_MAGAZINE_FULL);
+}
+
+void hak_magazine_place(hak_magazine_t* magazine, hak_magazine_top_t* top, void** memory,
+                        uint32_t capacity) {
+  unsigned count = magazine->slots != NULL ? hak_magazine_count(magazine, top) : 0;
+  if (count != 0) memcpy(memory + 1, hak_load_relaxed(&magazine->bottom), count * sizeof(void*));
+  magazine->slots = memory + 1;
+  magazine->limit = NULL;
+  hak_store_relaxed(&magazine->capacity, capacity);
+  hak_magazine_set(magazine, top, magazine->slots, count);
+}
+
+void hak_magazine_drop(hak_magazine_t* magazine, hak_magazine_top_t* top, unsigned n) {
+  unsigned count = hak_magazine_count(magazine, top);
+  hak_assert(n <= count);
+  hak_magazine_set(magazine, top, hak_load_relaxed(&magazine->bottom) + n, count - n);
+}

@@ -1,0 +1,110 @@
+// Magazines: stacks of free blocks of one class, arrays of pointers.
+//
+// A pop is a load of the top, a load of the block's address and a store of the top; the block
+// itself is not touched. (After Bonwick and Adams, "Magazines and Vmem", 2001; but one for each
+// class, not two.) The slots of a magazine, upwards:
+//
+//   NULL | blocks, from bottom to below top | room, up to below limit | HAK_MAGAZINE_FULL
+//
+// The two marks make both ends known from what lies at the top: malloc finds NULL in place of a
+// block, free finds HAK_MAGAZINE_FULL where it wants to put one. What is returned is taken from the
+// bottom, where blocks have lain longest, so that the whole window moves up through its memory; at
+// the end it is moved back to the first slot, which a quarter of a capacity of slots makes rare.
+//
+// The top is kept apart from the rest, with those of the other classes: the fast paths use nothing
+// else. Pops and pushes are the owner's; so is the rest, or that of whoever has the heap in its
+// place. Figures are gathered from the atomic fields at any time.
+
+#ifndef HAKMEM_MAGAZINE_H_
+#define HAKMEM_MAGAZINE_H_
+
+#include "hakmem/base/atomic.h"
+#include "hakmem/base/base.h"
+#include "hakmem/platform/check.h"
+
+#define HAK_MAGAZINE_FULL ((void*)1)
+
+typedef _Atomic(void**) hak_magazine_top_t;  // above the last block
+
+typedef struct hak_magazine {
+  void** slots;                // the first that may hold a block; NULL: none yet
+  _Atomic(void**) bottom;      // the first block's
+  void** limit;                // holds HAK_MAGAZINE_FULL
+  _Atomic(uint32_t) capacity;  // blocks at the very most
+} hak_magazine_t;
+
+// A slot, which idle.c may read and clear while the owner is at work.
+typedef _Atomic(void*) hak_slot_t;
+
+// Pops a block from the `index`-th stack, or NULL when it is empty. The program will write to the
+// block that is next: where another thread had it, its line is fetched meanwhile, for writing.
+//
+// (The tops are stored with release for idle.c, which reads them with acquire. What is hidden from
+// GCC saves it an instruction each: the index, or it computes the address of the top beforehand,
+// where load and store can do so themselves; the block, or it moves it to the register of results.)
+static inline void* hak_magazine_pop(hak_magazine_top_t* tops, size_t index) {
+  void** slot = hak_load_relaxed(&tops[index]) - 1;
+  void* block = hak_load_relaxed((hak_slot_t*)slot);
+  hak_hide_value(block);
+  if (hak_likely(block != NULL)) {
+    hak_hide_value(index);
+    hak_store_release(&tops[index], slot);
+    hak_prefetch_write(hak_load_relaxed((hak_slot_t*)slot - 1));
+  }
+  return block;
+}
+
+// Pushes a block; false when there is no room.
+static inline bool hak_magazine_push(hak_magazine_top_t* tops, size_t index, void* block) {
+  void** slot = hak_load_relaxed(&tops[index]);
+  if (hak_unlikely(hak_load_relaxed((hak_slot_t*)slot) == HAK_MAGAZINE_FULL)) return false;
+  hak_store_relaxed((hak_slot_t*)slot, block);
+  hak_hide_value(index);
+  hak_store_release(&tops[index], slot + 1);
+  return true;
+}
+
+// Slots of memory that a magazine of `capacity` blocks takes.
+static inline size_t hak_magazine_slots(size_t capacity) { return capacity + capacity / 4 + 2; }
+
+// Blocks in it, and the most there may be.
+static inline unsigned hak_magazine_count(const hak_magazine_t* magazine,
+                                          const hak_magazine_top_t* top) {
+  void** bottom = hak_load_relaxed(&((hak_magazine_t*)magazine)->bottom);
+  return (unsigned)(hak_load_relaxed((hak_magazine_top_t*)top) - bottom);
+}
+static inline uint32_t hak_magazine_capacity(const hak_magazine_t* magazine) {
+  return hak_load_relaxed(&((hak_magazine_t*)magazine)->capacity);
+}
+
+// Whether a push finds no room.
+static inline bool hak_magazine_is_full(const hak_magazine_t* magazine,
+                                        const hak_magazine_top_t* top) {
+  return hak_load_relaxed((hak_magazine_top_t*)top) == magazine->limit;
+}
+
+// Gives it `capacity` and hak_magazine_slots(capacity) slots from `memory` on. What it held comes
+// with it. pre: as much fits.
+void hak_magazine_place(hak_magazine_t* magazine, hak_magazine_top_t* top, void** memory,
+                        uint32_t capacity);
+
+// Makes the `count` blocks that lie from `first` on, within its slots, its contents, with room up
+// to its capacity.
+void hak_magazine_set(hak_magazine_t* magazine, hak_magazine_top_t* top, void** first,
+                      unsigned count);
+
+// Puts a block on top, whatever the slot there holds: memory that was used before may have marks
+// where there is room. pre: it is not full.
+static inline void hak_magazine_put(const hak_magazine_t* magazine, hak_magazine_top_t* top,
+                                    void* block) {
+  void** slot = hak_load_relaxed(top);
+  hak_assert(slot < magazine->limit);
+  (void)magazine;
+  hak_store_relaxed((hak_slot_t*)slot, block);
+  hak_store_release(top, slot + 1);
+}
+
+// Forgets the `n` blocks that have lain longest, and makes room for as many.
+void hak_magazine_drop(hak_magazine_t* magazine, hak_magazine_top_t* top, unsigned n);
+
+#endif  // HAKMEM_MAGAZINE_H_

@@ -1,0 +1,107 @@
+extern "C" {
+#include "hakmem/heap/magazine.h"
+}
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <vector>
+
+#include "hakmem/testing/support.h"
+
+namespace {
+
+void* Block(uintptr_t number) { return reinterpret_cast<void*>(number * 16); }
+
+// A magazine beside a model of it, in memory that has been used before.
+class Magazine {
+ public:
+  explicit Magazine(uint32_t capacity) { Place(capacity); }
+
+  void Place(uint32_t capacity) {
+    std::vector<void*> memory(hak_magazine_slots(capacity), HAK_MAGAZINE_FULL);
+    hak_magazine_place(&magazine_, top_, memory.data(), capacity);
+    memory_.swap(memory);  // what `memory` holds now, the old one, goes
+    capacity_ = capacity;
+  }
+  void Push(void* block) {
+    bool had_room = model_.size() < capacity_;
+    EXPECT_EQ(hak_magazine_is_full(&magazine_, top_), !had_room);
+    if (!hak_magazine_push(top_, 0, block)) {
+      if (!had_room) return;
+      hak_magazine_put(&magazine_, top_, block);  // an old mark
+    }
+    ASSERT_TRUE(had_room);
+    model_.push_back(block);
+  }
+  void Pop() {
+    void* block = hak_magazine_pop(top_, 0);
+    ASSERT_EQ(block, model_.empty() ? nullptr : model_.back());
+    if (!model_.empty()) model_.pop_back();
+  }
+  void Drop(unsigned n) {
+    hak_magazine_drop(&magazine_, top_, n);
+    model_.erase(model_.begin(), model_.begin() + n);
+  }
+  void Refill(unsigned n) {
+    ASSERT_TRUE(model_.empty());
+    for (unsigned i = 0; i < n; ++i) {
+      magazine_.slots[i] = Block(1000 + i);
+      model_.push_back(Block(1000 + i));
+    }
+    hak_magazine_set(&magazine_, top_, magazine_.slots, n);
+  }
+  void Check() {
+    ASSERT_EQ(hak_magazine_count(&magazine_, top_), model_.size());
+    void** bottom = hak_load_relaxed(&magazine_.bottom);
+    ASSERT_EQ(bottom[-1], nullptr);
+    ASSERT_EQ(*magazine_.limit, HAK_MAGAZINE_FULL);
+    ASSERT_GE(bottom, magazine_.slots);
+    ASSERT_LT(magazine_.limit, memory_.data() + memory_.size());
+    for (size_t i = 0; i < model_.size(); ++i) ASSERT_EQ(bottom[i], model_[i]);
+  }
+  size_t size() const { return model_.size(); }
+  uint32_t capacity() const { return hak_magazine_capacity(&magazine_); }
+
+ private:
+  hak_magazine_t magazine_ = {};
+  hak_magazine_top_t top_[1] = {};
+  std::vector<void*> memory_;
+  std::deque<void*> model_;
+  size_t capacity_ = 0;
+};
+
+TEST(MagazineTest, BothEndsShowAtTheTop) {
+  Magazine magazine(4);
+  magazine.Pop();
+  for (uintptr_t i = 1; i <= 6; ++i) magazine.Push(Block(i));
+  EXPECT_EQ(magazine.size(), 4u);
+  for (int i = 0; i < 5; ++i) magazine.Pop();
+  EXPECT_EQ(magazine.size(), 0u);
+}
+
+TEST(MagazineTest, BehavesAsItsModelUnderRandomUse) {
+  hak::Random random(7);
+  for (uint32_t capacity : {2u, 3u, 8u, 64u, 300u}) {
+    Magazine magazine(capacity);
+    for (int i = 0; i < 30000; ++i) {
+      uint64_t what = random.Below(100);
+      if (what < 45) {
+        magazine.Push(Block(1 + random.Below(1000000)));
+      } else if (what < 85) {
+        magazine.Pop();
+      } else if (what < 92) {
+        magazine.Drop(static_cast<unsigned>(random.Below(magazine.size() + 1)));
+      } else if (what < 99) {
+        if (magazine.size() == 0) {
+          magazine.Refill(static_cast<unsigned>(random.Below(magazine.capacity() + 1)));
+        }
+      } else if (magazine.capacity() < 8 * capacity) {
+        magazine.Place(2 * magazine.capacity());
+      }
+      ASSERT_NO_FATAL_FAILURE(magazine.Check());
+    }
+  }
+}
+
+}  // namespace

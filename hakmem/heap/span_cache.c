@@ -1,0 +1,132 @@
+#include "hakmem/heap/span_cache.h"
+
+#include <string.h>
+
+#include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
+#include "hakmem/page_map/page_map.h"
+#include "hakmem/platform/check.h"
+#include "hakmem/superslab/large.h"
+
+static size_t span_pages(const hak_heap_t* heap) {
+  return hak_load_relaxed(&((hak_heap_t*)heap)->span_pages);
+}
+
+static void set_span_pages(hak_heap_t* heap, size_t n_pages) {
+  hak_store_relaxed(&heap->span_pages, (uint32_t)n_pages);
+}
+
+void hak_span_cache_init(hak_heap_t* heap) {
+  set_span_pages(heap, 0);
+  heap->span_limit = 0;
+  heap->span_evicted = false;
+  void** slot = heap->span_slots;
+  heap->span_top[0] = heap->span_bottom[0] = slot;
+  for (unsigned n = 1; n <= HAK_SPAN_CACHE_MAX_PAGES; n++) {
+    heap->span_top[n] = heap->span_bottom[n] = slot;
+    slot += HAK_SPAN_CACHE_SIZE_PAGES / n;
+  }
+  heap->span_bottom[HAK_SPAN_CACHE_MAX_PAGES + 1] = slot;
+  hak_assert(slot == heap->span_slots + HAK_SPAN_CACHE_SLOTS);
+}
+
+static size_t most_pages(void) {
+  if (hak_option_number(HAK_OPTION_purge_delay) == 0) return 0;
+  if (hak_option_number(HAK_OPTION_use_superslab) == 0) return 0;
+  return (size_t)hak_option_number(HAK_OPTION_thread_cache) >> HAK_PAGE_SHIFT;
+}
+
+// ---- taking ----
+
+// At a miss: with a higher limit, the span might still be here that has been returned since.
+static void grow_if_thrashing(hak_heap_t* heap) {
+  if (!heap->span_evicted) return;
+  heap->span_limit = (uint32_t)hak_min_size((size_t)heap->span_limit * 2, most_pages());
+  heap->span_evicted = false;
+}
+
+void* hak_span_cache_take(hak_heap_t* heap, size_t size, size_t alignment) {
+  size_t n_pages = hak_pages_of(size);
+  if (n_pages > HAK_SPAN_CACHE_MAX_PAGES || alignment > HAK_PAGE_BYTES || heap == HAK_NO_HEAP) {
+    return NULL;
+  }
+  hak_heap_enter(heap);
+  void* span = NULL;
+  if (hak_likely(heap->span_top[n_pages] != heap->span_bottom[n_pages])) {
+    span = *--heap->span_top[n_pages];
+    set_span_pages(heap, span_pages(heap) - n_pages);
+    hak_large_set_span_bytes((uintptr_t)span, size);
+  } else {
+    grow_if_thrashing(heap);
+  }
+  hak_heap_leave(heap);
+  return span;
+}
+
+// ---- keeping ----
+
+static void return_span(void* ptr) {
+  hak_super_return_run(hak_super_run_at(hak_page_map_super(ptr), (uintptr_t)ptr));
+}
+
+// The number of pages of whose spans most pages are kept. (A maximum of pairs, which takes no
+// branches: they would be mispredicted.)
+static unsigned most_kept(const hak_heap_t* heap) {
+  enum { UNIT = 2 * HAK_SPAN_CACHE_MAX_PAGES };
+  size_t most = 0;
+  for (unsigned n = 1; n <= HAK_SPAN_CACHE_MAX_PAGES; n++) {
+    size_t n_spans = (size_t)(heap->span_top[n] - heap->span_bottom[n]);
+    most = hak_max_size(most, n_spans * n * UNIT + n);
+  }
+  return (unsigned)(most % UNIT);
+}
+
+// Returns the oldest span of `n_pages`.
+static void evict(hak_heap_t* heap, unsigned n_pages) {
+  void** oldest = heap->span_bottom[n_pages];
+  void* span = *oldest;
+  heap->span_top[n_pages]--;
+  memmove(oldest, oldest + 1, (size_t)(heap->span_top[n_pages] - oldest) * sizeof *oldest);
+  set_span_pages(heap, span_pages(heap) - n_pages);
+  heap->span_evicted = true;
+  return_span(span);
+}
+
+// Makes room for a span of `n_pages`: of the size first of which there is most. False: it is not to
+// be kept. Here, not for each span, the options are looked up.
+hak_noinline static bool make_room(hak_heap_t* heap, size_t n_pages) {
+  size_t most = most_pages();
+  if (n_pages > most) return false;
+  size_t limit = hak_max_size(heap->span_limit, HAK_SPAN_CACHE_FIRST_PAGES);
+  heap->span_limit = (uint32_t)hak_min_size(limit, most);
+  if (heap->span_top[n_pages] == heap->span_bottom[n_pages + 1]) evict(heap, (unsigned)n_pages);
+  while (span_pages(heap) + n_pages > heap->span_limit) evict(heap, most_kept(heap));
+  return true;
+}
+
+static bool has_room(const hak_heap_t* heap, size_t n_pages) {
+  return heap->span_top[n_pages] != heap->span_bottom[n_pages + 1] &&
+         span_pages(heap) + n_pages <= heap->span_limit;
+}
+
+bool hak_span_cache_put(hak_heap_t* heap, void* ptr) {
+  size_t n_pages = hak_pages_of(hak_page_map_span_bytes(ptr));
+  if (n_pages == 0 || n_pages > HAK_SPAN_CACHE_MAX_PAGES) return false;
+  hak_heap_enter(heap);
+  bool is_kept = hak_likely(has_room(heap, n_pages)) || make_room(heap, n_pages);
+  if (is_kept) {
+    *heap->span_top[n_pages]++ = ptr;
+    set_span_pages(heap, span_pages(heap) + n_pages);
+    hak_page_map_set_span_bytes((uintptr_t)ptr, 0);
+  }
+  hak_heap_leave(heap);
+  if (heap->spans_kept++ % HAK_SPAN_CACHE_TICK == 0) hak_tick();
+  return is_kept;
+}
+
+void hak_span_cache_flush(hak_heap_t* heap) {
+  for (unsigned n = 1; n <= HAK_SPAN_CACHE_MAX_PAGES; n++) {
+    while (heap->span_top[n] != heap->span_bottom[n]) return_span(*--heap->span_top[n]);
+  }
+  hak_span_cache_init(heap);  // the limit too: that was no sign of too low a one
+}

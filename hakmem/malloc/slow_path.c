@@ -1,0 +1,114 @@
+#include "hakmem/malloc/slow_path.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "hakmem/heap/cache.h"
+#include "hakmem/heap/flush.h"
+#include "hakmem/heap/span_cache.h"
+#include "hakmem/options/events.h"
+#include "hakmem/slab/central.h"
+#include "hakmem/superslab/large.h"
+#include "hakmem/superslab/reserve.h"
+#include "hakmem/thread/fork.h"
+#include "hakmem/thread/idle.h"
+#include "hakmem/thread/thread.h"
+
+// ---- the thread's heap ----
+
+hak_noinline static hak_heap_t* begin(void) {
+  hak_heap_t* heap = hak_thread_begin();
+  if (heap == NULL) return NULL;
+  if (heap->entry->index == 0) hak_fork_register();
+  if (heap->entry->index == 1) hak_idle_start();
+  return heap;
+}
+
+// The thread's heap, which it now gets if it has none; NULL when it can have none.
+static hak_heap_t* begun(hak_heap_t* heap) {
+  return hak_likely(heap != HAK_NO_HEAP) ? heap : begin();
+}
+
+static void* refill_without_heap(unsigned size_class) {
+  void* block = NULL;
+  return hak_central_take(size_class, &block + 1, 1) == 1 ? block : NULL;
+}
+
+static void* refill(hak_heap_t* heap, unsigned size_class) {
+  heap = begun(heap);
+  return heap != NULL ? hak_cache_refill(heap, size_class) : refill_without_heap(size_class);
+}
+
+// ---- out of memory ----
+
+void* hak_refuse(void) {
+  errno = ENOMEM;
+  return NULL;
+}
+
+static void* out_of_memory(unsigned size_class, size_t bytes) {
+  hak_event_record(HAK_EVENT_OUT_OF_MEMORY, size_class, 0, bytes, 0);
+  return hak_refuse();
+}
+
+// Memory that caches hold, those of other threads too, serves a program that would have none
+// otherwise. False: nothing could give it so much.
+static bool empty_caches(size_t bytes) {
+  if (!hak_reserve_is_possible(bytes)) return false;
+  if (hak_this_heap != HAK_NO_HEAP) hak_cache_drain(hak_this_heap);
+  hak_idle_reclaim_all();
+  return true;
+}
+
+// ---- malloc ----
+
+void* hak_malloc_refill(hak_heap_t* heap, size_t class_index) {
+  unsigned size_class = (unsigned)class_index;
+  void* block = refill(heap, size_class);
+  if (hak_likely(block != NULL)) return block;
+  size_t bytes = (size_t)hak_class_info(size_class)->slab_pages << HAK_PAGE_SHIFT;
+  if (empty_caches(bytes)) block = refill(hak_this_heap, size_class);
+  return block != NULL ? block : out_of_memory(size_class, bytes);
+}
+
+hak_noinline static void* alloc_uncached(size_t size, size_t alignment, bool zero) {
+  void* block = hak_large_alloc(size, alignment, zero);
+  if (hak_likely(block != NULL)) return block;
+  if (empty_caches(size + alignment)) block = hak_large_alloc(size, alignment, zero);
+  return block != NULL ? block : out_of_memory(0, size);
+}
+
+void* hak_malloc_large_aligned(size_t size, size_t alignment, bool zero) {
+  void* block = hak_span_cache_take(hak_this_heap, size, alignment);
+  if (block == NULL) return alloc_uncached(size, alignment, zero);
+  return zero ? memset(block, 0, size) : block;
+}
+
+void* hak_malloc_large(size_t size) {
+  if (size > PTRDIFF_MAX) return hak_refuse();
+  return hak_malloc_large_aligned(size, HAK_MIN_ALIGNMENT, false);
+}
+
+void* hak_malloc_try(hak_heap_t* heap, size_t size) {
+  if (size > HAK_SMALL_MAX) {
+    void* block = hak_span_cache_take(heap, size, HAK_MIN_ALIGNMENT);
+    return block != NULL ? block : hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
+  }
+  unsigned size_class = hak_class_of(size);
+  void* block = hak_magazine_pop(heap->top, size_class);
+  return block != NULL ? block : refill(heap, size_class);
+}
+
+// ---- free ----
+
+void hak_free_slow(void* ptr, hak_heap_t* heap, size_t size_class) {
+  if (ptr == NULL) return;
+  heap = begun(heap);
+  if (size_class == 0) {
+    if (heap == NULL || !hak_span_cache_put(heap, ptr)) hak_large_free(ptr);
+  } else if (heap != NULL) {
+    hak_cache_overflow(ptr, heap, (unsigned)size_class);
+  } else {
+    hak_flush_block(NULL, ptr);
+  }
+}

@@ -1,0 +1,31 @@
+// malloc and free where the fast paths do not reach: a thread without a heap, a magazine without
+// blocks or without room, large blocks, memory that is short.
+
+#ifndef HAKMEM_SLOW_PATH_H_
+#define HAKMEM_SLOW_PATH_H_
+
+#include "hakmem/heap/heap.h"
+
+// NULL, with errno ENOMEM.
+void* hak_refuse(void);
+
+// A block of `size`, above the small classes. NULL: out of memory, with errno.
+hak_nodiscard hak_noinline void* hak_malloc_large(size_t size);
+
+// The same at a multiple of `alignment`, a power of two, and zero where `zero` asks for it. pre:
+// the sum of size and alignment is at most PTRDIFF_MAX.
+hak_nodiscard void* hak_malloc_large_aligned(size_t size, size_t alignment, bool zero);
+
+// A block of `size_class` where `heap` has none at hand. NULL: out of memory, with errno.
+hak_nodiscard hak_noinline void* hak_malloc_refill(hak_heap_t* heap, size_t size_class);
+
+// A block of `size` for those who can do with less: when memory is short, no cache is emptied for
+// it, and errno is left alone.
+hak_nodiscard void* hak_malloc_try(hak_heap_t* heap, size_t size);
+
+// Frees what finds no room in the magazine of the class that the page map has for it: also NULL, a
+// large block, and what is no block of ours. (The block comes first, so that it stays in the
+// register that free got it in.)
+hak_noinline void hak_free_slow(void* ptr, hak_heap_t* heap, size_t size_class);
+
+#endif  // HAKMEM_SLOW_PATH_H_

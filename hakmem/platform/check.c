@@ -1,0 +1,63 @@
+#include "hakmem/platform/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hakmem/base/atomic.h"
+#include "hakmem/platform/line.h"
+#include "hakmem/platform/lock.h"
+#include "hakmem/platform/platform.h"
+
+// How long a thread waits for the last words of another, which may have got stuck in them.
+#define OTHERS_WAIT_MS 2000
+
+typedef void (*last_words_t)(void);
+static _Atomic(last_words_t) last_words;
+static _Atomic(uint32_t) speaker;  // the thread that is saying them; 0: none
+
+void hak_fatal_set_last_words(last_words_t function) { hak_store_release(&last_words, function); }
+
+// A heap that is corrupt may end several threads at once: the first one's words are not cut short
+// by the others. What goes wrong in the words themselves finds none any more.
+hak_noreturn static void end(void) {
+  uint32_t nobody = 0, self = hak_thread_id();
+  if (atomic_compare_exchange_strong(&speaker, &nobody, self)) {
+    last_words_t function = hak_exchange_acq_rel(&last_words, NULL);
+    if (function != NULL) function();
+    atomic_store(&speaker, 0);
+  } else if (nobody != self) {
+    hak_platform_sleep_ms(OTHERS_WAIT_MS);
+  }
+  abort();
+}
+
+void hak_fatal_assert(const char* expression, const char* file, int line) {
+  hak_line_t text;
+  hak_line_begin(&text);
+  hak_line_text(&text, "assertion failed: ");
+  hak_line_text(&text, expression);
+  hak_line_text(&text, " at ");
+  hak_line_text(&text, file);
+  hak_line_text(&text, ":");
+  hak_line_number(&text, (uint64_t)line);
+  hak_line_end(&text);
+  end();
+}
+
+void hak_fatal_block(const char* what, const void* address, unsigned size_class,
+                     size_t block_bytes) {
+  hak_line_t text;
+  hak_line_begin(&text);
+  hak_line_text(&text, what);
+  hak_line_text(&text, ": ");
+  hak_line_hex(&text, (uintptr_t)address);
+  if (size_class != 0) {
+    hak_line_text(&text, " (class ");
+    hak_line_number(&text, size_class);
+    hak_line_text(&text, ", ");
+    hak_line_number(&text, block_bytes);
+    hak_line_text(&text, " bytes)");
+  }
+  hak_line_end(&text);
+  end();
+}

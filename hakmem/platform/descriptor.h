@@ -1,0 +1,63 @@
+// File descriptors of the allocator's own, in a program that does not know of them.
+//
+// A program may close every descriptor, or open a file and count on its number. So ours have high
+// numbers, are not inherited by programs that are executed, and are never trusted: each is known by
+// the file behind it, and one that is another file's now is neither written to nor closed.
+//
+// All functions preserve errno and neither allocate nor use libc's stdio. Those that can fail
+// return 0 or an errno value. The caller sees to it that one thread at a time uses a descriptor.
+
+#ifndef HAKMEM_DESCRIPTOR_H_
+#define HAKMEM_DESCRIPTOR_H_
+
+#include "hakmem/base/base.h"
+
+typedef struct hak_descriptor {
+  int number;  // -1: none
+  uint64_t device, inode;
+} hak_descriptor_t;
+
+#define HAK_DESCRIPTOR_NONE \
+  { .number = -1, .device = 0, .inode = 0 }
+
+// Opens `path` to append to it, and makes the file if it is not there. A FIFO that nobody reads is
+// an error (ENXIO).
+hak_nodiscard int hak_descriptor_open(hak_descriptor_t* out, const char* path);
+
+// The same for a file that is to hold nothing yet.
+hak_nodiscard int hak_descriptor_create(hak_descriptor_t* out, const char* path);
+
+// Another descriptor for what `number` is now.
+hak_nodiscard int hak_descriptor_duplicate(hak_descriptor_t* out, int number);
+
+// Makes memory that other processes can map through /proc: `bytes` of zero, with its owner's rights
+// only, its size fixed. It is mapped at *memory, which a forked child does not inherit.
+hak_nodiscard int hak_descriptor_share(hak_descriptor_t* out, const char* name, size_t bytes,
+                                       void** memory);
+
+void hak_descriptor_unshare(void* memory, size_t bytes);
+
+// Whether it is still the file it was opened as; and, for one that is known by its name, that
+// nobody has removed that.
+bool hak_descriptor_is_ours(const hak_descriptor_t* descriptor);
+bool hak_descriptor_has_name(const hak_descriptor_t* descriptor);
+
+// Closes it if it is ours. It is none then.
+void hak_descriptor_close(hak_descriptor_t* descriptor);
+
+// Writes all of the text at the end of the file, in one system call unless the kernel takes less
+// than that. When not all of it can be written, what was is taken back as far as the file allows
+// it: it is a regular one, and nobody has appended since. Neither a full disk nor a reader that is
+// gone ends the process by a signal.
+hak_nodiscard int hak_descriptor_append(int number, const char* text, size_t length);
+
+// The absolute path of the working directory; false when it has none or it does not fit.
+hak_nodiscard bool hak_working_directory(char* out, size_t bytes);
+
+// Puts the file `from` in the place of `to`; removes a file.
+hak_nodiscard int hak_rename(const char* from, const char* to);
+void hak_unlink(const char* path);
+
+int64_t hak_process_id(void);
+
+#endif  // HAKMEM_DESCRIPTOR_H_

@@ -1,0 +1,320 @@
+#define _GNU_SOURCE  // mremap flags, syscall
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hakmem/platform/check.h"
+#include "hakmem/platform/platform.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4  // Linux 5.7
+#endif
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  // Linux 5.14
+#endif
+
+static hak_kernel_counters_t counters[HAK_KERNEL_N_KINDS];
+static _Atomic(hak_platform_fault_t) fault_hook;
+
+const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
+  return &counters[kind];
+}
+
+const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
+  static const char* const names[HAK_KERNEL_N_KINDS] = {
+#define HAK_KERNEL_CALL(KIND, name) #name,
+#include "hakmem/platform/kernel_calls.def"
+  };
+  return names[kind];
+}
+
+void hak_platform_set_fault(hak_platform_fault_t fault) { hak_store_release(&fault_hook, fault); }
+
+// Another library may have taken clock_gettime's place, and allocate when it is called first.
+static _Atomic(bool) is_clock_asked;
+static _Atomic(bool) is_clock_ready;
+
+void hak_platform_ready_clock(void) {
+  struct timespec t;
+  if (hak_likely(hak_load_relaxed(&is_clock_asked))) return;
+  hak_store_relaxed(&is_clock_asked, true);  // what it allocates may lead here
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  hak_store_relaxed(&is_clock_ready, true);
+}
+
+static struct timespec read_clock(clockid_t clock) {
+  struct timespec t;
+  if (hak_likely(hak_load_relaxed(&is_clock_ready))) {
+    clock_gettime(clock, &t);
+  } else {
+    syscall(SYS_clock_gettime, clock, &t);
+  }
+  return t;
+}
+
+uint64_t hak_platform_now_ns(void) {
+  struct timespec t = read_clock(CLOCK_MONOTONIC);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t hak_platform_now_ms(void) {
+  struct timespec t = read_clock(CLOCK_MONOTONIC_COARSE);
+  return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+// The one place where the kernel is called: counts, times, injects faults, preserves errno.
+// Returns 0 or an errno value; the kernel's answer goes to *result when result is not NULL.
+int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
+                      const long a[6]) {
+  int saved_errno = errno;
+  hak_platform_fault_t fault = hak_load_acquire(&fault_hook);
+  int error = fault != NULL ? fault(kind, bytes) : 0;
+  uint64_t begin = hak_platform_now_ns();
+  if (error == 0) {
+    long answer = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (answer == -1) {
+      error = errno;
+    } else if (result != NULL) {
+      *result = answer;
+    }
+  }
+  hak_kernel_counters_t* counter = &counters[kind];
+  hak_fetch_add_relaxed(&counter->ns, hak_platform_now_ns() - begin);
+  hak_fetch_add_relaxed(&counter->calls, 1);
+  if (error == 0) {
+    hak_fetch_add_relaxed(&counter->bytes, bytes);
+  } else {
+    hak_fetch_add_relaxed(&counter->failures, 1);
+  }
+  errno = saved_errno;
+  return error;
+}
+
+size_t hak_platform_os_page_bytes(void) {
+  static _Atomic(size_t) cached;
+  size_t bytes = hak_load_relaxed(&cached);
+  if (hak_unlikely(bytes == 0)) {
+    bytes = getauxval(AT_PAGESZ);
+    hak_store_relaxed(&cached, bytes);
+  }
+  return bytes;
+}
+
+size_t hak_platform_address_limit(void) {
+  struct rlimit limit;
+  int saved_errno = errno;
+  bool known = getrlimit(RLIMIT_AS, &limit) == 0;
+  errno = saved_errno;
+  return known && limit.rlim_cur != RLIM_INFINITY ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+static int map_at(void* address, size_t bytes, int flags, void** out) {
+  long answer = 0;
+  int error = hak_platform_call(HAK_KERNEL_MMAP, bytes, &answer, SYS_mmap,
+                                (const long[6]){(long)address, (long)bytes, PROT_READ | PROT_WRITE,
+                                                MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0});
+  if (error == 0) *out = (void*)answer;
+  return error;
+}
+
+// Kernels align large anonymous mappings to a huge page by themselves more and more often: the
+// exact size is tried first, and only a misaligned answer costs a second, larger mapping whose
+// ends are cut off.
+int hak_platform_map(size_t bytes, size_t alignment, void** out) {
+  void* base = NULL;
+  int error = map_at(NULL, bytes, 0, &base);
+  if (error != 0) return error;
+  if (((uintptr_t)base & (alignment - 1)) == 0) {
+    *out = base;
+    return 0;
+  }
+  hak_platform_unmap(base, bytes);
+  if (bytes > SIZE_MAX - alignment) return ENOMEM;
+  error = map_at(NULL, bytes + alignment, 0, &base);
+  if (error != 0) return error;
+  uintptr_t first = hak_round_up((uintptr_t)base, alignment);
+  size_t head = first - (uintptr_t)base;
+  if (head != 0) hak_platform_unmap(base, head);
+  if (head != alignment) hak_platform_unmap((void*)(first + bytes), alignment - head);
+  *out = (void*)first;
+  return 0;
+}
+
+int hak_platform_map_again(void* address, size_t bytes) {
+  void* base = NULL;
+  return map_at(address, bytes, MAP_FIXED, &base);
+}
+
+int hak_platform_protect_none(void* address, size_t bytes) {
+  return hak_platform_call(HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect,
+                           (const long[6]){(long)address, (long)bytes, PROT_NONE, 0, 0, 0});
+}
+
+int hak_platform_unmap(void* address, size_t bytes) {
+  return hak_platform_call(HAK_KERNEL_MUNMAP, bytes, NULL, SYS_munmap,
+                           (const long[6]){(long)address, (long)bytes, 0, 0, 0, 0});
+}
+
+int hak_platform_purge(void* address, size_t bytes) {
+  return hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                           (const long[6]){(long)address, (long)bytes, MADV_DONTNEED, 0, 0, 0});
+}
+
+int hak_platform_advise_huge(void* address, size_t bytes, bool wanted) {
+  return hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                           (const long[6]){(long)address, (long)bytes,
+                                           wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0});
+}
+
+int hak_platform_populate(void* address, size_t bytes) {
+  int error =
+      hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                        (const long[6]){(long)address, (long)bytes, MADV_POPULATE_WRITE, 0, 0, 0});
+  if (error != EINVAL) return error;
+  size_t os_page = hak_platform_os_page_bytes();
+  for (volatile char* p = address; p < (volatile char*)address + bytes; p += os_page) *p = *p;
+  return 0;
+}
+
+int hak_platform_move(void* from, void* to, size_t bytes) {
+  return hak_platform_call(
+      HAK_KERNEL_MREMAP, bytes, NULL, SYS_mremap,
+      (const long[6]){(long)from, (long)bytes, (long)bytes,
+                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0});
+}
+
+// ---- the process ----
+
+// Little enough for the stack of any thread; /proc gives whole lines of its maps in any case.
+#define PIECE_BYTES 2048
+
+static int open_to_read(const char* path, long* fd) {
+  return hak_platform_call(HAK_KERNEL_TELEMETRY, 0, fd, SYS_openat,
+                           (const long[6]){AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0});
+}
+
+static int read_piece(long fd, char piece[PIECE_BYTES], long* length) {
+  return hak_platform_call(HAK_KERNEL_TELEMETRY, PIECE_BYTES, length, SYS_read,
+                           (const long[6]){fd, (long)piece, PIECE_BYTES, 0, 0, 0});
+}
+
+static void close_file(long fd) {
+  (void)hak_platform_call(HAK_KERNEL_TELEMETRY, 0, NULL, SYS_close,
+                          (const long[6]){fd, 0, 0, 0, 0, 0});
+}
+
+// The `index`-th decimal number of a small file.
+static uint64_t number_in_file(const char* path, unsigned index) {
+  char piece[PIECE_BYTES];
+  long fd, length = 0;
+  if (open_to_read(path, &fd) != 0) return UINT64_MAX;
+  int error = read_piece(fd, piece, &length);
+  close_file(fd);
+  const char *at = piece, *end = piece + (error == 0 ? length : 0);
+  for (; index != 0; index--) {
+    while (at < end && *at != ' ') at++;
+    while (at < end && *at == ' ') at++;
+  }
+  if (at == end || *at < '0' || *at > '9') return UINT64_MAX;
+  uint64_t number = 0;
+  for (; at < end && *at >= '0' && *at <= '9'; at++) number = number * 10 + (uint64_t)(*at - '0');
+  return number;
+}
+
+static uint64_t lines_in_file(const char* path) {
+  char piece[PIECE_BYTES];
+  long fd, length = 0;
+  if (open_to_read(path, &fd) != 0) return UINT64_MAX;
+  uint64_t lines = 0;
+  int error;
+  while ((error = read_piece(fd, piece, &length)) == 0 && length > 0) {
+    for (long i = 0; i < length; i++) lines += piece[i] == '\n';
+  }
+  close_file(fd);
+  return error == 0 ? lines : UINT64_MAX;
+}
+
+static uint64_t ns_of(struct timeval t) {
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
+}
+
+void hak_platform_process(hak_process_t* process) {
+  struct rusage usage;
+  int error = hak_platform_call(HAK_KERNEL_TELEMETRY, 0, NULL, SYS_getrusage,
+                                (const long[6]){RUSAGE_SELF, (long)&usage, 0, 0, 0, 0});
+  process->minor_faults = error == 0 ? (uint64_t)usage.ru_minflt : UINT64_MAX;
+  process->major_faults = error == 0 ? (uint64_t)usage.ru_majflt : UINT64_MAX;
+  process->user_ns = error == 0 ? ns_of(usage.ru_utime) : UINT64_MAX;
+  process->system_ns = error == 0 ? ns_of(usage.ru_stime) : UINT64_MAX;
+  uint64_t rss_pages = number_in_file("/proc/self/statm", 1);
+  bool known = rss_pages != UINT64_MAX;
+  process->rss_bytes = known ? rss_pages * hak_platform_os_page_bytes() : UINT64_MAX;
+  process->vmas = lines_in_file("/proc/self/maps");
+  process->vmas_max = number_in_file("/proc/sys/vm/max_map_count", 0);
+}
+
+// ---- time, waiting, text ----
+
+void hak_platform_sleep_ms(uint64_t ms) {
+  struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+  int saved_errno = errno;
+  nanosleep(&t, NULL);
+  errno = saved_errno;
+}
+
+void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected) {
+  hak_platform_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
+                    (const long[6]){(long)word, FUTEX_WAIT_PRIVATE, (long)expected, 0, 0, 0});
+}
+
+void hak_platform_wake(_Atomic(uint32_t)* word) {
+  hak_platform_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
+                    (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
+}
+
+void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms) {
+  struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+  int saved_errno = errno;
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &t, NULL, 0);
+  errno = saved_errno;
+}
+
+static int membarrier(int command) {
+  return hak_platform_call(HAK_KERNEL_MEMBARRIER, 0, NULL, SYS_membarrier,
+                           (const long[6]){command, 0, 0, 0, 0, 0});
+}
+
+// The kernel wants a process to say once that it means to use the fast kind: EPERM until then. That
+// is not provoked, lest it look like a failure in the figures. A forked child is registered, too.
+bool hak_platform_barrier_everywhere(void) {
+  static _Atomic(bool) is_registered;
+  int error =
+      hak_load_relaxed(&is_registered) ? membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) : EPERM;
+  if (error == EPERM && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0) {
+    hak_store_relaxed(&is_registered, true);
+    error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  }
+  return error == 0;
+}
+
+void hak_platform_write_stderr(const char* text, size_t length) {
+  int saved_errno = errno;
+  while (length != 0) {
+    ssize_t written = write(STDERR_FILENO, text, length);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;  // nobody left to tell
+    text += written;
+    length -= (size_t)written;
+  }
+  errno = saved_errno;
+}

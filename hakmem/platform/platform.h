@@ -1,0 +1,115 @@
+// Platform layer: every call into the kernel goes through here, counted and timed by kind.
+//
+// All functions are thread-safe and preserve errno. Those that can fail return 0 or an errno
+// value. They use raw system calls, not libc's wrappers, because mmap and its kin may be
+// interposed by code that calls malloc.
+
+#ifndef HAKMEM_PLATFORM_H_
+#define HAKMEM_PLATFORM_H_
+
+#include "hakmem/base/atomic.h"
+#include "hakmem/base/base.h"
+
+typedef enum hak_kernel_kind {
+#define HAK_KERNEL_CALL(KIND, name) HAK_KERNEL_##KIND,
+#include "hakmem/platform/kernel_calls.def"
+  HAK_KERNEL_N_KINDS,
+} hak_kernel_kind_t;
+
+// What was asked of the kernel since the start of the process, for one kind of call.
+typedef struct hak_kernel_counters {
+  _Atomic(uint64_t) calls;
+  _Atomic(uint64_t) bytes;     // of the calls that succeeded
+  _Atomic(uint64_t) failures;  // calls that returned an error
+  _Atomic(uint64_t) ns;        // wall time spent in the calls
+} hak_kernel_counters_t;
+
+const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind);
+const char* hak_platform_kind_name(hak_kernel_kind_t kind);
+
+// ---- memory ----
+
+// Bytes of an OS page: 4, 16 or 64 KiB.
+size_t hak_platform_os_page_bytes(void);
+
+// The soft limit on address space (RLIMIT_AS) in bytes; SIZE_MAX when there is none.
+size_t hak_platform_address_limit(void);
+
+// Maps `bytes` of fresh, zero, private memory, readable and writable. (Not MAP_NORESERVE: under
+// the default overcommit policy it would only hide that a request exceeds all memory there is.)
+// `alignment` is a power of two, at least an OS page; no part of the mapping made on the way is
+// left over. On success *out is the address.
+hak_nodiscard int hak_platform_map(size_t bytes, size_t alignment, void** out);
+
+// Replaces what is mapped at [address, address + bytes) by fresh, zero memory.
+hak_nodiscard int hak_platform_map_again(void* address, size_t bytes);
+
+// Maps `bytes` that can't be touched: a guard.
+hak_nodiscard int hak_platform_protect_none(void* address, size_t bytes);
+
+int hak_platform_unmap(void* address, size_t bytes);
+
+// Gives the memory behind a range back to the kernel. The range stays mapped and reads as zero.
+hak_nodiscard int hak_platform_purge(void* address, size_t bytes);
+
+// Asks for transparent huge pages in a range, or asks not to get any.
+int hak_platform_advise_huge(void* address, size_t bytes, bool wanted);
+
+// Faults a range in for writing, in one call where the kernel can (5.14), else page by page. The
+// contents stay. An error means that not all of it could be had.
+hak_nodiscard int hak_platform_populate(void* address, size_t bytes);
+
+// Moves the memory behind [from, from + bytes) to [to, to + bytes), both mapped, without a copy.
+// `from` stays mapped and reads as zero. ENOSYS or EINVAL where the kernel cannot (before 5.7).
+hak_nodiscard int hak_platform_move(void* from, void* to, size_t bytes);
+
+// ---- the process ----
+
+// What the kernel accounts to the process; UINT64_MAX where that can't be had.
+typedef struct hak_process {
+  uint64_t minor_faults, major_faults;
+  uint64_t user_ns, system_ns;
+  uint64_t rss_bytes;
+  uint64_t vmas, vmas_max;
+} hak_process_t;
+
+// Asks the kernel and /proc. All calls are of kind HAK_KERNEL_TELEMETRY.
+void hak_platform_process(hak_process_t* process);
+
+// ---- time, waiting, text ----
+
+// A full memory barrier in every running thread of the process (membarrier(2)); false where the
+// kernel has none.
+hak_nodiscard bool hak_platform_barrier_everywhere(void);
+
+// Monotonic time: exact, and as of the kernel's last tick (cheaper, 1 to 10 ms late).
+uint64_t hak_platform_now_ns(void);
+uint64_t hak_platform_now_ms(void);
+
+// From here on the clocks are read through the C library, which is faster than the kernel: but its
+// function may be another library's, which allocates when it is called first. No lock held.
+void hak_platform_ready_clock(void);
+
+void hak_platform_sleep_ms(uint64_t ms);
+
+// Sleeps while *word == expected; may wake early. Wakes at most one sleeper.
+void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected);
+void hak_platform_wake(_Atomic(uint32_t)* word);
+
+// Sleeps while *word == expected, for `ms` at most; may wake early. Not counted: it is no work.
+void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms);
+
+void hak_platform_write_stderr(const char* text, size_t length);
+
+// Any other call, of a kind. *result, when it is not NULL, is the kernel's answer to one that
+// succeeds.
+int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
+                      const long arguments[6]);
+
+// ---- fault injection, for tests ----
+
+// Asked before every call; returns 0 to let it happen, or the errno value it shall fail with.
+typedef int (*hak_platform_fault_t)(hak_kernel_kind_t kind, size_t bytes);
+void hak_platform_set_fault(hak_platform_fault_t fault);
+
+#endif  // HAKMEM_PLATFORM_H_

@@ -1,0 +1,175 @@
+#include "hakmem/slab/central.h"
+
+#include "hakmem/page_map/page_map.h"
+#include "hakmem/platform/check.h"
+
+typedef struct central {
+  alignas(HAK_CACHE_LINE) hak_lock_t lock;
+  hak_slab_list_t partial;  // unowned slabs that have free blocks
+  hak_counter_t n_partial;  // how many; read without the lock to see whether to take it
+} central_t;
+
+static central_t centrals[HAK_N_CLASSES] = {
+    [0 ... HAK_N_CLASSES - 1] = {.lock = HAK_LOCK_INIT(HAK_RANK_CLASS)}};
+
+// ---- a slab's beginning and end ----
+
+hak_slab_t* hak_slab_create(unsigned size_class, struct hak_heap* heap) {
+  bool dirty;
+  hak_run_t* run =
+      hak_super_take_run(hak_class_info(size_class)->slab_pages, 1, size_class, &dirty);
+  if (run == NULL) return NULL;
+  hak_slab_t* slab = hak_slab_init(run, size_class);
+  hak_store_release(&slab->owner, heap);
+  hak_page_map_set_class(run->base, run->n_pages, size_class);
+  return slab;
+}
+
+void hak_slab_destroy(hak_slab_t* slab) {
+  hak_assert(hak_slab_is_idle(slab));
+  // First: a forked child must not take it for a slab when its entries are gone.
+  slab->run.size_class = 0;
+  hak_compiler_barrier();
+  hak_page_map_set_class(slab->run.base, slab->run.n_pages, 0);
+  hak_super_return_run(&slab->run);
+}
+
+// ---- under the class's lock ----
+
+// `before` is in the list; NULL: at the end.
+static void list(central_t* central, hak_slab_t* slab, hak_slab_t* before) {
+  hak_slab_list_insert(&central->partial, slab, before);
+  hak_counter_add(&central->n_partial, 1);
+}
+
+static void unlist(central_t* central, hak_slab_t* slab) {
+  hak_slab_list_remove(&central->partial, slab);
+  hak_counter_add(&central->n_partial, (uint64_t)-1);
+}
+
+// An unowned slab has gained free blocks (`had`: its free blocks before).
+static void unowned_gained(central_t* central, hak_slab_t* slab, unsigned had) {
+  if (hak_run_use(&slab->run) == HAK_RUN_LOST) return;
+  if (hak_slab_is_idle(slab)) {
+    if (had != 0) unlist(central, slab);
+    hak_slab_destroy(slab);
+  } else if (had == 0 && hak_slab_free_count(slab) != 0) {
+    list(central, slab, NULL);
+  }
+}
+
+static central_t* lock_central(unsigned size_class) {
+  central_t* central = &centrals[size_class];
+  hak_lock_acquire(&central->lock);
+  return central;
+}
+
+// Ownership changes only under the lock, so an unowned slab stays so while it is held.
+static bool is_unowned(const hak_slab_t* slab) {
+  return hak_load_acquire(&((hak_slab_t*)slab)->owner) == NULL;
+}
+
+// Blocks of a listed slab. One that has none to give goes to the end, so that the next to come
+// looks at others.
+static unsigned take_listed(central_t* central, hak_slab_t* slab, void** end, unsigned n) {
+  unsigned taken = hak_slab_take_lines(slab, end, n);
+  if (hak_slab_free_count(slab) == 0) {
+    unlist(central, slab);
+  } else if (taken == 0) {
+    hak_slab_list_remove(&central->partial, slab);
+    hak_slab_list_append(&central->partial, slab);
+  }
+  return taken;
+}
+
+// Blocks of a slab that is made for them. It comes first.
+static unsigned take_fresh(central_t* central, unsigned size_class, void** end, unsigned n) {
+  hak_slab_t* slab = hak_slab_create(size_class, NULL);
+  if (slab == NULL) return 0;
+  unsigned taken = hak_slab_take_lines(slab, end, n);
+  if (hak_slab_free_count(slab) != 0) list(central, slab, central->partial.first);
+  return taken;
+}
+
+unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
+  unsigned taken = 0;
+  central_t* central = lock_central(size_class);
+  uint64_t tries = hak_min_size(HAK_CENTRAL_TRIES, hak_counter_read(&central->n_partial));
+  for (uint64_t i = 0; i < tries && taken == 0; i++) {
+    taken = take_listed(central, central->partial.first, end, n);
+  }
+  if (taken == 0) taken = take_fresh(central, size_class, end, n);
+  hak_lock_release(&central->lock);
+  return taken;
+}
+
+void hak_central_add(hak_slab_t* slab) {
+  central_t* central = lock_central(slab->run.size_class);
+  list(central, slab, NULL);
+  hak_lock_release(&central->lock);
+}
+
+hak_slab_t* hak_central_adopt(unsigned size_class, struct hak_heap* heap) {
+  if (hak_counter_read(&centrals[size_class].n_partial) == 0) return NULL;
+  central_t* central = lock_central(size_class);
+  hak_slab_t* slab = central->partial.first;
+  if (slab != NULL) {
+    unlist(central, slab);
+    hak_store_release(&slab->owner, heap);
+  }
+  hak_lock_release(&central->lock);
+  return slab;
+}
+
+void hak_central_abandon(hak_slab_t* slab) {
+  central_t* central = lock_central(slab->run.size_class);
+  hak_store_release(&slab->owner, NULL);
+  hak_run_set_use(&slab->run, HAK_RUN_ABANDONED);
+  // A remote free that saw the old owner set its bits before or after this; in the second case
+  // it finds the slab unowned when it wants to tell (thread.h) and comes to hak_central_absorb.
+  hak_slab_collect(slab);
+  unowned_gained(central, slab, 0);
+  hak_lock_release(&central->lock);
+}
+
+bool hak_central_free(hak_slab_t* slab, unsigned word, uint64_t mask) {
+  central_t* central = lock_central(slab->run.size_class);
+  bool unowned = is_unowned(slab);
+  if (unowned) {
+    unsigned had = hak_slab_free_count(slab);
+    hak_slab_put(slab, word, mask);
+    unowned_gained(central, slab, had);
+  }
+  hak_lock_release(&central->lock);
+  return unowned;
+}
+
+bool hak_central_absorb(hak_slab_t* slab) {
+  central_t* central = lock_central(slab->run.size_class);
+  bool unowned = is_unowned(slab);
+  if (unowned) {
+    unsigned had = hak_slab_free_count(slab);
+    hak_slab_count_remote(slab);
+    hak_slab_collect(slab);
+    unowned_gained(central, slab, had);
+  }
+  hak_lock_release(&central->lock);
+  return unowned;
+}
+
+void hak_central_count_locks(hak_lock_counts_t* counts) {
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) hak_lock_count(&centrals[c].lock, counts);
+}
+
+bool hak_central_repair_lock(unsigned size_class) {
+  return hak_lock_repair(&centrals[size_class].lock);
+}
+
+void hak_central_clear(unsigned size_class) {
+  centrals[size_class].partial = (hak_slab_list_t){NULL, NULL};
+  hak_store_relaxed(&centrals[size_class].n_partial, 0);
+}
+
+void hak_central_relink(hak_slab_t* slab) {
+  if (hak_slab_free_count(slab) != 0) list(&centrals[slab->run.size_class], slab, NULL);
+}

@@ -1,0 +1,49 @@
+// Unowned slabs, by class: what all threads share.
+//
+// A slab is unowned when it was made for threads that have only just begun to use its class, or
+// when its owner ended with blocks of it live. Threads take small batches of blocks from unowned
+// slabs (slow start) or adopt them whole; frees into them go through here. One lock a class.
+
+#ifndef HAKMEM_CENTRAL_H_
+#define HAKMEM_CENTRAL_H_
+
+#include "hakmem/platform/lock.h"
+#include "hakmem/slab/slab.h"
+
+// Takes up to `n` blocks from unowned slabs, making one when there is none; stores them as
+// hak_slab_take does. Returns how many; 0: out of memory.
+unsigned hak_central_take(unsigned size_class, void** end, unsigned n);
+
+// Enters an unowned slab, fresh from hak_slab_create, among those of its class.
+void hak_central_add(hak_slab_t* slab);
+
+// Makes `heap` the owner of an unowned slab with free blocks; NULL when there is none. What the
+// slab is for stays as it was, so that the new owner sees whether it was HAK_RUN_ABANDONED.
+hak_slab_t* hak_central_adopt(unsigned size_class, struct hak_heap* heap);
+
+// Makes a slab that the caller owns, and that is in none of its lists, unowned. It is given back
+// if nothing in it is live.
+void hak_central_abandon(hak_slab_t* slab);
+
+// Frees blocks of an unowned slab. False when the slab has an owner (now).
+hak_nodiscard bool hak_central_free(hak_slab_t* slab, unsigned word, uint64_t mask);
+
+// Takes the news of remote frees into an unowned slab. False when the slab has an owner (now).
+hak_nodiscard bool hak_central_absorb(hak_slab_t* slab);
+
+// Makes a fresh slab of `size_class`, owned by `heap` (NULL: unowned) and entered in the page map;
+// in no list. NULL: out of memory. No lock needed, and CLASS may be held.
+hak_slab_t* hak_slab_create(unsigned size_class, struct hak_heap* heap);
+
+// Gives the pages of an idle slab, in no list, back.
+void hak_slab_destroy(hak_slab_t* slab);
+
+void hak_central_count_locks(hak_lock_counts_t* counts);
+
+// In a forked child (fork.c): frees the lock of a class; true when a thread that is gone held it.
+// Empties the class's list. Enters an unowned slab in it again.
+bool hak_central_repair_lock(unsigned size_class);
+void hak_central_clear(unsigned size_class);
+void hak_central_relink(hak_slab_t* slab);
+
+#endif  // HAKMEM_CENTRAL_H_

@@ -1,0 +1,251 @@
+#include "hakmem/slab/slab.h"
+
+#include <string.h>
+
+#include "hakmem/base/bits.h"
+#include "hakmem/options/events.h"
+#include "hakmem/page_map/page_map.h"
+#include "hakmem/platform/check.h"
+#include "hakmem/platform/platform.h"
+
+static unsigned words_of(const hak_slab_t* slab) {
+  return hak_class_info(slab->run.size_class)->slab_words;
+}
+
+static void set_free_count(hak_slab_t* slab, unsigned n) {
+  hak_store_relaxed(&slab->free_count, (uint16_t)n);
+}
+
+static bool slab_is_valid(const hak_slab_t* slab) {
+  unsigned n = 0;
+  for (unsigned w = 0; w < words_of(slab); w++) {
+    if (w < slab->scan_word && slab->free[w] != 0) return false;
+    n += hak_bit_count(slab->free[w]);
+  }
+  return n == hak_slab_free_count(slab) && n <= slab->capacity;
+}
+
+hak_cold static void fail_double_free(const hak_slab_t* slab, unsigned word, uint64_t twice) {
+  size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
+  size_t index = (size_t)word * 64 + hak_lowest_bit(twice);
+  hak_fatal_block("double free", (void*)(slab->run.base + index * block_bytes),
+                  slab->run.size_class, block_bytes);
+}
+
+// From the bitmap of free blocks to that of blocks freed by others: half of the memory for the two,
+// so that they share no line.
+static size_t remote_words(unsigned size_class) {
+  bool wide = hak_class_has_wide_bitmaps(size_class);
+  return (wide ? HAK_WIDE_BITMAP_BYTES : HAK_BITMAP_BYTES) / (2 * sizeof(uint64_t));
+}
+
+void hak_slab_prefetch(hak_slab_t* slab, unsigned size_class, unsigned word,
+                       const struct hak_heap* heap) {
+  _Atomic(uint64_t)* remote = slab->remote + word;
+  if (hak_load_relaxed(&slab->owner) != heap) {
+    hak_prefetch_write(remote);
+    return;
+  }
+  hak_prefetch_write(slab);
+  hak_prefetch_write(remote - remote_words(size_class));
+}
+
+hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class) {
+  const hak_class_info_t* info = hak_class_info(size_class);
+  hak_slab_t* slab = (hak_slab_t*)run;
+  slab->free = hak_run_bitmap(run, size_class);
+  slab->remote = (_Atomic(uint64_t)*)slab->free + remote_words(size_class);
+  slab->capacity = info->slab_blocks;
+  set_free_count(slab, info->slab_blocks);
+  slab->scan_word = 0;
+  slab->was_full = false;
+  slab->uncounted = 0;
+  hak_store_relaxed(&slab->purged_bytes, 0);
+  slab->next = slab->prev = NULL;
+  for (unsigned w = 0; w < info->slab_words; w++) {
+    unsigned left = info->slab_blocks - w * 64u;
+    slab->free[w] = hak_bit_run(0, left < 64 ? left : 64);
+    hak_store_relaxed(&slab->remote[w], 0);
+  }
+  hak_store_relaxed(&slab->remote_count, 0);
+  hak_store_relaxed(&slab->owner, NULL);
+  // Last: a forked child takes it for a slab from here on.
+  hak_compiler_barrier();
+  run->size_class = (uint8_t)size_class;
+  return slab;
+}
+
+void hak_slab_mark_outgoing(hak_slab_t* slab) {
+  unsigned outgoing = hak_class_outgoing(slab->run.size_class);
+  if (outgoing != 0 && hak_page_map_class((void*)slab->run.base) != outgoing) {
+    hak_page_map_set_class(slab->run.base, 1, outgoing);
+  }
+}
+
+// Of a word's free blocks, those whose cache lines are free as a whole. Blocks of 16, 32 and 48
+// bytes fill lines in groups of 4, 2 and 4; larger ones share a line with two neighbours at most.
+static uint64_t whole_lines(uint64_t bits, size_t block_bytes) {
+  if (block_bytes > 48) return bits;
+  bits &= bits >> 1 & UINT64_C(0x5555555555555555);  // pairs, at their lower bit
+  if (block_bytes == 32) return bits | bits << 1;
+  bits &= bits >> 2 & UINT64_C(0x1111111111111111);  // fours, at their lowest
+  return bits * 0xf;
+}
+
+// Stores the addresses of the blocks `bits`, of which bit 0 is at `first`, downwards from `end`.
+static void** expand(uint64_t bits, uintptr_t first, size_t block_bytes, void** end) {
+  if (bits == ~UINT64_C(0)) {
+    for (unsigned i = 0; i < 64; i++, first += block_bytes) *--end = (void*)first;
+    return end;
+  }
+  for (; bits != 0; bits &= bits - 1) {
+    *--end = (void*)(first + hak_lowest_bit(bits) * block_bytes);
+  }
+  return end;
+}
+
+static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines) {
+  hak_assert_slow(slab_is_valid(slab));
+  size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
+  unsigned taken = 0;
+  unsigned first_left = slab->scan_word;  // first word that still has a bit set
+  for (unsigned w = first_left, words = words_of(slab); w < words && taken < n; w++) {
+    uint64_t bits = lines ? whole_lines(slab->free[w], block_bytes) : slab->free[w];
+    if (bits != 0) {
+      bits = hak_lowest_bits(bits, n - taken);
+      slab->free[w] ^= bits;
+      end = expand(bits, slab->run.base + (size_t)w * 64 * block_bytes, block_bytes, end);
+      taken += hak_bit_count(bits);
+    }
+    if (slab->free[w] == 0 && w == first_left) first_left = w + 1;
+  }
+  hak_store_relaxed(&slab->purged_bytes, 0);  // which of it, nobody knows
+  slab->scan_word = (uint16_t)first_left;
+  set_free_count(slab, hak_slab_free_count(slab) - taken);
+  if (taken != 0 && hak_run_use(&slab->run) == HAK_RUN_PREWARMED)
+    hak_run_set_use(&slab->run, HAK_RUN_SLAB);
+  return taken;
+}
+
+unsigned hak_slab_take(hak_slab_t* slab, void** end, unsigned n) {
+  return take_blocks(slab, end, n, false);
+}
+
+unsigned hak_slab_take_lines(hak_slab_t* slab, void** end, unsigned n) {
+  return take_blocks(slab, end, n, true);
+}
+
+void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask) {
+  if (hak_unlikely((slab->free[word] & mask) != 0)) {
+    fail_double_free(slab, word, slab->free[word] & mask);
+  }
+  slab->free[word] |= mask;
+  set_free_count(slab, hak_slab_free_count(slab) + hak_bit_count(mask));
+  if (word < slab->scan_word) slab->scan_word = (uint16_t)word;
+  hak_assert_slow(slab_is_valid(slab));
+}
+
+// The first block at or after `block` that is free (or is not, as asked); the capacity if none is.
+static unsigned next_block(const hak_slab_t* slab, unsigned block, bool is_free) {
+  while (block < slab->capacity) {
+    uint64_t bits = slab->free[block / 64];
+    bits = (is_free ? bits : ~bits) >> (block % 64);
+    if (bits != 0) return (unsigned)hak_min_size(block + hak_lowest_bit(bits), slab->capacity);
+    block = (block / 64 + 1) * 64;
+  }
+  return slab->capacity;
+}
+
+size_t hak_slab_purge(hak_slab_t* slab) {
+  size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
+  size_t os_page = hak_platform_os_page_bytes();
+  size_t bytes = 0;
+  unsigned end = 0;
+  for (unsigned at; (at = next_block(slab, end, true)) < slab->capacity;) {
+    end = next_block(slab, at, false);
+    uintptr_t from = hak_round_up(slab->run.base + at * block_bytes, os_page);
+    uintptr_t to = hak_round_down(slab->run.base + end * block_bytes, os_page);
+    if (from >= to) continue;
+    int error = hak_platform_purge((void*)from, to - from);
+    if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)from, to - from)) bytes += to - from;
+  }
+  hak_store_relaxed(&slab->purged_bytes, (uint32_t)bytes);
+  return bytes;
+}
+
+// A word of which every bit is set has no free left to come until its blocks are handed out again,
+// by the owner: it can be taken with a plain store. (A last word of fewer than 64 blocks just takes
+// the exchange.)
+static uint64_t take_remote_word(_Atomic(uint64_t)* remote) {
+  uint64_t bits = hak_load_acquire(remote);
+  if (bits == 0) return 0;
+  if (bits == ~UINT64_C(0)) {
+    hak_store_relaxed(remote, 0);
+    return bits;
+  }
+  return hak_exchange_acq_rel(remote, 0);
+}
+
+unsigned hak_slab_collect(hak_slab_t* slab) {
+  unsigned n = 0;
+  for (unsigned w = 0, words = words_of(slab); w < words; w++) {
+    uint64_t bits = take_remote_word(&slab->remote[w]);
+    if (bits == 0) continue;
+    hak_slab_put(slab, w, bits);
+    n += hak_bit_count(bits);
+  }
+  slab->uncounted += n;
+  return n;
+}
+
+void hak_slab_count_remote(hak_slab_t* slab) {
+  slab->uncounted -= (uint32_t)hak_exchange_acq_rel(&slab->remote_count, 0);
+}
+
+// All 64 blocks of a word at once: nobody else can be freeing one of them, so a plain store will
+// do in place of an atomic OR.
+void hak_slab_free_remote(hak_slab_t* slab, unsigned word, uint64_t mask) {
+  uint64_t before;
+  if (mask == ~UINT64_C(0)) {
+    before = hak_load_relaxed(&slab->remote[word]);
+    hak_store_release(&slab->remote[word], mask);
+  } else {
+    before = hak_fetch_or_acq_rel(&slab->remote[word], mask);
+  }
+  if (hak_unlikely((before & mask) != 0)) fail_double_free(slab, word, before & mask);
+}
+
+bool hak_slab_announce_remote(hak_slab_t* slab, unsigned n) {
+  return hak_fetch_add_acq_rel(&slab->remote_count, n) == 0;
+}
+
+void hak_slab_list_insert(hak_slab_list_t* list, hak_slab_t* slab, hak_slab_t* before) {
+  hak_slab_t* after = before != NULL ? before->prev : list->last;
+  slab->next = before;
+  slab->prev = after;
+  *(after != NULL ? &after->next : &list->first) = slab;
+  *(before != NULL ? &before->prev : &list->last) = slab;
+}
+
+void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab) {
+  if (slab->next != NULL) {
+    slab->next->prev = slab->prev;
+  } else {
+    hak_assert(list->last == slab);
+    list->last = slab->prev;
+  }
+  if (slab->prev != NULL) {
+    slab->prev->next = slab->next;
+  } else {
+    hak_assert(list->first == slab);
+    list->first = slab->next;
+  }
+  slab->next = slab->prev = NULL;
+}
+
+void hak_slab_recount(hak_slab_t* slab) {
+  unsigned n = 0;
+  for (unsigned w = 0; w < words_of(slab); w++) n += hak_bit_count(slab->free[w]);
+  set_free_count(slab, n);
+  slab->scan_word = 0;
+}

@@ -1,0 +1,124 @@
+// Slabs: runs of pages cut into blocks of one size class, and the bitmaps that say which are free.
+//
+// A block is, at any time, in exactly one place: live in the program or in some thread's magazine
+// (both bits clear), free (its bit in free[] set), or freed by a thread that does not own the slab
+// (its bit in remote[] set). Invariant, for the owner: free_count == bits set in free[].
+//
+// Owner: the thread heap in `owner`, or, when that is NULL, whoever holds the class's lock
+// (central.h). Functions here are the owner's unless they say "any thread".
+//
+// Remote frees. A thread that frees blocks of another's slab (1) sets their bits in remote[], then
+// (2) adds their number to remote_count. Whoever finds remote_count at 0 in step 2 must tell the
+// owner (thread.h) that the slab has news; nobody else may touch the slab after step 2. The owner
+// takes bits out of remote[] whenever it likes, but takes the count only when told. `uncounted` is
+// the difference. When every block is free and it is 0, no remote free can be in flight (each has
+// set bits that were taken, and the counts of all taken bits have arrived and been told), so the
+// slab's pages may be given away.
+
+#ifndef HAKMEM_SLAB_H_
+#define HAKMEM_SLAB_H_
+
+#include "hakmem/base/size_class.h"
+#include "hakmem/superslab/superslab.h"
+
+struct hak_heap;
+
+// In the place of the descriptor of the slab's first page.
+typedef struct hak_slab {
+  // Line 0: the owner's (of an unowned slab: whoever holds its class's lock). Figures are gathered
+  // from the atomic ones at any time.
+  hak_run_t run;
+  uint16_t capacity;             // const while the slab lives: blocks
+  _Atomic(uint16_t) free_count;  // bits set in free[]
+  uint16_t scan_word;            // no word of free[] below this one has a bit set
+  bool was_full;                 // a heap has taken the last of its blocks: all may be touched
+  uint32_t uncounted;            // blocks collected from remote[] less those taken off remote_count
+  _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
+  struct hak_slab* next;           // owner: its partial or full list; unowned: the class's
+  struct hak_slab* prev;
+  uint64_t* free;  // const while the slab lives: blocks free and in no magazine
+
+  // Line 1: what other threads write.
+  alignas(HAK_CACHE_LINE) _Atomic(struct hak_heap*) owner;  // NULL: unowned
+  _Atomic(struct hak_slab*) pending_next;                   // link in the owner's pending stack
+  _Atomic(uint64_t) remote_count;  // blocks freed remotely since the owner counted
+  _Atomic(uint64_t)* remote;       // const while the slab lives: their bits
+} hak_slab_t;
+
+static_assert(sizeof(hak_slab_t) == HAK_RUN_BYTES,
+              "a slab takes the place of its run's descriptor");
+
+// Doubly linked through next and prev.
+typedef struct hak_slab_list {
+  hak_slab_t* first;
+  hak_slab_t* last;
+} hak_slab_list_t;
+
+static inline size_t hak_slab_bytes(const hak_slab_t* slab) { return hak_run_bytes(&slab->run); }
+
+// The slab that holds the block at `address`.
+static inline hak_slab_t* hak_slab_of(const void* address) {
+  return (hak_slab_t*)hak_super_run_of(hak_page_map_super(address), address);
+}
+
+// Makes a run of pages a slab of `size_class`, all blocks free, unowned. The page map is the
+// caller's business.
+hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class);
+
+// Any thread that has a block of it to free: tells by the page map that its blocks travel between
+// threads, if several share a cache line (size_class.h). It stays so while the slab lives.
+void hak_slab_mark_outgoing(hak_slab_t* slab);
+
+// Takes up to `n` free blocks, lowest addresses first, and stores them downwards from `end`
+// (exclusive), so that the lowest lies on top of a magazine's stack. Returns how many.
+unsigned hak_slab_take(hak_slab_t* slab, void** end, unsigned n);
+
+// The same, but only blocks whose cache lines hold no block of anybody else, so that threads which
+// share the slab do not share lines (blocks above 48 bytes: as hak_slab_take). May return 0 though
+// blocks are free.
+unsigned hak_slab_take_lines(hak_slab_t* slab, void** end, unsigned n);
+
+// Fetches what `heap` will write to put blocks of a word back, of its own slab or another's,
+// without a look at the line that is the owner's.
+void hak_slab_prefetch(hak_slab_t* slab, unsigned size_class, unsigned word,
+                       const struct hak_heap* heap);
+
+// Puts blocks (bits `mask` of `word`) back. Aborts on a double free.
+void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask);
+
+// Gives the OS pages that lie in free blocks only back to the kernel. Returns the bytes. No lock
+// held.
+size_t hak_slab_purge(hak_slab_t* slab);
+
+// Takes what other threads have freed into free[]. Returns how many blocks came.
+unsigned hak_slab_collect(hak_slab_t* slab);
+
+// Takes the count of remote frees. Only when the owner was told of the slab, see above.
+void hak_slab_count_remote(hak_slab_t* slab);
+
+// Any thread that owns neither: steps 1 and 2 above. Step 1 aborts on a double free. Step 2
+// returns true when the caller must tell the owner. pre: the blocks are not free.
+void hak_slab_free_remote(hak_slab_t* slab, unsigned word, uint64_t mask);
+hak_nodiscard bool hak_slab_announce_remote(hak_slab_t* slab, unsigned n);
+
+// Blocks free in the slab, read by any thread.
+static inline unsigned hak_slab_free_count(const hak_slab_t* slab) {
+  return hak_load_relaxed(&((hak_slab_t*)slab)->free_count);
+}
+
+// Whether no block is live and no remote free in flight: the pages may be given away.
+static inline bool hak_slab_is_idle(const hak_slab_t* slab) {
+  return hak_slab_free_count(slab) == slab->capacity && slab->uncounted == 0;
+}
+
+// Lists. `before` is in the list; NULL: at the end.
+void hak_slab_list_insert(hak_slab_list_t* list, hak_slab_t* slab, hak_slab_t* before);
+void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab);
+static inline void hak_slab_list_append(hak_slab_list_t* list, hak_slab_t* slab) {
+  hak_slab_list_insert(list, slab, NULL);
+}
+
+// After a fork that may have caught the slab's owner at work: derives the counts from the bitmap.
+void hak_slab_recount(hak_slab_t* slab);
+
+#endif  // HAKMEM_SLAB_H_

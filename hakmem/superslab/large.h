@@ -1,0 +1,41 @@
+// Blocks above the size classes: spans and huge blocks.
+//
+// A span is a run of pages in a SuperSlab, for blocks up to half a SuperSlab; a huge block is one
+// or more whole SuperSlabs. Both go back to the SuperSlab layer when freed and stay there with
+// their memory until the purge delay is over, so that a program which takes and frees large blocks
+// in turn makes no system calls. Lock: BACKEND, inside.
+
+#ifndef HAKMEM_LARGE_H_
+#define HAKMEM_LARGE_H_
+
+#include "hakmem/superslab/superslab.h"
+
+// A block of `size` bytes (above the small classes, or wanted at an alignment they cannot give) at
+// a multiple of `alignment`, a power of two. NULL: out of memory. With `zero`, all of the size
+// asked for is zero, at the price of clearing only memory that is not fresh from the kernel.
+hak_nodiscard void* hak_large_alloc(size_t size, size_t alignment, bool zero);
+
+// Frees the span or huge block at `ptr`, an address whose page map entry has no class. Aborts with
+// a message when there is none.
+void hak_large_free(void* ptr);
+
+// The usable bytes of a block of `size`: whole OS pages, one at least. pre: size <= PTRDIFF_MAX.
+size_t hak_large_good_size(size_t size);
+
+// Makes the run at `span` a live span, with the usable bytes that a block of `size` bytes gets.
+// pre: it has the pages.
+void hak_large_set_span_bytes(uintptr_t span, size_t size);
+
+// Usable bytes of the span or huge block that begins at `ptr`; 0 when none does.
+size_t hak_large_usable_size(const void* ptr);
+
+// Tries to make the block at `ptr` hold `size` bytes without copying: in place, or for a huge
+// block by moving its memory to other addresses. Returns its address, or NULL when the caller has
+// to allocate, copy and free. pre: `ptr` is a span or a huge block.
+hak_nodiscard void* hak_large_resize(void* ptr, size_t size);
+
+// The huge block or span that holds `address`: its first byte and usable bytes. False when none
+// does.
+bool hak_large_find(const void* address, uintptr_t* base, size_t* bytes);
+
+#endif  // HAKMEM_LARGE_H_

@@ -1,0 +1,196 @@
+#include "hakmem/superslab/purge.h"
+
+#include "hakmem/base/bits.h"
+#include "hakmem/options/events.h"
+#include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
+#include "hakmem/platform/check.h"
+#include "hakmem/platform/platform.h"
+#include "hakmem/superslab/reserve.h"
+
+// SuperSlabs whose pages are given back in one go: enough to make one system call of a freed huge
+// block, few enough to keep the delay of the thread that does it short.
+#define BATCH 32
+
+typedef struct batch {
+  unsigned n;
+  hak_superslab_t* supers[BATCH];
+  uint64_t pages[BATCH];
+  uint64_t failed[BATCH];  // of those, what the kernel would not take
+} batch_t;
+
+static hak_superslab_t* oldest;  // lock:BACKEND
+static hak_superslab_t* newest;  // lock:BACKEND
+static _Atomic(uint64_t) purged_bytes;
+static hak_thread_local bool is_running_here;
+
+// Milliseconds; UINT64_MAX: never.
+static uint64_t delay_ms(void) { return (uint64_t)hak_option_number(HAK_OPTION_purge_delay); }
+
+uint64_t hak_purge_bytes(void) { return hak_load_relaxed(&purged_bytes); }
+
+void hak_purge_report(size_t bytes) {
+  hak_fetch_add_relaxed(&purged_bytes, bytes);
+  hak_event_record(HAK_EVENT_PURGED, 0, 0, bytes, 0);
+}
+
+bool hak_purge_is_running_here(void) { return is_running_here; }
+
+static uint64_t free_dirty_pages(const hak_superslab_t* super) {
+  return super->free_pages & super->dirty_pages;
+}
+
+static void update_due(void) {
+  bool waits = oldest != NULL && delay_ms() != UINT64_MAX;
+  hak_tick_set_due(HAK_JOB_PURGE, waits ? oldest->dirty_since_ms + delay_ms() : HAK_TICK_NEVER);
+}
+
+void hak_purge_enqueue(hak_superslab_t* super) {
+  if (super->in_dirty_queue || free_dirty_pages(super) == 0) return;
+  super->in_dirty_queue = true;
+  super->dirty_since_ms = hak_platform_now_ms();
+  super->aged_pages = free_dirty_pages(super);
+  super->next_dirty = NULL;
+  super->prev_dirty = newest;
+  if (newest != NULL) {
+    newest->next_dirty = super;
+    newest = super;
+  } else {
+    oldest = newest = super;
+    hak_tick_register(HAK_JOB_PURGE, hak_purge_due);
+    update_due();
+  }
+}
+
+static void dequeue(hak_superslab_t* super) {
+  hak_assert(super == oldest);
+  oldest = super->next_dirty;
+  if (oldest != NULL) {
+    oldest->prev_dirty = NULL;
+  } else {
+    newest = NULL;
+  }
+  super->next_dirty = super->prev_dirty = NULL;
+  super->in_dirty_queue = false;
+}
+
+// Takes what is due (all: whatever waits) off the queue and out of circulation.
+static void collect(batch_t* batch, bool all) {
+  batch->n = 0;
+  all = all || delay_ms() == 0;  // no page is too young
+  uint64_t now_ms = hak_platform_now_ms();
+  hak_lock_acquire(&hak_backend_lock);
+  // A SuperSlab that is queued again below, because its pages are too young, is not met twice:
+  // its new age is zero.
+  for (unsigned visits = 0; oldest != NULL && batch->n < BATCH && visits < 4 * BATCH; visits++) {
+    hak_superslab_t* super = oldest;
+    if (!all && now_ms < super->dirty_since_ms + delay_ms()) break;
+    uint64_t pages = free_dirty_pages(super);
+    if (!all) pages &= super->aged_pages;
+    dequeue(super);
+    if (pages != 0) {
+      hak_super_check_out(super, pages);
+      batch->supers[batch->n] = super;
+      batch->pages[batch->n] = pages;
+      batch->failed[batch->n] = 0;
+      batch->n++;
+    } else {
+      hak_purge_enqueue(super);
+    }
+  }
+  update_due();
+  hak_lock_release(&hak_backend_lock);
+}
+
+// Pages of the i-th SuperSlab of the batch that lie in [begin, end).
+static uint64_t pages_between(const batch_t* batch, unsigned i, uintptr_t begin, uintptr_t end) {
+  uintptr_t base = batch->supers[i]->base;
+  size_t bytes = hak_super_bytes();
+  if (end <= base || begin >= base + bytes) return 0;
+  unsigned from = begin <= base ? 0 : (unsigned)((begin - base) >> HAK_PAGE_SHIFT);
+  unsigned to = (unsigned)(hak_min_size(end - base, bytes) >> HAK_PAGE_SHIFT);
+  return hak_bit_run(from, to - from) & batch->pages[i];
+}
+
+// Gives back one stretch of memory, which lies in entries [first, last] of the batch.
+static size_t give_back(batch_t* batch, unsigned first, unsigned last, uintptr_t begin,
+                        uintptr_t end) {
+  if (begin == end) return 0;
+  int error = hak_platform_purge((void*)begin, end - begin);
+  if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)begin, end - begin)) return end - begin;
+  for (unsigned i = first; i <= last; i++) {
+    batch->failed[i] |= pages_between(batch, i, begin, end);
+  }
+  return 0;
+}
+
+// One system call for each stretch of adjacent pages, across SuperSlabs too.
+static size_t give_back_all(batch_t* batch) {
+  size_t bytes = 0;
+  uintptr_t begin = 0, end = 0;
+  unsigned first = 0;
+  for (unsigned i = 0; i < batch->n; i++) {
+    for (uint64_t pages = batch->pages[i]; pages != 0;) {
+      unsigned at = hak_lowest_bit(pages);
+      uint64_t above = ~(pages >> at);
+      unsigned n = above == 0 ? 64 : hak_lowest_bit(above);
+      uintptr_t address = batch->supers[i]->base + ((uintptr_t)at << HAK_PAGE_SHIFT);
+      if (address != end) {
+        bytes += give_back(batch, first, i, begin, end);
+        begin = address;
+        first = i;
+      }
+      end = address + ((uintptr_t)n << HAK_PAGE_SHIFT);
+      pages &= ~hak_bit_run(at, n);
+    }
+  }
+  if (batch->n != 0) bytes += give_back(batch, first, batch->n - 1, begin, end);
+  return bytes;
+}
+
+static void finish(batch_t* batch) {
+  hak_lock_acquire(&hak_backend_lock);
+  for (unsigned i = 0; i < batch->n; i++) {
+    hak_super_check_in(batch->supers[i], batch->pages[i], batch->pages[i] & ~batch->failed[i]);
+    hak_purge_enqueue(batch->supers[i]);
+  }
+  update_due();
+  hak_lock_release(&hak_backend_lock);
+}
+
+static size_t purge_batch(bool all, unsigned* n) {
+  batch_t batch;
+  size_t bytes = 0;
+  is_running_here = true;
+  hak_compiler_barrier();
+  collect(&batch, all);
+  if (batch.n != 0) {
+    bytes = give_back_all(&batch);
+    hak_purge_report(bytes);
+    finish(&batch);
+  }
+  hak_compiler_barrier();
+  is_running_here = false;
+  *n = batch.n;
+  return bytes;
+}
+
+void hak_purge_due(void) {
+  unsigned n;
+  (void)purge_batch(false, &n);
+}
+
+size_t hak_purge_all(void) {
+  size_t bytes = 0;
+  for (;;) {
+    unsigned n;
+    size_t given = purge_batch(true, &n);
+    bytes += given;
+    if (n == 0 || given == 0) return bytes;  // nothing left, or the kernel refuses
+  }
+}
+
+void hak_purge_repair(void) {
+  oldest = newest = NULL;
+  hak_tick_set_due(HAK_JOB_PURGE, HAK_TICK_NEVER);
+}

@@ -1,0 +1,35 @@
+// Purge: giving the memory of free pages back to the kernel.
+//
+// A SuperSlab with free dirty pages waits in a queue, oldest first. Once it has waited for the
+// purge delay, whichever thread next takes a slow path gives back, with madvise and no lock held,
+// the pages that have been free all that time; pages freed meanwhile wait for another delay. So a
+// page is given back between one and two delays after it became free, and memory in steady use is
+// never given back at all.
+
+#ifndef HAKMEM_PURGE_H_
+#define HAKMEM_PURGE_H_
+
+#include "hakmem/superslab/superslab.h"
+
+// Puts `super` in the queue if it has free dirty pages and is not there yet. lock:BACKEND
+void hak_purge_enqueue(hak_superslab_t* super);
+
+// Gives back what is due, one batch at the most: the job of the tick (tick.h). No lock held.
+void hak_purge_due(void);
+
+// Gives back all that is free, whatever its age. Returns the bytes. No lock held.
+size_t hak_purge_all(void);
+
+// Counts and reports memory that another layer has given back.
+void hak_purge_report(size_t bytes);
+
+uint64_t hak_purge_bytes(void);  // given back since the start
+
+// Whether the calling thread is between taking pages out of circulation and putting them back.
+bool hak_purge_is_running_here(void);
+
+// In a forked child, lock:BACKEND or alone: forgets the queue, so that hak_purge_enqueue can fill
+// it anew.
+void hak_purge_repair(void);
+
+#endif  // HAKMEM_PURGE_H_

@@ -1,0 +1,252 @@
+// Caches of idle threads: what is taken back, what stays, and that an owner who wakes at any moment
+// finds each of its blocks in one place.
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <functional>
+#include <iterator>
+#include <thread>
+#include <vector>
+
+#include "hakmem/heap/test_blocks.h"
+#include "hakmem/testing/support.h"
+
+extern "C" {
+#include "hakmem/thread/idle.h"
+}
+
+namespace {
+
+using hak::AllocBlock;
+using hak::AllocMarked;
+using hak::FreeBlock;
+using hak::FreeMarked;
+using hak::MarkedBlock;
+using hak::Sleeper;
+
+constexpr unsigned kClasses[] = {1, 2, 5, 12, 20, 30, 40};
+
+// What is in the magazines of a heap.
+size_t CachedBlocks(hak_heap_t* heap, unsigned size_class) {
+  if (heap->bins[size_class].magazine.slots == nullptr) return 0;
+  return hak_magazine_count(&heap->bins[size_class].magazine, &heap->top[size_class]);
+}
+
+// Enough visits that every heap is met twice: seen, and found unchanged.
+void VisitAll() {
+  for (int i = 0; i < 6; ++i) hak_idle_visit();
+}
+
+// (It keeps off libc's malloc, and so do the threads of Bursts: a sanitizer's may hang in a child.)
+void FillCaches(uint64_t seed, size_t n) {
+  std::array<MarkedBlock, 900> blocks;
+  ASSERT_LE(n, blocks.size());
+  for (unsigned c : kClasses) {
+    for (size_t i = 0; i < n; ++i) blocks[i] = AllocMarked(c, seed + i);
+    for (size_t i = 0; i < n; ++i) FreeMarked(blocks[i]);
+  }
+}
+
+TEST_IN_CHILD(IdleTest, AnIdleThreadKeepsOneBlockOfEachClass) {
+  FreeBlock(AllocBlock(1));
+  Sleeper sleeper;
+  hak_heap_t* heap = nullptr;
+  void* span = hak::AllocSpan(200000);
+  sleeper.Do([&] {
+    FillCaches(7, 900);
+    hak::FreeSpan(span);
+    heap = hak_this_heap;
+  });
+  EXPECT_EQ(heap->span_pages, 4u);
+  size_t cached = 0;
+  for (unsigned c : kClasses) cached += CachedBlocks(heap, c);
+  EXPECT_GT(cached, 500u);
+  VisitAll();
+  for (unsigned c : kClasses) {
+    EXPECT_LE(CachedBlocks(heap, c), 1u) << c;
+    EXPECT_EQ(heap->bins[c].partial.first, nullptr) << c;
+    EXPECT_EQ(heap->bins[c].reserve.first, nullptr) << c;
+  }
+  EXPECT_EQ(heap->span_pages, 0u);
+  EXPECT_EQ(hak_large_usable_size(span), 0u);
+  EXPECT_LE(hak::CountSlabs().all, static_cast<int>(std::size(kClasses)) + 1);
+  // A second look finds nothing more to do.
+  uint64_t barriers = hak::KernelCalls(HAK_KERNEL_MEMBARRIER);
+  VisitAll();
+  EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MEMBARRIER), barriers);
+  sleeper.Do([] { FillCaches(8, 900); });
+  for (unsigned c : kClasses) EXPECT_GT(CachedBlocks(heap, c), 1u) << c;
+}
+
+TEST_IN_CHILD(IdleTest, MemoryOfPartlyUsedSlabsGoesBackToTheKernel) {
+  constexpr unsigned kClass = 16;  // 256 bytes
+  FreeBlock(AllocBlock(1));
+  Sleeper sleeper;
+  char* live = nullptr;
+  void* middle = nullptr;
+  sleeper.Do([&] {
+    std::vector<void*> blocks;
+    for (int i = 0; i < 256; ++i) {
+      blocks.push_back(AllocBlock(kClass));
+      memset(blocks.back(), 1, 256);
+    }
+    live = static_cast<char*>(blocks[200]);
+    middle = blocks[130];
+    for (void* block : blocks) {
+      if (block != live) FreeBlock(block);
+    }
+  });
+  ASSERT_EQ(hak::SlabOf(live), hak::SlabOf(middle));
+  EXPECT_TRUE(hak::IsResident(middle));
+  VisitAll();
+  EXPECT_FALSE(hak::IsResident(middle));
+  EXPECT_EQ(live[255], 1);
+  FreeBlock(live);
+}
+
+TEST_IN_CHILD(IdleTest, WhatOthersFreedIntoAnIdleThreadsSlabsComesBack) {
+  constexpr unsigned kClass = 32;
+  FreeBlock(AllocBlock(1));
+  Sleeper sleeper;
+  std::vector<void*> blocks;
+  sleeper.Do([&] {
+    for (int i = 0; i < 640; ++i) blocks.push_back(AllocBlock(kClass));
+  });
+  VisitAll();
+  int before = hak::CountSlabs().all;
+  for (void* block : blocks) FreeBlock(block);
+  hak::DrainThread();
+  VisitAll();
+  EXPECT_LE(hak::CountSlabs().all, before - 9);  // of ten slabs one may still have a block cached
+}
+
+// ---- where the kernel refuses ----
+
+TEST_IN_CHILD(IdleTest, WithoutMembarrierNothingIsTouched) {
+  FreeBlock(AllocBlock(1));
+  Sleeper sleeper;
+  hak_heap_t* heap = nullptr;
+  sleeper.Do([&] {
+    FillCaches(7, 300);
+    heap = hak_this_heap;
+  });
+  size_t before = CachedBlocks(heap, kClasses[3]);
+  {
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MEMBARRIER, ENOSYS));
+    VisitAll();
+  }
+  EXPECT_EQ(CachedBlocks(heap, kClasses[3]), before);
+  sleeper.Do([] { FillCaches(8, 300); });
+}
+
+TEST_IN_CHILD(IdleTest, WhenTheSecondBarrierFailsTheFencesComeDown) {
+  FreeBlock(AllocBlock(1));
+  Sleeper sleeper;
+  hak_heap_t* heap = nullptr;
+  sleeper.Do([&] {
+    FillCaches(7, 300);
+    heap = hak_this_heap;
+  });
+  std::vector<size_t> before;
+  for (unsigned c : kClasses) before.push_back(CachedBlocks(heap, c));
+  hak_idle_visit();
+  ASSERT_TRUE(hak_platform_barrier_everywhere());  // the first one of a process is two calls
+  {
+    std::atomic<int> n{0};
+    hak::ScopedFault fault([&](hak_kernel_kind_t kind, size_t) {
+      return kind == HAK_KERNEL_MEMBARRIER && ++n > 1 ? ENOSYS : 0;
+    });
+    hak_idle_visit();
+    EXPECT_EQ(n, 2);
+  }
+  sleeper.Do([&] {
+    for (size_t i = 0; i < std::size(kClasses); ++i) {
+      unsigned c = kClasses[i];
+      EXPECT_EQ(CachedBlocks(heap, c), before[i]);
+      std::vector<void*> blocks;
+      while (CachedBlocks(heap, c) != 0) {
+        blocks.push_back(hak_magazine_pop(heap->top, c));
+        ASSERT_NE(blocks.back(), nullptr) << "a fence still stands";
+      }
+      for (void* block : blocks) FreeBlock(block);
+    }
+  });
+}
+
+// ---- at every moment ----
+
+// Threads that work in bursts, with rests that a visitor takes for idleness, while visits never
+// end.
+class Bursts {
+ public:
+  explicit Bursts(unsigned n_threads) {
+    for (unsigned t = 0; t < n_threads; ++t) {
+      threads_.emplace_back([this, t] {
+        hak::Random random(t);
+        std::array<MarkedBlock, 400> blocks;
+        size_t n = 0;
+        for (uint64_t mark = t << 20; !is_over_; ++mark) {
+          for (uint64_t i = random.Below(60); i != 0; --i) {
+            unsigned c = kClasses[random.Below(std::size(kClasses))];
+            if (n < blocks.size() && random.Below(2) == 0) {
+              blocks[n++] = AllocMarked(c, mark + i);
+            } else if (n != 0) {
+              std::swap(blocks[random.Below(n)], blocks[n - 1]);
+              FreeMarked(blocks[--n]);
+            }
+          }
+          FreeBlock(slot_.exchange(AllocBlock(5)));  // now and then another thread's
+          hak::FreeSpan(hak::AllocSpan(HAK_SMALL_MAX + random.Below(HAK_MIB)));
+          if (random.Below(4) == 0) {
+            std::this_thread::sleep_for(std::chrono::microseconds(random.Below(200)));
+          }
+        }
+        while (n != 0) FreeMarked(blocks[--n]);
+      });
+    }
+    visitor_ = std::thread([this] {
+      while (!is_over_) hak_idle_visit();
+    });
+  }
+  ~Bursts() {
+    is_over_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    visitor_.join();
+    FreeBlock(slot_);
+  }
+
+ private:
+  std::atomic<bool> is_over_{false};
+  std::atomic<void*> slot_{AllocBlock(5)};
+  std::vector<std::thread> threads_;
+  std::thread visitor_;
+};
+
+TEST_IN_CHILD(IdleTest, OwnersMayWakeAtAnyMoment) {
+  uint64_t barriers = hak::KernelCalls(HAK_KERNEL_MEMBARRIER);
+  {
+    Bursts bursts(6);
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+  }
+  EXPECT_GT(hak::KernelCalls(HAK_KERNEL_MEMBARRIER), barriers + 20) << "nothing was reclaimed";
+}
+
+TEST_IN_CHILD(IdleTest, ForksAreSafeMeanwhile) {
+  Bursts bursts(4);
+  for (uint64_t i = 0; i < (hak::kUnderSanitizer ? 10 : 150); ++i) {
+    FillCaches(i, 20);
+    if (i % 3 == 0) std::this_thread::sleep_for(std::chrono::microseconds(300));
+    ASSERT_TRUE(hak::PassesInChild([i] {
+      FillCaches(i, 300);
+      VisitAll();
+      FillCaches(i, 100);
+    })) << i;
+  }
+}
+
+}  // namespace

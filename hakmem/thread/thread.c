@@ -1,0 +1,215 @@
+#include "hakmem/thread/thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "hakmem/heap/cache.h"
+#include "hakmem/heap/flush.h"
+#include "hakmem/heap/magazine_size.h"
+#include "hakmem/options/events.h"
+#include "hakmem/page_map/meta.h"
+#include "hakmem/platform/platform.h"
+#include "hakmem/slab/central.h"
+
+// ---- the registry ----
+
+static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_REGISTRY);
+static _Atomic(hak_heap_entry_t*) entries;  // all, through next
+static hak_heap_entry_t* idle;              // lock:REGISTRY: without a thread, last used first
+static unsigned n_idle;                     // lock:REGISTRY
+static uint32_t n_heaps;                    // lock:REGISTRY
+
+hak_lock_t hak_counts_lock = HAK_LOCK_INIT(HAK_RANK_COUNTS);
+static hak_class_totals_t ended[HAK_N_CLASSES];  // lock:COUNTS
+static uint64_t ended_atomics;                   // lock:COUNTS
+
+static pthread_key_t exit_key;
+static bool has_exit_key;  // lock:REGISTRY
+static hak_thread_local bool has_ended;
+
+// Idle heaps whose memory is kept for the next thread; that of further ones is given back.
+#define WARM_HEAPS 16
+
+const hak_heap_entry_t* hak_thread_heaps(void) { return hak_load_acquire(&entries); }
+
+static size_t heap_bytes(void) { return hak_round_up(hak_magazine_heap_bytes(), HAK_PAGE_BYTES); }
+
+size_t hak_thread_untouched_bytes(void) {
+  size_t bytes = 0;
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    uintptr_t end = (uintptr_t)hak_load_relaxed(&entry->heap->next_slot);  // NULL: given back
+    size_t touched = end != 0 ? end - (uintptr_t)entry->heap : 0;
+    touched = hak_min_size(hak_round_up(touched, hak_platform_os_page_bytes()), heap_bytes());
+    bytes += heap_bytes() - touched;
+  }
+  return bytes;
+}
+
+static void on_thread_exit(void* arg);
+
+// Entries are made many at a time: one between two heaps, which begin pages of their own, would
+// take a page too.
+#define ENTRY_BATCH 128
+
+// lock:REGISTRY
+static hak_heap_entry_t* new_entry(void) {
+  static hak_heap_entry_t first[2];  // for most programs that is all
+  static hak_heap_entry_t* unused = first;
+  static unsigned n_unused = sizeof first / sizeof first[0];
+  if (n_unused == 0) {
+    unused = hak_meta_alloc(ENTRY_BATCH * sizeof *unused, HAK_CACHE_LINE);
+    if (unused == NULL) return NULL;
+    n_unused = ENTRY_BATCH;
+  }
+  hak_heap_t* heap = hak_meta_alloc(heap_bytes(), HAK_PAGE_BYTES);
+  if (heap == NULL) return NULL;
+  hak_heap_entry_t* entry = &unused[--n_unused];
+  entry->heap = heap;
+  entry->index = n_heaps++;
+  entry->next = hak_load_relaxed(&entries);
+  hak_store_release(&entries, entry);
+  return entry;
+}
+
+static hak_heap_entry_t* take_entry(void) {
+  hak_lock_acquire(&lock);
+  if (!has_exit_key) has_exit_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
+  hak_heap_entry_t* entry = idle;
+  if (entry != NULL) {
+    idle = entry->next_idle;
+    n_idle--;
+  } else {
+    entry = new_entry();
+  }
+  hak_lock_release(&lock);
+  return entry;
+}
+
+hak_heap_t* hak_thread_begin(void) {
+  if (has_ended) return NULL;
+  hak_heap_entry_t* entry = take_entry();
+  if (entry == NULL) return NULL;
+  hak_heap_t* heap = entry->heap;
+  heap->entry = entry;
+  hak_cache_init(heap);
+  hak_store_release(&heap->pending, HAK_PENDING_NONE);
+  hak_store_release(&entry->is_counted, true);
+  hak_this_heap = heap;
+  hak_super_count_heaps(1);
+  // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
+  // ends, with what it caches; its slabs are found by nobody.
+  if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
+  return heap;
+}
+
+// ---- the end of a thread ----
+
+static void abandon_all(hak_heap_t* heap) {
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
+    hak_bin_t* bin = &heap->bins[c];
+    hak_slab_list_t* lists[] = {&bin->partial, &bin->full, &bin->reserve};
+    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+      while (lists[i]->first != NULL) {
+        hak_slab_t* slab = lists[i]->first;
+        hak_slab_list_remove(lists[i], slab);
+        hak_central_abandon(slab);
+      }
+    }
+  }
+}
+
+void hak_thread_add_totals(hak_class_totals_t* totals, const hak_bin_t* bin) {
+  totals->taken += hak_counter_read(&bin->taken);
+  totals->returned += hak_counter_read(&bin->returned);
+  totals->refills += hak_counter_read(&bin->refills);
+  totals->flushes += hak_counter_read(&bin->flushes);
+  totals->remote_frees += hak_counter_read(&bin->remote_frees);
+  totals->adoptions += hak_counter_read(&bin->adoptions);
+}
+
+// Adds up what a closed heap has counted.
+static void retire_counters(const hak_heap_t* heap) {
+  hak_lock_acquire(&hak_counts_lock);
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
+    hak_thread_add_totals(&ended[c], &heap->bins[c]);
+  }
+  ended_atomics += hak_counter_read(&heap->atomics);
+  hak_store_relaxed(&heap->entry->is_counted, false);
+  hak_lock_release(&hak_counts_lock);
+}
+
+// Whether there are idle heaps enough that are ready for the next threads.
+static bool has_warm_heaps(void) {
+  hak_lock_acquire(&lock);
+  bool has_enough = n_idle >= WARM_HEAPS;
+  hak_lock_release(&lock);
+  return has_enough;
+}
+
+static void put_entry(hak_heap_entry_t* entry) {
+  hak_lock_acquire(&lock);
+  entry->next_idle = idle;
+  idle = entry;
+  n_idle++;
+  hak_lock_release(&lock);
+}
+
+static void retire(hak_heap_t* heap) {
+  hak_super_count_heaps(-1);
+  hak_heap_entry_t* entry = heap->entry;
+  retire_counters(heap);
+  int error = EAGAIN;
+  if (has_warm_heaps()) {
+    error = hak_platform_purge(heap, heap_bytes());
+    (void)hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, heap, heap_bytes());
+  }
+  if (error != 0) hak_cache_clear(heap);
+  put_entry(entry);
+}
+
+static void on_thread_exit(void* arg) {
+  hak_heap_t* heap = arg;
+  hak_cache_drain(heap);
+  // The heap stays this thread's until its lists are empty: a signal handler that forks meanwhile
+  // must see whose they are and that they are in motion.
+  hak_heap_enter(heap);
+  abandon_all(heap);
+  hak_flush_close(heap);
+  has_ended = true;  // what destructors still to come allocate and free goes without a heap
+  hak_this_heap = HAK_NO_HEAP;
+  hak_heap_leave(heap);
+  retire(heap);
+}
+
+void hak_thread_repair(hak_heap_t* self, bool interrupted) {
+  (void)hak_lock_repair(&hak_counts_lock);  // at worst a thread's counts are there twice
+  // The idle list is two stores to change: after a half one it is given up.
+  if (hak_lock_repair(&lock)) {
+    idle = NULL;
+    n_idle = 0;
+  }
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    hak_heap_t* heap = entry->heap;
+    if (heap == self || !hak_thread_heap_is_open(heap)) continue;
+    hak_store_relaxed(&heap->pending, HAK_PENDING_CLOSED);
+    if (interrupted) continue;
+    bool in_motion =
+        hak_load_relaxed(&heap->busy) != 0 || hak_load_relaxed(&heap->reclaim) != HAK_RECLAIM_NONE;
+    if (!in_motion) hak_cache_return_all(heap, self);
+    hak_store_relaxed(&heap->busy, 0);
+    hak_store_relaxed(&heap->reclaim, HAK_RECLAIM_NONE);
+    retire(heap);
+  }
+}
+
+void hak_thread_ended_totals(unsigned size_class, hak_class_totals_t* totals) {
+  *totals = ended[size_class];
+}
+
+uint64_t hak_thread_ended_atomics(void) { return ended_atomics; }
+
+void hak_thread_count_locks(hak_lock_counts_t* counts) {
+  hak_lock_count(&hak_counts_lock, counts);
+  hak_lock_count(&lock, counts);
+}
