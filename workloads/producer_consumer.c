@@ -3,37 +3,18 @@
 // ring; a given per cent of the blocks goes that way, the rest is freed by the producer itself
 // after a short life.
 //
-// The ring has one writer and one reader, is mapped before the clock starts and waits without
-// malloc. How often either side had to wait is part of the result: a pair that waits all the time
-// measures its slower half.
+// How often either side had to wait is part of the result: a pair that waits all the time measures
+// its slower half.
 
 #include <inttypes.h>
-#include <stdatomic.h>
 
 #include "workloads/harness/block.h"
+#include "workloads/harness/ring.h"
 #include "workloads/harness/rng.h"
 #include "workloads/harness/run.h"
 #include "workloads/harness/wait.h"
 
-enum { CACHE_LINE = 64, CLOCK_STRIDE = 256 };
-
-typedef struct pc_entry {
-  void* block;
-  uint64_t draw;  // made the block: its size and pattern follow from it
-} pc_entry;
-
-// Entries [head, tail) are in the ring; both counters only grow. Each side writes its own cache
-// line.
-typedef struct pc_ring {
-  _Alignas(CACHE_LINE) _Atomic uint64_t tail;  // producer: release after the entries are written
-  uint64_t known_head;                         // producer: head as last read
-  uint64_t written;                            // producer: entries written, published or not
-  uint64_t waits_full;                         // producer
-  _Alignas(CACHE_LINE) _Atomic uint64_t head;  // consumer: release after the entries are read
-  uint64_t waits_empty;                        // consumer
-  _Alignas(CACHE_LINE) atomic_bool closed;     // producer: set after its last publication
-  pc_entry* entries;                           // const
-} pc_ring;
+enum { CLOCK_STRIDE = 256 };
 
 typedef struct pc_plan {
   uint64_t blocks;   // of each producer; ignored when seconds are given
@@ -42,15 +23,15 @@ typedef struct pc_plan {
   uint64_t capacity;  // a power of two
   uint64_t batch;
   uint64_t remote_percent;
-  pc_ring* rings;
+  wl_ring* rings;
 } pc_plan;
 
 typedef struct pc_producer {
   wl_worker* worker;
   const pc_plan* shared;
-  pc_ring* ring;
+  wl_ring* ring;
   wl_rng rng;
-  pc_entry* local;  // the last `batch` blocks that this thread will free itself
+  wl_handed* local;  // the last `batch` blocks that this thread will free itself
   uint64_t local_count;
 } pc_producer;
 
@@ -58,43 +39,34 @@ static size_t size_of(const wl_run* run, uint64_t draw) {
   return run->min_bytes + wl_low(draw, run->max_bytes - run->min_bytes + 1);
 }
 
-static void release(wl_worker* worker, pc_entry item) {
+static void release(wl_worker* worker, wl_handed item) {
   if (worker->run->touch != WL_TOUCH_NONE) {
     (void)*(volatile unsigned char*)item.block;  // the consumer of a message reads it
   }
-  wl_drop_block(worker, item.block, size_of(worker->run, item.draw), item.draw);
-}
-
-static void publish(pc_ring* ring) {
-  atomic_store_explicit(&ring->tail, ring->written, memory_order_release);
+  wl_drop_block(worker, item.block, size_of(worker->run, item.tag), item.tag);
 }
 
 // Waits until the ring has room for one entry; false when the run has failed meanwhile. A full ring
 // is waited for until half of it is free: else the two threads would change places for every batch.
-static bool wait_for_room(const wl_run* run, pc_ring* ring, uint64_t capacity) {
-  if (ring->written - ring->known_head < capacity) return true;
-  ring->known_head = atomic_load_explicit(&ring->head, memory_order_acquire);
-  if (ring->written - ring->known_head < capacity) return true;
-  publish(ring);
+static bool wait_for_room(const wl_run* run, wl_ring* ring) {
+  if (wl_ring_has_room(ring, 1)) return true;
+  wl_ring_publish(ring);
   ring->waits_full++;
   wl_waiter waiter = {0};
   do {
     if (wl_has_failed(run)) return false;
     wl_wait_step(&waiter);
-    ring->known_head = atomic_load_explicit(&ring->head, memory_order_acquire);
-  } while (ring->written - ring->known_head > capacity / 2);
+  } while (!wl_ring_has_room(ring, (ring->capacity + 1) / 2));
   return true;
 }
 
-static void send(pc_producer* self, pc_entry item) {
-  const pc_plan* plan = self->shared;
-  if (!wait_for_room(self->worker->run, self->ring, plan->capacity)) return;
-  self->ring->entries[self->ring->written++ & (plan->capacity - 1)] = item;
-  if (self->ring->written % plan->batch == 0) publish(self->ring);
+static void send(pc_producer* self, wl_handed item) {
+  if (!wait_for_room(self->worker->run, self->ring)) return;
+  wl_ring_put(self->ring, item, self->shared->batch);
 }
 
 // Frees the oldest of the thread's own blocks when `batch` of them are waiting.
-static void keep_for_a_while(pc_producer* self, pc_entry item) {
+static void keep_for_a_while(pc_producer* self, wl_handed item) {
   uint64_t place = self->local_count++ % self->shared->batch;
   if (self->local[place].block != NULL) release(self->worker, self->local[place]);
   self->local[place] = item;
@@ -112,7 +84,7 @@ static void produce(wl_worker* worker, uint64_t blocks, uint64_t seconds) {
     uint64_t draw = wl_next(&self->rng);
     bool is_remote = wl_high(draw, 100) < plan->remote_percent;
     size_t size = size_of(worker->run, draw);
-    pc_entry item = {wl_has_failed(worker->run) ? NULL : wl_make_block(worker, size, draw), draw};
+    wl_handed item = {wl_has_failed(worker->run) ? NULL : wl_make_block(worker, size, draw), draw};
     if (item.block == NULL) break;
     if (is_remote) {
       send(self, item);
@@ -122,8 +94,7 @@ static void produce(wl_worker* worker, uint64_t blocks, uint64_t seconds) {
     made++;
     sum += draw;
   }
-  publish(self->ring);
-  atomic_store_explicit(&self->ring->closed, true, memory_order_release);
+  wl_ring_close(self->ring);
   for (uint64_t i = 0; i < plan->batch; i++) {
     if (self->local[i].block != NULL) release(worker, self->local[i]);
     self->local[i].block = NULL;
@@ -137,39 +108,36 @@ static void produce(wl_worker* worker, uint64_t blocks, uint64_t seconds) {
 // Frees what comes until the ring is closed and empty; then opens it again.
 static void consume(wl_worker* worker) {
   const pc_plan* plan = worker->shared;
-  pc_ring* ring = worker->state;
-  const uint64_t begin = atomic_load_explicit(&ring->head, memory_order_relaxed);
-  uint64_t head = begin;
+  wl_ring* ring = worker->state;
+  uint64_t freed = 0;
   wl_waiter waiter = {0};
   for (;;) {
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
-    if (tail == head) {
-      // Closed is read before the last look at the tail: the producer publishes first.
-      bool closed = atomic_load_explicit(&ring->closed, memory_order_acquire);
-      if (closed && atomic_load_explicit(&ring->tail, memory_order_acquire) == head) break;
-      if (wl_has_failed(worker->run)) break;
+    uint64_t ready = wl_ring_ready(ring);
+    if (ready == 0) {
+      if (wl_ring_has_ended(ring) || wl_has_failed(worker->run)) break;
       if (waiter.spins == 0) ring->waits_empty++;
       wl_wait_step(&waiter);
       continue;
     }
     waiter = (wl_waiter){0};
-    uint64_t end = tail - head < plan->batch ? tail : head + plan->batch;
-    for (; head < end; head++) {
-      pc_entry item = ring->entries[head & (plan->capacity - 1)];
-      worker->checksum += item.draw;
+    if (ready > plan->batch) ready = plan->batch;
+    for (uint64_t i = 0; i < ready; i++) {
+      wl_handed item = wl_ring_at(ring, i);
+      worker->checksum += item.tag;
       release(worker, item);
     }
-    atomic_store_explicit(&ring->head, head, memory_order_release);
+    wl_ring_take(ring, ready);
+    freed += ready;
   }
-  atomic_store_explicit(&ring->closed, false, memory_order_relaxed);
-  worker->ops = head - begin;
+  wl_ring_reopen(ring);
+  worker->ops = freed;
 }
 
 // Workers 2k and 2k + 1 are the producer and the consumer of ring k. The warm-up is the same work:
 // the two of a pair set up at the same time.
 static void set_up(wl_worker* worker) {
   const pc_plan* plan = worker->shared;
-  pc_ring* ring = &plan->rings[worker->index / 2];
+  wl_ring* ring = &plan->rings[worker->index / 2];
   if (worker->index % 2 == 1) {
     worker->state = ring;
     consume(worker);
@@ -250,10 +218,8 @@ int main(int argc, char** argv) {
     wl_reject(&run, "--batch: %" PRIu64 " is above --queue %" PRIu64, plan.batch, plan.capacity);
   }
   if (run.warmup == WL_UNSET) run.warmup = 2 * plan.capacity;
-  plan.rings = wl_map(plan.pairs * sizeof(pc_ring));
-  for (uint64_t i = 0; i < plan.pairs; i++) {
-    plan.rings[i].entries = wl_map(plan.capacity * sizeof(pc_entry));
-  }
+  plan.rings = wl_map(plan.pairs * sizeof(*plan.rings));
+  for (uint64_t i = 0; i < plan.pairs; i++) wl_ring_init(&plan.rings[i], plan.capacity);
   run.threads = 2 * plan.pairs;
   wl_run_workers(&run, &(wl_phases){set_up, timed, NULL}, &plan);
   report(&run, &plan);
