@@ -27,6 +27,7 @@ void wl_usage_read(wl_usage* usage) {
   usage->system_s = seconds(self.ru_stime);
   usage->minor_faults = (uint64_t)self.ru_minflt;
   usage->major_faults = (uint64_t)self.ru_majflt;
+  usage->preemptions = (uint64_t)self.ru_nivcsw;
 }
 
 wl_usage wl_usage_between(const wl_usage* begin, const wl_usage* end) {
@@ -36,6 +37,7 @@ wl_usage wl_usage_between(const wl_usage* begin, const wl_usage* end) {
       .system_s = end->system_s - begin->system_s,
       .minor_faults = end->minor_faults - begin->minor_faults,
       .major_faults = end->major_faults - begin->major_faults,
+      .preemptions = end->preemptions - begin->preemptions,
   };
 }
 

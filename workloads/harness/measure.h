@@ -1,4 +1,5 @@
-// What the kernel says about this process: clocks, processor time, page faults, resident memory.
+// What the kernel says about this process: clocks, processor time, page faults, context switches,
+// resident memory.
 // Files are read with open and read into buffers on the stack: measuring allocates nothing.
 
 #ifndef HAKMEM_WORKLOADS_HARNESS_MEASURE_H_
@@ -14,6 +15,8 @@ typedef struct wl_usage {
   double system_s;
   uint64_t minor_faults;
   uint64_t major_faults;
+  uint64_t preemptions;  // involuntary context switches: a thread that could have gone on lost its
+                         // processor to another
 } wl_usage;
 
 static inline uint64_t wl_now_ns(void) {

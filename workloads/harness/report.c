@@ -29,11 +29,11 @@
 static const double kLeastSecondsForShare = 0.2;
 
 static const struct {
-  const char* key;
+  const char* name;
   double quantile;
 } kQuantiles[] = {
-    {"latency_p50_ns", 0.5},    {"latency_p90_ns", 0.9},      {"latency_p99_ns", 0.99},
-    {"latency_p999_ns", 0.999}, {"latency_p9999_ns", 0.9999}, {"latency_max_ns", 1.0},
+    {"p50", 0.5},      {"p90", 0.9},        {"p99", 0.99}, {"p999", 0.999},
+    {"p9999", 0.9999}, {"p99999", 0.99999}, {"max", 1.0},
 };
 
 // The figures derived from the measurement; NAN where they cannot be known.
@@ -56,9 +56,9 @@ static figures derive(const wl_run* run) {
     all.mops = 1e3 / all.ns_per_op;
   }
   if (cpu_s >= kLeastSecondsForShare) all.kernel_share = all.used.system_s / cpu_s;
-  if (run->end_ticks > run->begin_ticks) {
-    all.ns_per_tick = (double)all.used.ns / (double)(run->end_ticks - run->begin_ticks);
-  }
+  uint64_t ticks = run->end_moment.ticks - run->begin_moment.ticks;
+  uint64_t ns = run->end_moment.ns - run->begin_moment.ns;
+  if (ticks > 0) all.ns_per_tick = (double)ns / (double)ticks;
   return all;
 }
 
@@ -93,6 +93,7 @@ static void add_measurement(const wl_run* run, const figures* all, wl_record* re
     wl_record_double(record, "kernel_share", all->kernel_share);
     wl_record_u64(record, "minor_faults", all->used.minor_faults);
     wl_record_u64(record, "major_faults", all->used.major_faults);
+    wl_record_u64(record, "preemptions", all->used.preemptions);
     if (run->rss_known) wl_record_u64(record, "rss_bytes", run->rss_bytes);
     wl_record_u64(record, "harness_bytes", run->harness_bytes);
     wl_record_hex(record, "checksum", run->checksum);
@@ -179,6 +180,7 @@ static void print_measurement(const wl_run* run, const figures* all) {
   }
   row(run, "page faults", "%" PRIu64 " minor, %" PRIu64 " major", all->used.minor_faults,
       all->used.major_faults);
+  row(run, "preemptions", "%" PRIu64, all->used.preemptions);
   if (run->rss_known && wl_peak_rss_bytes(&peak)) {
     row(run, "resident memory", "peak %.1f MiB, at the end %.1f MiB, of which the harness %.1f MiB",
         (double)peak / mib, (double)run->rss_bytes / mib, (double)run->harness_bytes / mib);
@@ -215,7 +217,7 @@ static wl_extra* next_extra(wl_run* run, const char* key) {
     abort();
   }
   wl_extra* extra = &run->extras[run->extra_count++];
-  extra->key = key;
+  snprintf(extra->key, sizeof(extra->key), "%s", key);
   return extra;
 }
 
@@ -237,18 +239,32 @@ void wl_add_text(wl_run* run, const char* key, const char* value) {
   extra->is_string = true;
 }
 
-static void add_latencies(wl_run* run, const figures* all) {
-  if (!run->latency || run->histogram->total == 0 || isnan(all->ns_per_tick)) return;
+void wl_add_percentiles(wl_run* run, const char* prefix, const wl_histogram* ticks) {
+  char key[32];
+  double ns_per_tick = derive(run).ns_per_tick;
+  if (ticks->total == 0 || isnan(ns_per_tick)) return;
   for (size_t i = 0; i < sizeof(kQuantiles) / sizeof(kQuantiles[0]); i++) {
-    uint64_t ticks = wl_histogram_quantile(run->histogram, kQuantiles[i].quantile);
-    wl_add_double(run, kQuantiles[i].key, (double)ticks * all->ns_per_tick);
+    uint64_t quantile = wl_histogram_quantile(ticks, kQuantiles[i].quantile);
+    snprintf(key, sizeof(key), "%s_%s_ns", prefix, kQuantiles[i].name);
+    wl_add_double(run, key, (double)quantile * ns_per_tick);
   }
-  wl_add_u64(run, "latency_calls", run->histogram->total);
+  snprintf(key, sizeof(key), "%s_calls", prefix);
+  wl_add_u64(run, key, ticks->total);
+}
+
+// The times of calls, less what their timing cost; that cost, and how fine the clock is.
+static void add_latencies(wl_run* run) {
+  double ns_per_tick = derive(run).ns_per_tick;
+  wl_add_percentiles(run, "latency", run->histogram);
+  if (isnan(ns_per_tick)) return;
+  wl_add_double(run, "timer_ns", (double)run->empty_ticks * ns_per_tick);
+  if (run->step_ticks == 0) return;
+  wl_add_double(run, "timer_step_ns", (double)run->step_ticks * ns_per_tick);
 }
 
 void wl_report(wl_run* run) {
+  if (run->latency && run->measured) add_latencies(run);
   figures all = derive(run);
-  add_latencies(run, &all);
   write_record(run, &all);
   print_table(run, &all);
 }

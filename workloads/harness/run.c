@@ -17,7 +17,7 @@
 
 #define WL_TOUCH_WORDS "none|first|all"
 
-enum { MAX_COMMON_OPTIONS = 12, EMPTY_PAIRS = 10001 };
+enum { MAX_COMMON_OPTIONS = 12, EMPTY_PAIRS = 10001, MOMENT_TRIES = 8 };
 
 wl_run wl_run_defaults(void) {
   return (wl_run){
@@ -150,15 +150,33 @@ static void parse(wl_run* run, int argc, char** argv) {
   }
 }
 
-// The median cost of a pair of readings with nothing between them.
-static uint64_t measure_empty_pair(wl_histogram* scratch) {
+// What a pair of readings with nothing between them costs, and the step in which the counter goes
+// forward. Some counters take steps of many ticks (26, or 10 ns, on an EPYC), so that an empty pair
+// takes now two of them and now three: the median would be one or the other by chance, and the
+// mean, of pairs that nothing interrupted, is the same in every run.
+static void measure_timer(wl_run* run) {
+  wl_histogram* pairs = run->histogram;
   for (int i = 0; i < EMPTY_PAIRS; i++) {
     uint64_t before = wl_tick();
-    wl_histogram_add(scratch, wl_tick() - before);
+    wl_histogram_add(pairs, wl_tick() - before);
   }
-  uint64_t median = wl_histogram_quantile(scratch, 0.5);
-  memset(scratch, 0, sizeof(*scratch));
-  return median;
+  const uint64_t most = 2 * wl_histogram_quantile(pairs, 0.5);
+  uint64_t count = 0;
+  uint64_t sum = 0;
+  uint64_t last = 0;
+  for (unsigned i = 0; i < WL_BUCKETS; i++) {
+    uint64_t ticks = wl_bucket_top(i);
+    if (pairs->counts[i] == 0) continue;
+    if (ticks > most && run->step_ticks > 0) break;
+    uint64_t step = ticks - last;
+    if (step > 0 && (run->step_ticks == 0 || step < run->step_ticks)) run->step_ticks = step;
+    last = ticks;
+    if (ticks > most) continue;
+    count += pairs->counts[i];
+    sum += pairs->counts[i] * ticks;
+  }
+  run->empty_ticks = (sum + count / 2) / count;
+  *pairs = (wl_histogram){0};
 }
 
 static void prove_allocator(wl_run* run) {
@@ -197,7 +215,7 @@ void wl_begin(wl_run* run, const wl_program* program, int argc, char** argv) {
   prove_allocator(run);
   if (run->latency) {
     run->histogram = wl_map(sizeof(*run->histogram));
-    run->empty_ticks = measure_empty_pair(run->histogram);
+    measure_timer(run);
   }
 }
 
@@ -209,17 +227,33 @@ void wl_fail(wl_run* run, const char* format, ...) {
   va_end(arguments);
 }
 
+// Whoever loses the processor between the readings is milliseconds off: the closest of a few
+// counts.
+static wl_moment read_moment(void) {
+  wl_moment moment = {0};
+  uint64_t closest = UINT64_MAX;
+  for (int i = 0; i < MOMENT_TRIES; i++) {
+    uint64_t before = wl_tick();
+    uint64_t ns = wl_now_ns();
+    uint64_t apart = wl_tick() - before;
+    if (apart >= closest) continue;
+    closest = apart;
+    moment = (wl_moment){ns, before + apart / 2};
+  }
+  return moment;
+}
+
 void wl_clock_start(wl_run* run) {
   run->measured = false;
   run->extra_count = 0;
   wl_reset_peak_rss();  // reading a trace or a profile is no memory of the allocator
-  run->begin_ticks = wl_tick();
+  run->begin_moment = read_moment();
   wl_usage_read(&run->begin);
 }
 
 void wl_clock_stop(wl_run* run) {
   wl_usage_read(&run->end);
-  run->end_ticks = wl_tick();
+  run->end_moment = read_moment();
   run->rss_known = wl_rss_bytes(&run->rss_bytes);
   run->harness_bytes = wl_harness_bytes();
   run->measured = true;
@@ -237,6 +271,7 @@ void wl_clock_resume(wl_run* run) {
   run->begin.system_s += pause.system_s;
   run->begin.minor_faults += pause.minor_faults;
   run->begin.major_faults += pause.major_faults;
+  run->begin.preemptions += pause.preemptions;
 }
 
 // ---- workers ----

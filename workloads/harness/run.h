@@ -62,10 +62,16 @@ typedef struct wl_program {
 
 // A figure that only this workload has: kept as the text that both table and JSON show.
 typedef struct wl_extra {
-  const char* key;
+  char key[32];
   char text[96];
   bool is_string;
 } wl_extra;
+
+// The same moment on both clocks: two of them tell how long a tick is.
+typedef struct wl_moment {
+  uint64_t ns;
+  uint64_t ticks;
+} wl_moment;
 
 typedef struct wl_run {
   const wl_program* program;
@@ -86,14 +92,15 @@ typedef struct wl_run {
   wl_identity allocator;
   int json_fd;           // -1: none
   int table_fd;          // stderr when the record goes to stdout
-  uint64_t empty_ticks;  // what an empty pair of wl_tick costs
+  uint64_t empty_ticks;  // what an empty pair of wl_tick costs, and
+  uint64_t step_ticks;   // the least by which two readings differ (0: unknown); of a latency run
 
   // The last measurement.
   wl_usage begin;
   wl_usage end;
   wl_usage paused_at;
-  uint64_t begin_ticks;
-  uint64_t end_ticks;
+  wl_moment begin_moment;
+  wl_moment end_moment;
   uint64_t rss_bytes;
   bool rss_known;
   uint64_t harness_bytes;  // of rss_bytes
@@ -160,6 +167,11 @@ void wl_add_u64(wl_run* run, const char* key, uint64_t value);
 void wl_add_double(wl_run* run, const char* key, double value);
 void wl_add_text(wl_run* run, const char* key, const char* value);
 
+// The percentiles of `ticks` (counted with wl_count_ticks) in ns as PREFIX_p50_ns ..
+// PREFIX_p99999_ns and PREFIX_max_ns, and their number as PREFIX_calls; nothing when it is empty or
+// no run was measured.
+void wl_add_percentiles(wl_run* run, const char* prefix, const wl_histogram* ticks);
+
 void wl_report(wl_run* run);
 
 // A line of a time series beside the record: resident and live bytes at a moment of the run. Needs
@@ -168,11 +180,16 @@ void wl_sample(wl_run* run, uint64_t t_ns, uint64_t live_bytes);
 
 int wl_end(wl_run* run);
 
-// Counts one call that lay between two wl_tick readings.
+// Counts one call that lay between two wl_tick readings, less what the readings cost. (A thread
+// that changed processors may have read the second a little behind the first: that is 0, too.)
+static inline void wl_count_ticks(const wl_run* run, wl_histogram* ticks, uint64_t before,
+                                  uint64_t after) {
+  uint64_t least = before + run->empty_ticks;
+  wl_histogram_add(ticks, after > least ? after - least : 0);
+}
+
 static inline void wl_count_latency(wl_worker* worker, uint64_t before, uint64_t after) {
-  uint64_t ticks = after - before;
-  uint64_t empty = worker->run->empty_ticks;
-  wl_histogram_add(worker->histogram, ticks > empty ? ticks - empty : 0);
+  wl_count_ticks(worker->run, worker->histogram, before, after);
 }
 
 // Operations of a slice when `ops` are to be done; 0 when the run is not sliced.
