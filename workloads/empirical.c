@@ -4,6 +4,11 @@
 // asked for. The heap starts with the blocks of its steady state; a warm-up of births and deaths
 // then leaves the holes that go with it.
 //
+// With --remote, threads free each other's blocks: each hands that share of those it would free to
+// the next thread, through a ring, and frees what the one before handed to it. The exchange touches
+// no block and calls no malloc, and as many blocks come as go: but for those in a ring, at most
+// RING_BLOCKS, the heap stays as the profile has it.
+//
 // All decisions are made before the clock starts and stand in a list of events; the timed loop only
 // reads it.
 
@@ -11,20 +16,29 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "workloads/harness/pattern.h"
+#include "workloads/harness/block.h"
+#include "workloads/harness/ring.h"
 #include "workloads/harness/rng.h"
 #include "workloads/harness/run.h"
+#include "workloads/harness/wait.h"
 #include "workloads/profile.h"
 
-enum { MAX_BIRTHS = 1 << 30 };
+enum {
+  MAX_BIRTHS = 1 << 30,
+  RING_BLOCKS = 1024,
+  HAND_BATCH = 32,  // blocks that become visible to the next thread at a time
+};
 
 typedef struct empirical_plan {
-  uint64_t births;      // of each worker in the timed region
-  uint64_t heap_bytes;  // live bytes of all workers together
-  const char* path;     // NULL: the built-in profile
+  uint64_t births;          // of each worker in the timed region
+  uint64_t heap_bytes;      // live bytes of all workers together
+  uint64_t remote_percent;  // of the frees are another thread's
+  const char* path;         // NULL: the built-in profile
   wl_profile profile;
-  double* cumulated;            // rates of rows 0..i over the sum of all: for drawing a row
-  _Atomic uint64_t live_bytes;  // result: at the end of the timed region
+  double* cumulated;              // rates of rows 0..i over the sum of all: for drawing a row
+  wl_ring* rings;                 // [threads] to worker i from the one before; NULL: none
+  _Atomic uint64_t live_bytes;    // result: at the end of the timed region
+  _Atomic uint64_t remote_frees;  // result: in the timed region
 } empirical_plan;
 
 // size 0: free what the slot holds; else allocate into it.
@@ -57,6 +71,10 @@ typedef struct empirical_state {
   void** slots;
   uint32_t* sizes;
   uint64_t slot_count;
+  wl_ring* incoming;  // from the thread before; both NULL without --remote
+  wl_ring* outgoing;  // to the next
+  uint64_t share;     // per cent of a free that are yet to be handed over
+  uint64_t remote_frees;
 } empirical_state;
 
 static double uniform(schedule* self) { return (double)(wl_next(&self->rng) >> 11) * 0x1p-53; }
@@ -179,15 +197,82 @@ static void check(wl_worker* worker, const empirical_state* state, uint32_t slot
   }
 }
 
-static inline __attribute__((always_inline)) void play(wl_worker* worker, uint64_t from,
-                                                       uint64_t to, bool verify, bool latency) {
+// ---- the exchange ----
+
+// Frees what the thread before has handed over; returns the number of blocks.
+static uint64_t free_handed(wl_worker* worker) {
   empirical_state* state = worker->state;
+  uint64_t ready = wl_ring_ready(state->incoming);
+  for (uint64_t i = 0; i < ready; i++) {
+    wl_handed item = wl_ring_at(state->incoming, i);
+    wl_drop_block(worker, item.block, item.tag >> 32, (uint32_t)item.tag);
+  }
+  wl_ring_take(state->incoming, ready);
+  state->remote_frees += ready;
+  return ready;
+}
+
+// Waits until the next thread has taken half of a full ring; false when the run has failed. Whoever
+// waits goes on freeing, so that threads that all wait do not wait for ever.
+static bool wait_for_room(wl_worker* worker) {
+  wl_ring* outgoing = ((empirical_state*)worker->state)->outgoing;
+  if (wl_ring_has_room(outgoing, 1)) return true;
+  wl_ring_publish(outgoing);
+  outgoing->waits_full++;
+  wl_waiter waiter = {0};
+  do {
+    if (wl_has_failed(worker->run)) return false;
+    if (free_handed(worker) == 0) wl_wait_step(&waiter);
+  } while (!wl_ring_has_room(outgoing, RING_BLOCKS / 2));
+  return true;
+}
+
+static void hand_over(wl_worker* worker, void* block, uint32_t slot) {
+  empirical_state* state = worker->state;
+  uint64_t size = worker->run->verify ? state->sizes[slot] : 0;
+  if (!wait_for_room(worker)) return;
+  wl_ring_put(state->outgoing, (wl_handed){block, size << 32 | slot}, HAND_BATCH);
+  if (state->outgoing->written % HAND_BATCH == 0) free_handed(worker);
+}
+
+// Of the frees one after the other, those that are another thread's: evenly spread.
+static bool is_remote(empirical_state* state, uint64_t percent) {
+  state->share += percent;
+  if (state->share < 100) return false;
+  state->share -= 100;
+  return true;
+}
+
+// When a thread has come to its end, it frees on until the one before has, too. All threads are in
+// the same phase, which they leave together.
+static void end_exchange(wl_worker* worker) {
+  empirical_state* state = worker->state;
+  wl_waiter waiter = {0};
+  wl_ring_close(state->outgoing);
+  while (!wl_ring_has_ended(state->incoming) && !wl_has_failed(worker->run)) {
+    if (free_handed(worker) == 0) wl_wait_step(&waiter);
+  }
+  wl_ring_reopen(state->incoming);
+}
+
+// ---- the timed loop ----
+
+static inline __attribute__((always_inline)) void play(wl_worker* worker, uint64_t from,
+                                                       uint64_t to, bool verify, bool latency,
+                                                       bool remote) {
+  empirical_state* state = worker->state;
+  const uint64_t remote_percent = ((const empirical_plan*)worker->shared)->remote_percent;
   unsigned touch = worker->run->touch;
   uint64_t sum = 0;
   for (uint64_t i = from; i < to; i++) {
     event now = state->events[i];
     if (now.size == 0) {
       void* done = state->slots[now.slot];
+      if (remote && is_remote(state, remote_percent)) {
+        hand_over(worker, done, now.slot);
+        state->slots[now.slot] = NULL;
+        continue;
+      }
       if (verify) check(worker, state, now.slot);
       uint64_t before = latency ? wl_tick() : 0;
       free(done);
@@ -214,26 +299,39 @@ static inline __attribute__((always_inline)) void play(wl_worker* worker, uint64
   worker->checksum += sum;
 }
 
-static void play_events(wl_worker* worker, uint64_t from, uint64_t to, bool latency) {
-  if (worker->run->verify) {
-    play(worker, from, to, true, false);
-  } else if (latency) {
-    play(worker, from, to, false, true);
+static void play_events(wl_worker* worker, uint64_t from, uint64_t to) {
+  const wl_run* run = worker->run;
+  const bool remote = ((const empirical_plan*)worker->shared)->rings != NULL;
+  if (run->verify) {
+    play(worker, from, to, true, false, remote);
+  } else if (run->latency) {
+    play(worker, from, to, false, true, remote);
+  } else if (remote) {
+    play(worker, from, to, false, false, true);
   } else {
-    play(worker, from, to, false, false);
+    play(worker, from, to, false, false, false);
   }
+  if (remote) end_exchange(worker);
 }
 
 static void set_up(wl_worker* worker) {
   empirical_state* state = wl_map(sizeof(*state));
   worker->state = state;
   write_schedule(worker, state);
-  if (!wl_has_failed(worker->run)) play_events(worker, 0, state->untimed_count, false);
+  if (wl_has_failed(worker->run)) return;
+  const empirical_plan* plan = worker->shared;
+  if (plan->rings != NULL) {
+    state->incoming = &plan->rings[worker->index];
+    state->outgoing = &plan->rings[(worker->index + 1) % worker->run->threads];
+  }
+  play_events(worker, 0, state->untimed_count);
+  state->remote_frees = 0;
+  if (plan->rings != NULL) state->outgoing->waits_full = 0;
 }
 
 static void timed(wl_worker* worker) {
   empirical_state* state = worker->state;
-  play_events(worker, state->untimed_count, state->event_count, worker->run->latency);
+  play_events(worker, state->untimed_count, state->event_count);
   worker->ops = state->event_count - state->untimed_count;
 }
 
@@ -254,11 +352,21 @@ static void tear_down(wl_worker* worker) {
   empirical_state* state = worker->state;
   if (wl_has_failed(worker->run)) return;
   atomic_fetch_add(&plan->live_bytes, live_bytes_at_end(state));
+  atomic_fetch_add(&plan->remote_frees, state->remote_frees);
   for (uint64_t i = 0; i < state->slot_count; i++) {
     if (state->slots[i] == NULL) continue;
     if (worker->run->verify) check(worker, state, (uint32_t)i);
     free(state->slots[i]);
   }
+}
+
+static void prepare_rings(wl_run* run, empirical_plan* plan) {
+  if (plan->remote_percent == 0) return;
+  if (run->threads == 1) {
+    wl_reject(run, "--remote: a thread alone has no other to free its blocks; --threads 2 or more");
+  }
+  plan->rings = wl_map(run->threads * sizeof(*plan->rings));
+  for (uint64_t i = 0; i < run->threads; i++) wl_ring_init(&plan->rings[i], RING_BLOCKS);
 }
 
 static void prepare(wl_run* run, empirical_plan* plan) {
@@ -276,6 +384,22 @@ static void prepare(wl_run* run, empirical_plan* plan) {
   }
 }
 
+static void report(wl_run* run, const empirical_plan* plan) {
+  wl_add_text(run, "profile", plan->path != NULL ? plan->path : "built-in");
+  wl_add_u64(run, "profile_rows", plan->profile.count);
+  wl_add_u64(run, "heap_bytes", plan->heap_bytes);
+  wl_add_u64(run, "live_bytes", plan->live_bytes);
+  wl_add_u64(run, "remote_percent", plan->remote_percent);
+  if (plan->rings != NULL && !wl_has_failed(run)) {
+    uint64_t waits = 0;
+    for (uint64_t i = 0; i < run->threads; i++) waits += plan->rings[i].waits_full;
+    wl_add_u64(run, "frees", run->ops - run->threads * plan->births);
+    wl_add_u64(run, "remote_frees", plan->remote_frees);
+    wl_add_u64(run, "waits_full", waits);
+  }
+  wl_report(run);
+}
+
 int main(int argc, char** argv) {
   wl_run run = wl_run_defaults();
   empirical_plan plan = {.births = 2000000, .heap_bytes = 64u << 20};
@@ -288,6 +412,8 @@ int main(int argc, char** argv) {
        "rows \"size, rate, live\" instead of the built-in profile"},
       {"heap", WL_NUMBER, &plan.heap_bytes, "BYTES", 1u << 16, 1ull << 42,
        "live bytes of all threads together"},
+      {"remote", WL_NUMBER, &plan.remote_percent, "PERCENT", 0, 100,
+       "frees of blocks that another thread allocated"},
   };
   const wl_program program = {
       .name = "empirical",
@@ -304,12 +430,9 @@ int main(int argc, char** argv) {
   wl_begin(&run, &program, argc, argv);
   if (run.warmup == WL_UNSET) run.warmup = plan.births / 4;
   if (run.warmup > MAX_BIRTHS) wl_reject(&run, "--warmup: above %d births", MAX_BIRTHS);
+  prepare_rings(&run, &plan);
   prepare(&run, &plan);
   wl_run_workers(&run, &(wl_phases){set_up, timed, tear_down}, &plan);
-  wl_add_text(&run, "profile", plan.path != NULL ? plan.path : "built-in");
-  wl_add_u64(&run, "profile_rows", plan.profile.count);
-  wl_add_u64(&run, "heap_bytes", plan.heap_bytes);
-  wl_add_u64(&run, "live_bytes", plan.live_bytes);
-  wl_report(&run);
+  report(&run, &plan);
   return wl_end(&run);
 }

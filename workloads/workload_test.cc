@@ -115,6 +115,7 @@ std::vector<Row> Rows() {
        true},
       {"server", {"300", "--lifetime=100", "--sessions=500"}, seed, 0, true, true},
       {"empirical", {"5000", "--heap=1m", "--threads=2"}, seed, 0, true, true},
+      {"empirical", {"5000", "--heap=1m", "--threads=3", "--remote=30"}, seed, 0, true, true},
       {"peak_shrink", {"1m", "--idle=50", "--cycles=2"}, seed, 0, true, false},
       {"large", {"20", "4"}, seed, 20, true, true},
       {"realloc_grow", {"20000", "--threads=2"}, seed, 40000, true, true},
@@ -147,6 +148,22 @@ Json RunForRecord(const Row& row, const std::vector<std::string>& more,
   return Parse(outcome.lines.back());
 }
 
+// Each at least the one before.
+void ExpectPercentiles(const Json& record, const std::string& prefix) {
+  double last = 0;
+  for (const char* name : {"p50", "p90", "p99", "p999", "p9999", "p99999", "max"}) {
+    const std::string key = prefix + "_" + name + "_ns";
+    json_t* value = json_object_get(record.get(), key.c_str());
+    ASSERT_TRUE(json_is_number(value)) << key;
+    EXPECT_GE(json_number_value(value), last) << key;
+    last = json_number_value(value);
+  }
+  EXPECT_GT(last, 0) << prefix;
+  for (const char* key : {"timer_ns", "timer_step_ns"}) {
+    EXPECT_GT(json_number_value(json_object_get(record.get(), key)), 0) << key;
+  }
+}
+
 class WorkloadTest : public testing::TestWithParam<Row> {};
 
 TEST_P(WorkloadTest, RecordIsComplete) {
@@ -158,10 +175,13 @@ TEST_P(WorkloadTest, RecordIsComplete) {
   EXPECT_THAT(Text(record, "args"), StartsWith(GetParam().arguments[0]));
   EXPECT_THAT(Text(record, "args"), Not(HasSubstr("json")));
   for (const char* key : {"seed", "threads", "ops", "ns_total", "minor_faults", "major_faults",
-                          "peak_rss_bytes", "rss_bytes", "harness_bytes"}) {
+                          "preemptions", "peak_rss_bytes", "rss_bytes", "harness_bytes"}) {
     EXPECT_TRUE(json_is_integer(json_object_get(record.get(), key))) << key;
   }
-  for (const char* key : {"mops", "ns_per_op", "user_s", "system_s"}) {
+  for (const char* key : {"user_s", "system_s"}) {
+    EXPECT_TRUE(json_is_number(json_object_get(record.get(), key))) << key;
+  }
+  for (const char* key : {"mops", "ns_per_op"}) {
     EXPECT_TRUE(json_is_number(json_object_get(record.get(), key))) << key;
   }
   EXPECT_GT(Integer(record, "ops"), 0);
@@ -228,14 +248,7 @@ TEST_P(WorkloadTest, LatencyRunHasPercentilesAndNoThroughput) {
   Json record = RunForRecord(row, {"--latency"});
   EXPECT_EQ(Text(record, "mode"), "latency");
   EXPECT_TRUE(json_is_null(json_object_get(record.get(), "mops")));
-  double last = 0;
-  for (const char* key : {"latency_p50_ns", "latency_p90_ns", "latency_p99_ns", "latency_p999_ns",
-                          "latency_p9999_ns", "latency_max_ns"}) {
-    json_t* value = json_object_get(record.get(), key);
-    ASSERT_TRUE(json_is_number(value)) << key;
-    EXPECT_GE(json_number_value(value), last) << key;
-    last = json_number_value(value);
-  }
+  ExpectPercentiles(record, "latency");
   // One operation is one call, and those of the warm-up are not among them.
   EXPECT_EQ(Integer(record, "latency_calls"), Integer(record, "ops"));
 }
@@ -261,13 +274,16 @@ TEST_P(WorkloadTest, HelpExplainsAndExitsWith0) {
 TEST_P(WorkloadTest, AnotherAllocatorThanExpectedIsAFailure) {
   const Row& row = GetParam();
   if (row.name == "dry") return;
-  Outcome outcome =
-      RunWorkload(row.name, With(With(row.arguments, kRecord), {"--expect-allocator", "hakmem"}));
-  EXPECT_EQ(outcome.exit_code, 1);
-  ASSERT_EQ(outcome.lines.size(), 1u);
-  Json record = Parse(outcome.lines[0]);
-  EXPECT_THAT(Text(record, "status"), StartsWith("failed: wrong allocator: expected hakmem"));
-  EXPECT_EQ(json_object_get(record.get(), "ops"), nullptr);
+  std::vector<std::string> arguments = With(row.arguments, kRecord);
+  for (int latency = 0; latency <= static_cast<int>(row.has_latency); latency++) {
+    if (latency == 1) arguments.push_back("--latency");
+    Outcome outcome = RunWorkload(row.name, With(arguments, {"--expect-allocator", "hakmem"}));
+    EXPECT_EQ(outcome.exit_code, 1);
+    ASSERT_EQ(outcome.lines.size(), 1u);
+    Json record = Parse(outcome.lines[0]);
+    EXPECT_THAT(Text(record, "status"), StartsWith("failed: wrong allocator: expected hakmem"));
+    EXPECT_EQ(json_object_get(record.get(), "ops"), nullptr);
+  }
 }
 
 std::string NameOf(const testing::TestParamInfo<Row>& row) {
@@ -287,12 +303,12 @@ TEST(RandomMixedTest, LimitsRunTheVeryStreamOfTheAllocators) {
 }
 
 // Calls of malloc and its kin, and of free, that a program makes.
-std::pair<uint64_t, uint64_t> CountCalls(const std::vector<std::string>& arguments) {
+std::pair<uint64_t, uint64_t> CountCalls(const std::string& name,
+                                         const std::vector<std::string>& arguments) {
   const std::string report = testing::TempDir() + "/calls";
   unlink(report.c_str());
-  Outcome outcome =
-      RunWorkload("random_mixed", arguments,
-                  {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}, {"PROBE_REPORT", report}});
+  Outcome outcome = RunWorkload(
+      name, arguments, {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}, {"PROBE_REPORT", report}});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   std::pair<uint64_t, uint64_t> calls = {0, 0};
   std::istringstream(ReadFile(report)) >> calls.first >> calls.second;
@@ -302,9 +318,9 @@ std::pair<uint64_t, uint64_t> CountCalls(const std::vector<std::string>& argumen
 // What libraries call before main is in both counts. (For a second thread the C library would call
 // more.)
 TEST(HarnessTest, CallsNoMallocItself) {
-  const auto [allocations, frees] = CountCalls({"--help"});
+  const auto [allocations, frees] = CountCalls("random_mixed", {"--help"});
   for (const char* more : {"--touch=first", "--verify", "--latency"}) {
-    const auto one = CountCalls({"1", "1", "1", "--warmup=0", "--json=-", more});
+    const auto one = CountCalls("random_mixed", {"1", "1", "1", "--warmup=0", "--json=-", more});
     EXPECT_EQ(one.first, allocations + 1) << more;
     EXPECT_EQ(one.second, frees + 1) << more;
   }
@@ -313,7 +329,8 @@ TEST(HarnessTest, CallsNoMallocItself) {
 TEST(RandomMixedTest, EveryOperationIsACall) {
   std::map<int, uint64_t> calls;
   for (int ops : {1000, 3000}) {
-    const auto [allocations, frees] = CountCalls({std::to_string(ops), "64", "1", "--warmup=0"});
+    const auto [allocations, frees] =
+        CountCalls("random_mixed", {std::to_string(ops), "64", "1", "--warmup=0"});
     calls[ops] = allocations + frees;
   }
   // The frees at the end make the difference inexact, by at most one for each slot.
@@ -436,6 +453,51 @@ TEST(EmpiricalTest, LiveBytesHoldNearTheHeapAskedFor) {
   Json record = RunForRecord(row, {});
   EXPECT_NEAR(static_cast<double>(Integer(record, "live_bytes")), 16 << 20, 0.2 * (16 << 20));
   EXPECT_NEAR(static_cast<double>(Integer(record, "ops")), 100000, 2000);
+}
+
+// The share is kept to within one block of each thread, whatever the threads wait for.
+TEST(EmpiricalTest, RemoteIsTheShareOfFreesInFact) {
+  for (const int percent : {1, 20, 50, 100}) {
+    for (const int threads : {2, 5}) {
+      const std::vector<std::string> arguments = {"30000", "--heap=4m",
+                                                  "--threads=" + std::to_string(threads)};
+      Row row = {"empirical", arguments, {}, 0, false, false};
+      Json alone = RunForRecord(row, {});
+      Json record = RunForRecord(row, {"--remote=" + std::to_string(percent)});
+      const json_int_t frees = Integer(record, "frees");
+      EXPECT_EQ(frees, Integer(record, "ops") - 30000 * threads);
+      EXPECT_NEAR(static_cast<double>(Integer(record, "remote_frees")),
+                  static_cast<double>(frees) * percent / 100, threads)
+          << percent << " % of " << threads;
+      // Who frees a block changes nothing of what lives and when.
+      for (const char* key : {"ops", "live_bytes"}) {
+        EXPECT_EQ(Integer(alone, key), Integer(record, key)) << key;
+      }
+      EXPECT_EQ(Text(alone, "checksum"), Text(record, "checksum"));
+      EXPECT_EQ(json_object_get(alone.get(), "remote_frees"), nullptr);
+    }
+  }
+}
+
+TEST(EmpiricalTest, EveryBlockThatIsHandedOverIsFreed) {
+  std::map<int, uint64_t> left;  // blocks at the end: those of the C library, for threads
+  for (const int percent : {0, 1, 60}) {
+    const auto [allocations, frees] = CountCalls(
+        "empirical", {"20000", "--heap=1m", "--threads=3", "--remote=" + std::to_string(percent)});
+    EXPECT_GT(frees, 60000u);
+    left[percent] = allocations - frees;
+  }
+  EXPECT_EQ(left[1], left[0]);
+  EXPECT_EQ(left[60], left[0]);
+}
+
+TEST(EmpiricalTest, AThreadAloneHasNoOtherToFreeItsBlocks) {
+  Outcome outcome = RunWorkload("empirical", {"1000", "--remote=20"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--remote: a thread alone has no other to free its blocks"));
+  outcome = RunWorkload("empirical", {"1000", "--threads=2", "--remote=101"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--remote: 101 is outside 0..100"));
 }
 
 TEST(ReplayTest, TraceErrorsNameFileAndLine) {
