@@ -29,6 +29,7 @@ def workload(name, deps = []):
         )
 
 _NAMES = [
+    "call_latency",
     "dry",
     "empirical",
     "false_sharing",

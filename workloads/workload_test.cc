@@ -116,6 +116,8 @@ std::vector<Row> Rows() {
       {"server", {"300", "--lifetime=100", "--sessions=500"}, seed, 0, true, true},
       {"empirical", {"5000", "--heap=1m", "--threads=2"}, seed, 0, true, true},
       {"empirical", {"5000", "--heap=1m", "--threads=3", "--remote=30"}, seed, 0, true, true},
+      {"call_latency", {"20000", "300"}, seed, 20000, false, false},
+      {"call_latency", {"20000", "300", "--threads=2"}, seed, 40000, false, false},
       {"peak_shrink", {"1m", "--idle=50", "--cycles=2"}, seed, 0, true, false},
       {"large", {"20", "4"}, seed, 20, true, true},
       {"realloc_grow", {"20000", "--threads=2"}, seed, 40000, true, true},
@@ -181,8 +183,9 @@ TEST_P(WorkloadTest, RecordIsComplete) {
   for (const char* key : {"user_s", "system_s"}) {
     EXPECT_TRUE(json_is_number(json_object_get(record.get(), key))) << key;
   }
+  const bool times_calls = GetParam().name == "call_latency";
   for (const char* key : {"mops", "ns_per_op"}) {
-    EXPECT_TRUE(json_is_number(json_object_get(record.get(), key))) << key;
+    EXPECT_EQ(json_is_number(json_object_get(record.get(), key)), !times_calls) << key;
   }
   EXPECT_GT(Integer(record, "ops"), 0);
   EXPECT_EQ(json_object_get(record.get(), "steady_mops"), nullptr);  // too short for slices
@@ -498,6 +501,53 @@ TEST(EmpiricalTest, AThreadAloneHasNoOtherToFreeItsBlocks) {
   outcome = RunWorkload("empirical", {"1000", "--threads=2", "--remote=101"});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("--remote: 101 is outside 0..100"));
+}
+
+TEST(CallLatencyTest, EveryCallIsInOneOfTheTwoHistograms) {
+  const std::vector<std::string> arguments = {"50000", "1000", "--warmup=0"};
+  for (const char* threads : {"--threads=1", "--threads=3"}) {
+    Json record = RunForRecord({"call_latency", arguments, {}, 0, false, false}, {threads});
+    EXPECT_EQ(Text(record, "mode"), "latency");
+    ExpectPercentiles(record, "malloc");
+    ExpectPercentiles(record, "free");
+    EXPECT_EQ(Integer(record, "malloc_calls") + Integer(record, "free_calls"),
+              Integer(record, "ops"));
+    EXPECT_GT(Integer(record, "malloc_calls"), Integer(record, "free_calls"));
+    // Half of a wave's 7000 calls, on average, bring it a block nearer to where it turns.
+    EXPECT_GT(Integer(record, "waves"), 5);
+    EXPECT_LT(Integer(record, "waves"), 20);
+  }
+  // What the record says was called was called. All that lives is freed at the end, untimed.
+  Json record = RunForRecord({"call_latency", arguments, {}, 0, false, false}, {});
+  const auto [before, freed_before] = CountCalls("call_latency", {"--help"});
+  const auto [allocations, frees] = CountCalls("call_latency", arguments);
+  EXPECT_EQ(allocations - before, static_cast<uint64_t>(Integer(record, "malloc_calls")));
+  EXPECT_EQ(frees - freed_before, allocations - before);
+}
+
+TEST(CallLatencyTest, WavesOfTheSmallestPeakTurn) {
+  Json record = RunForRecord({"call_latency", {"1000", "8"}, {}, 1000, false, false}, {});
+  EXPECT_GT(Integer(record, "waves"), 10);
+}
+
+TEST(CallLatencyTest, BadArgumentsAreNamed) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* message;
+  } kRows[] = {
+      {{"0"}, "OPS: 0 is outside"},
+      {{"1000", "7"}, "PEAK: 7 is outside 8.."},
+      {{"--large=101"}, "--large: 101 is outside 0..100"},
+      {{"--threads=0"}, "--threads: 0 is outside"},
+      {{"--min=64", "--max=32"}, "--min: 64 is above --max 32"},
+      {{"--latency"}, "unknown option --latency"},
+      {{"--verify"}, "unknown option --verify"},
+  };
+  for (const auto& row : kRows) {
+    Outcome outcome = RunWorkload("call_latency", row.arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << row.message;
+    EXPECT_THAT(outcome.err, HasSubstr(row.message));
+  }
 }
 
 TEST(ReplayTest, TraceErrorsNameFileAndLine) {
