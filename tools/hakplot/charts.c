@@ -39,7 +39,7 @@ const hp_chart kCharts[] = {
      "records of one workload with 2 numbers of threads or more", hp_chart_scaling},
     {"latency",
      "How long single calls take: the further right, the rarer. Both axes are logarithmic.",
-     "records of workloads run with --latency", hp_chart_latency},
+     "records of workloads run with --latency, or of call_latency", hp_chart_latency},
     {"rss",
      "Memory of the process (thick) and bytes the program holds (thin, dashed). The gap is what "
      "the allocator keeps.",

@@ -35,6 +35,7 @@ static void family_key(hp_text* key, const hp_row* row, hp_field swept) {
   put_text(key, hp_string(row, HP_workload));
   put_text(key, hp_string(row, HP_mode));
   put_text(key, hp_string(row, HP_touch));
+  put_text(key, hp_string(row, HP_profile));
   for (size_t i = 0; i < PARAMETERS; i++) {
     // Pairs are threads by another name.
     bool is_swept = kParameters[i] == swept || (swept == HP_threads && kParameters[i] == HP_pairs);
@@ -289,71 +290,6 @@ void hp_chart_scaling(hp_figures* figures) {
     }
     figure->x.title = "threads";
     figure->x.high = most * 1.03;
-    hp_figures_add(figures, figure);
-  }
-}
-
-// ---- latency ----
-
-static const struct {
-  hp_field field;
-  const char* text;
-} kPercentiles[] = {{HP_latency_p50_ns, "p50"},      {HP_latency_p90_ns, "p90"},
-                    {HP_latency_p99_ns, "p99"},      {HP_latency_p999_ns, "p99.9"},
-                    {HP_latency_p9999_ns, "p99.99"}, {HP_latency_max_ns, "max"}};
-enum { PERCENTILES = sizeof(kPercentiles) / sizeof(kPercentiles[0]) };
-
-static hp_point percentile_point(hp_arena* arena, const hp_group* group, size_t p,
-                                 hp_run_range* runs) {
-  double* values = hp_alloc(arena, (group->run_count + 1) * sizeof(*values));
-  size_t count = 0;
-  for (size_t i = 0; i < group->run_count; i++) {
-    double value = hp_number(group->runs[i], kPercentiles[p].field);
-    if (value > 0) values[count++] = value;
-  }
-  hp_interval interval = hp_median_interval(values, count);
-  if (count > 0) hp_run_range_add(runs, count);
-  return (hp_point){(double)p, hp_median(values, count), interval.low, interval.high};
-}
-
-// Powers of 10 from 1 ns to 10 s, as far as the data goes.
-static void add_time_ticks(hp_figure* figure) {
-  static const char* const kUnits[] = {"ns", "µs", "ms", "s"};
-  double most = hp_figure_max(figure, false);
-  double ns = 1;
-  for (size_t power = 0; power <= 10 && ns < most * 10; power++, ns *= 10) {
-    double value = power % 3 == 0 ? 1 : power % 3 == 1 ? 10 : 100;
-    hp_tick_add(figure, &figure->y, ns,
-                hp_format(figure->arena, "%g %s", value, kUnits[power / 3]));
-  }
-}
-
-void hp_chart_latency(hp_figures* figures) {
-  hp_arena* arena = &figures->data->arena;
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    hp_figure* figure =
-        hp_figure_new(arena, HP_LINES, hp_figure_name(figures, "latency", one->name),
-                      hp_format(arena, "Latency of single calls: %s", one->title));
-    hp_run_range runs = {0};
-    for (size_t g = 0; g < one->group_count; g++) {
-      hp_series* series = hp_series_add(figure, one->groups[g].label, HP_PLAIN);
-      for (size_t p = 0; p < PERCENTILES; p++) {
-        hp_point point = percentile_point(arena, &one->groups[g], p, &runs);
-        if (isfinite(point.y)) hp_point_add(figure, series, point);
-      }
-    }
-    for (size_t p = 0; p < PERCENTILES; p++) {
-      hp_tick_add(figure, &figure->x, (double)p, kPercentiles[p].text);
-    }
-    add_time_ticks(figure);
-    figure->x.title = "share of the calls that take at most this long";
-    figure->y.title = "time of one call";
-    figure->y.scale = HP_LOG10;
-    figure->caption = hp_format(arena,
-                                "Medians over the runs that time single calls, %s; the clock's own "
-                                "cost is taken off.",
-                                hp_run_range_text(arena, &runs));
     hp_figures_add(figures, figure);
   }
 }

@@ -9,8 +9,8 @@ trap 'rm -rf "$work"' EXIT
 flags=(-g -O1 -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
 objects=()
 for source in text stats dataset perf_run read read_json read_perf group metric figure charts \
-  charts_phases charts_sweeps charts_time table verdict gnuplot gnuplot_run gnuplot_shapes page \
-  term; do
+  charts_latency charts_phases charts_sweeps charts_time table verdict gnuplot gnuplot_run \
+  gnuplot_shapes page term; do
   clang "${flags[@]}" -std=gnu11 -c "tools/hakplot/$source.c" -o "$work/$source.o"
   objects+=("$work/$source.o")
 done

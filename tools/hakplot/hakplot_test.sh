@@ -81,6 +81,24 @@ sed 's/"args":""/"args":"--pairs 1"/' threads.jsonl >threads_spelt.jsonl
 expect 0 --out threads --format svg threads.jsonl threads_spelt.jsonl
 [[ ! -e threads/scaling.svg ]] || fail "a line over one number of threads"
 holds every/latency-random_mixed-1e6-latency.svg "Latency of single calls" "p99.9" "10 ms" "n=1"
+# Two profiles are two sweeps.
+for profile in a b; do
+  for percent in 0 20 50; do
+    printf '{"schema":"hakmem.record.1","workload":"empirical","phase":"p","profile":"%s","remote_percent":%d,"args":"%s","mops":1}\n' \
+      $profile $percent "$profile $percent"
+  done
+done >profiles.jsonl
+expect 0 --out profiles --format svg --chart remote-free profiles.jsonl
+[[ $(compgen -G 'profiles/remote-free*.svg' | wc -l) -eq 2 ]] || fail "a line over two profiles"
+for call in malloc free; do
+  holds every/latency-$call-call_latency-1e6.svg "Latency of $call: call_latency 1e6" "p99.999" "medians of the runs, n=6" \
+    "preempted 3 to 45 times"
+done
+# Of six runs the interval reaches from the least to the most; what the clock cannot tell from nothing is at 1 ns.
+grep -qx '"a",6,5000002.5,5000000,5000005' every/latency-free-call_latency-1e6.csv || fail "the longest free"
+grep -qx '"a",0,1,1,1' every/latency-free-call_latency-1e6.csv || fail "a free of no time"
+[[ ! -e every/latency-call_latency-1e6.svg ]] || fail "a figure of calls that were not counted together"
+[[ ! -e every/latency-malloc-random_mixed-1e6-latency.svg ]] || fail "calls told apart that were not"
 holds every/limit-random_mixed-1e6-256.svg "Distance to the physical limit" "20.0 %, best of 1" "no allocator" "ideal list"
 holds every/time-split-random_mixed-1e6-256.svg "CPU time of one operation" "dry loop" "allocator in user space" "600 ns, n=1"
 holds every/rss.svg "Memory over time: telemetry" "time, s" "MiB" "One run."
