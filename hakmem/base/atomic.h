@@ -14,6 +14,7 @@ extern "C++" {
 #include <atomic>
 }
 #define _Atomic(T) std::atomic<T>
+using std::atomic_compare_exchange_strong_explicit;
 using std::atomic_compare_exchange_weak_explicit;
 using std::atomic_exchange_explicit;
 using std::atomic_fetch_add_explicit;
@@ -45,6 +46,14 @@ using std::memory_order_seq_cst;
 #define hak_cas_weak_release(p, expected, desired)                                        \
   atomic_compare_exchange_weak_explicit((p), (expected), (desired), memory_order_release, \
                                         memory_order_relaxed)
+
+#define hak_cas_release(p, expected, desired)                                               \
+  atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_release, \
+                                          memory_order_relaxed)
+
+#define hak_cas_acquire(p, expected, desired)                                               \
+  atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acquire, \
+                                          memory_order_relaxed)
 
 // A counter with one writer at a time, readable by any thread without stopping the writer.
 typedef _Atomic(uint64_t) hak_counter_t;

@@ -99,8 +99,8 @@
 #define HAK_FIRST_SLOTS                               \
   (HAK_N_CLASSES * (HAK_MAGAZINE_FIRST * 5 / 4 + 2) + \
    HAK_N_LINE_CLASSES * (HAK_OUTGOING_BLOCKS * 5 / 4 + 2))
-// Its second size: eight words of a slab's bitmap, of which a refill takes two.
-#define HAK_MAGAZINE_SECOND 512
+// Its second size: four words of a slab's bitmap, of which a refill takes one.
+#define HAK_MAGAZINE_SECOND 256
 #define HAK_MAGAZINE_SECOND_BYTES (64 * HAK_KIB)
 // Largest magazine, and what the largest one holds at least.
 #define HAK_MAGAZINE_MAX_BLOCKS 2048
@@ -138,6 +138,12 @@
 // Unowned slabs that are looked through for whole free lines before one more is made: where many
 // threads have ended there may be thousands, each with a free block here and there.
 #define HAK_CENTRAL_TRIES 8
+
+// When its thread ends, a heap is parked if it holds no more than the first of these, as that of a
+// thread which did little does; where threads come and go it may come to the second in time.
+#define HAK_PARKED_HEAPS 16
+#define HAK_PARKED_FIRST_BYTES (128 * HAK_KIB)
+#define HAK_PARKED_BYTES (4 * HAK_MIB)
 
 // Adoptions are events no more often than this.
 #define HAK_ADOPTION_EVENT_MS 1000

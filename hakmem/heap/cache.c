@@ -39,6 +39,12 @@ static bool is_used(const hak_heap_t* heap, unsigned stack) {
 
 static bool has_lines(unsigned size_class) { return hak_class_outgoing(size_class) != 0; }
 
+// A line class's magazine has no room at first: only a block of the heap's own slabs makes some.
+static void begin_magazine(hak_heap_t* heap, unsigned stack) {
+  hak_magazine_begin(heap, stack);
+  if (has_lines(stack)) hak_magazine_close(&heap->bins[stack].magazine, &heap->top[stack]);
+}
+
 // ---- return ----
 
 // Forgets the `n` blocks of a magazine that have lain longest, which have been returned.
@@ -162,7 +168,7 @@ static void fill(hak_heap_t* heap, unsigned size_class) {
     taken = hak_central_take(size_class, magazine->slots + n, n);
   } else {
     if (!hak_magazine_grow_to_second(heap, size_class)) {
-      hak_magazine_grow_if_thrashing(heap, size_class);
+      (void)hak_magazine_grow_after_flush(heap, size_class);
     }
     // A quarter: a thread that hovers around what it has now neither runs dry nor overflows soon.
     n = hak_magazine_capacity(magazine) / 4;
@@ -175,7 +181,7 @@ static void fill(hak_heap_t* heap, unsigned size_class) {
 
 void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
   hak_heap_enter(heap);
-  if (!is_used(heap, size_class)) hak_magazine_begin(heap, size_class);
+  if (!is_used(heap, size_class)) begin_magazine(heap, size_class);
   // Not empty: idle.c had put up its fence, and has taken it away again.
   if (hak_likely(count_of(heap, size_class) == 0)) fill(heap, size_class);
   void* block = hak_magazine_pop(heap->top, size_class);
@@ -194,29 +200,41 @@ static void make_room(hak_heap_t* heap, unsigned stack) {
   hak_magazine_t* magazine = &heap->bins[stack].magazine;
   hak_magazine_top_t* top = &heap->top[stack];
   unsigned count = count_of(heap, stack), capacity = hak_magazine_capacity(magazine);
-  if (count < capacity) {  // idle.c has taken from its bottom
+  bool frees_others = heap->bins[stack].frees_others;
+  if (count < capacity) {  // idle.c has taken from its bottom, or it was closed
     hak_magazine_set(magazine, top, hak_load_relaxed(&magazine->bottom), count);
   } else if (stack >= HAK_N_CLASSES) {
     return_some(heap, stack, count);
-  } else if (!hak_magazine_grow_to_second(heap, stack)) {
-    return_some(heap, stack, heap->bins[stack].frees_others ? count : count - count / 2);
+  } else if (!hak_magazine_grow_to_second(heap, stack) &&
+             !(frees_others && hak_magazine_grow_after_flush(heap, stack))) {
+    return_some(heap, stack, frees_others ? count : count - count / 2);
   }
 }
 
 void hak_cache_overflow(void* block, hak_heap_t* heap, unsigned stack) {
   hak_heap_enter(heap);
-  if (!is_used(heap, stack)) hak_magazine_begin(heap, stack);
-  if (hak_magazine_is_full(&heap->bins[stack].magazine, &heap->top[stack])) make_room(heap, stack);
+  hak_magazine_t* magazine = &heap->bins[stack].magazine;
+  hak_magazine_top_t* top = &heap->top[stack];
+  if (!is_used(heap, stack)) begin_magazine(heap, stack);
   if (has_lines(stack) && hak_flush_foreign(heap, block)) {
     hak_counter_add(&heap->bins[stack].returned, 1);
   } else {
-    hak_magazine_put(&heap->bins[stack].magazine, &heap->top[stack], block);
+    if (hak_magazine_is_full(magazine, top)) make_room(heap, stack);
+    hak_magazine_put(magazine, top, block);
   }
   hak_heap_leave(heap);
   hak_tick();
 }
 
 // ---- all at once ----
+
+void hak_cache_begin_lines(hak_heap_t* heap) {
+  hak_heap_enter(heap);
+  for (unsigned c = 1; c <= HAK_N_LINE_CLASSES; c++) {
+    if (is_used(heap, c)) hak_magazine_close(&heap->bins[c].magazine, &heap->top[c]);
+  }
+  hak_heap_leave(heap);
+}
 
 void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {

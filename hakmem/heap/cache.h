@@ -37,6 +37,10 @@ void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self);
 // Prepares a heap fresh from hak_meta_alloc, or cleared after its last thread.
 void hak_cache_init(hak_heap_t* heap);
 
+// Before a heap is another thread's with what it caches: lets the magazines of line classes find no
+// room for a block that is freed beyond what they hold, as if they were new.
+void hak_cache_begin_lines(hak_heap_t* heap);
+
 // Clears a heap whose memory is kept for the next thread.
 void hak_cache_clear(hak_heap_t* heap);
 

@@ -63,6 +63,7 @@ typedef struct hak_heap {
   uint32_t span_limit;                             // how many there may be
   bool span_evicted;                               // one went back since the limit last grew
   uint8_t spans_kept;                              // modulo 256: for HAK_SPAN_CACHE_TICK
+  bool was_parked;                                 // when its thread began
   uint64_t used[(HAK_N_STACKS + 63) / 64];         // bit c: stack c has a magazine
   size_t cache_bytes;                              // what the magazines may hold when full
   size_t owned_bytes;                              // of the slabs owned
@@ -82,6 +83,11 @@ typedef struct hak_heap {
   void* span_slots[HAK_SPAN_CACHE_SLOTS];
   void* slots[];
 } hak_heap_t;
+
+// What a heap may hold of free memory: in its slabs, and in its magazines when they are full.
+static inline size_t hak_heap_bytes(const hak_heap_t* heap) {
+  return heap->owned_bytes + heap->cache_bytes;
+}
 
 // The stack after `stack` that has a magazine; HAK_N_STACKS when there is none. (0: the first.)
 static inline unsigned hak_heap_next_used(const hak_heap_t* heap, unsigned stack) {

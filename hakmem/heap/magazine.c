@@ -9,6 +9,14 @@ static void** end_of(const hak_magazine_t* magazine) {
   return magazine->slots - 1 + hak_magazine_slots(hak_magazine_capacity(magazine));
 }
 
+static void set_limit(hak_magazine_t* magazine, void** limit) {
+  // The old mark, unless a refill has put a block in its place.
+  hak_slot_t* old = (hak_slot_t*)magazine->limit;
+  if (old != NULL && hak_load_relaxed(old) == HAK_MAGAZINE_FULL) hak_store_relaxed(old, NULL);
+  magazine->limit = limit;
+  hak_store_relaxed((hak_slot_t*)limit, HAK_MAGAZINE_FULL);
+}
+
 void hak_magazine_set(hak_magazine_t* magazine, hak_magazine_top_t* top, void** first,
                       unsigned count) {
   uint32_t capacity = hak_magazine_capacity(magazine);
@@ -20,11 +28,7 @@ void hak_magazine_set(hak_magazine_t* magazine, hak_magazine_top_t* top, void** 
   hak_store_relaxed((hak_slot_t*)first - 1, NULL);
   hak_store_relaxed(&magazine->bottom, first);
   hak_store_relaxed(top, first + count);
-  // The old mark, unless a refill has put a block in its place.
-  hak_slot_t* old = (hak_slot_t*)magazine->limit;
-  if (old != NULL && hak_load_relaxed(old) == HAK_MAGAZINE_FULL) hak_store_relaxed(old, NULL);
-  magazine->limit = first + capacity;
-  hak_store_relaxed((hak_slot_t*)magazine->limit, HAK_MAGAZINE_FULL);
+  set_limit(magazine, first + capacity);
 }
 
 void hak_magazine_place(hak_magazine_t* magazine, hak_magazine_top_t* top, void** memory,
@@ -41,4 +45,8 @@ void hak_magazine_drop(hak_magazine_t* magazine, hak_magazine_top_t* top, unsign
   unsigned count = hak_magazine_count(magazine, top);
   hak_assert(n <= count);
   hak_magazine_set(magazine, top, hak_load_relaxed(&magazine->bottom) + n, count - n);
+}
+
+void hak_magazine_close(hak_magazine_t* magazine, const hak_magazine_top_t* top) {
+  set_limit(magazine, hak_load_relaxed((hak_magazine_top_t*)top));
 }

@@ -93,6 +93,9 @@ void hak_magazine_place(hak_magazine_t* magazine, hak_magazine_top_t* top, void*
 void hak_magazine_set(hak_magazine_t* magazine, hak_magazine_top_t* top, void** first,
                       unsigned count);
 
+// Lets it find no room beyond what it holds, until it is set again.
+void hak_magazine_close(hak_magazine_t* magazine, const hak_magazine_top_t* top);
+
 // Puts a block on top, whatever the slot there holds: memory that was used before may have marks
 // where there is room. pre: it is not full.
 static inline void hak_magazine_put(const hak_magazine_t* magazine, hak_magazine_top_t* top,

@@ -38,8 +38,10 @@ void hak_magazine_begin(hak_heap_t* heap, unsigned stack) {
   uint32_t capacity = first_capacity(stack);
   void** memory = heap->next_first_slot;
   heap->next_first_slot = memory + hak_magazine_slots(capacity);
-  hak_magazine_place(&heap->bins[stack].magazine, &heap->top[stack], memory, capacity);
+  // First: a forked child must find what it has to clear.
   heap->used[stack / 64] |= UINT64_C(1) << (stack % 64);
+  hak_compiler_barrier();
+  hak_magazine_place(&heap->bins[stack].magazine, &heap->top[stack], memory, capacity);
 }
 
 static void grow_to(hak_heap_t* heap, unsigned size_class, uint32_t capacity) {
@@ -59,13 +61,15 @@ bool hak_magazine_grow_to_second(hak_heap_t* heap, unsigned size_class) {
   return true;
 }
 
-void hak_magazine_grow_if_thrashing(hak_heap_t* heap, unsigned size_class) {
+bool hak_magazine_grow_after_flush(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   uint32_t had = hak_magazine_capacity(&bin->magazine);
   uint32_t capacity = next_capacity(had, size_class);
-  if (!bin->flushed || capacity <= had) return;
+  if (!bin->flushed || capacity <= had) return false;
   size_t more = (size_t)(capacity - had) * hak_class_info(size_class)->block_bytes;
   size_t floor = (size_t)hak_option_number(HAK_OPTION_thread_cache);
   size_t allowed = hak_max_size(floor, heap->owned_bytes / HAK_THREAD_CACHE_SHARE);
-  if (heap->cache_bytes + more <= allowed) grow_to(heap, size_class, capacity);
+  if (heap->cache_bytes + more > allowed) return false;
+  grow_to(heap, size_class, capacity);
+  return true;
 }

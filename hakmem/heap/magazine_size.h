@@ -22,8 +22,9 @@ void hak_magazine_begin(hak_heap_t* heap, unsigned stack);
 // Grows a magazine to its second size; false when it has it.
 bool hak_magazine_grow_to_second(hak_heap_t* heap, unsigned size_class);
 
-// At a refill: grows the magazine if a flush has returned since the last growth what is fetched
-// again now, and the bound allows it.
-void hak_magazine_grow_if_thrashing(hak_heap_t* heap, unsigned size_class);
+// Grows a magazine to its next size if a flush has returned blocks since the last growth, and the
+// bound allows it: at a refill, which fetches again what was returned; or where more blocks are to
+// go back together. False: it is as it was.
+bool hak_magazine_grow_after_flush(hak_heap_t* heap, unsigned size_class);
 
 #endif  // HAKMEM_MAGAZINE_SIZE_H_

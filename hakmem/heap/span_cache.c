@@ -120,7 +120,9 @@ bool hak_span_cache_put(hak_heap_t* heap, void* ptr) {
     hak_page_map_set_span_bytes((uintptr_t)ptr, 0);
   }
   hak_heap_leave(heap);
-  if (heap->spans_kept++ % HAK_SPAN_CACHE_TICK == 0) hak_tick();
+  if (heap->spans_kept++ % HAK_SPAN_CACHE_TICK == 0 || hak_unlikely(hak_tick_is_waiting())) {
+    hak_tick();
+  }
   return is_kept;
 }
 

@@ -19,6 +19,7 @@
 
 extern "C" {
 #include "hakmem/base/base.h"  // HAK_DEBUG
+#include "hakmem/heap/cache.h"
 #include "hakmem/options/events.h"
 }
 
@@ -480,7 +481,13 @@ TEST(MallocTest, VersionIsThatOfTheHeader) {
 // ---- misuse ----
 
 // Small blocks go back to their slabs, where misuse shows, at the latest when their thread ends.
-void InThread(void (*act)()) { std::thread(act).join(); }
+// In a thread that returns what it has freed.
+void InThread(void (*act)()) {
+  std::thread([act] {
+    act();
+    hak_cache_drain(hak_this_heap);
+  }).join();
+}
 
 TEST(MallocDeathTest, MisuseEndsWithOneLineThatNamesIt) {
   struct Case {

@@ -39,6 +39,12 @@ static inline void hak_tick(void) {
   if (hak_unlikely(hak_load_relaxed(&hak_tick_next_ms) != HAK_TICK_NEVER)) hak_tick_run();
 }
 
+// Whether there is work that has been left for whoever comes next: a due time of HAK_TICK_NOW.
+#define HAK_TICK_NOW UINT64_C(0)
+static inline bool hak_tick_is_waiting(void) {
+  return hak_load_relaxed(&hak_tick_next_ms) == HAK_TICK_NOW;
+}
+
 // In a forked child: takes up the jobs that a thread which is gone was about to do.
 void hak_tick_repair(void);
 

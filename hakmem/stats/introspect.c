@@ -17,6 +17,7 @@
 bool hak_introspect_trim(void) {
   hak_heap_t* heap = hak_this_heap;
   if (heap != HAK_NO_HEAP) hak_cache_drain(heap);
+  hak_thread_end_all_parked();
   return hak_purge_all() != 0;
 }
 

@@ -111,6 +111,7 @@ static void add_threads(gather_t* gather) {
     if (hak_load_acquire(&((hak_heap_entry_t*)entry)->is_counted)) add_heap(gather, entry->heap);
   }
   hak_lock_release(&hak_counts_lock);
+  gather->stats->heaps -= hak_min_size(gather->stats->heaps, hak_thread_count_parked());
 }
 
 // ---- what SuperSlabs hold ----

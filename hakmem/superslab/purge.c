@@ -8,9 +8,11 @@
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/reserve.h"
 
-// SuperSlabs whose pages are given back in one go: enough to make one system call of a freed huge
-// block, few enough to keep the delay of the thread that does it short.
+// SuperSlabs whose pages are given back in one go, and pages where it is a tick that does it:
+// enough to make few system calls of a freed huge block, few enough to keep the delay of the thread
+// that does it short. What is left is due at the next tick.
 #define BATCH 32
+#define TICK_PAGES (8 * HAK_MIB >> HAK_PAGE_SHIFT)
 
 typedef struct batch {
   unsigned n;
@@ -82,7 +84,9 @@ static void collect(batch_t* batch, bool all) {
   hak_lock_acquire(&hak_backend_lock);
   // A SuperSlab that is queued again below, because its pages are too young, is not met twice:
   // its new age is zero.
+  unsigned n_pages = 0;
   for (unsigned visits = 0; oldest != NULL && batch->n < BATCH && visits < 4 * BATCH; visits++) {
+    if (!all && n_pages >= TICK_PAGES) break;
     hak_superslab_t* super = oldest;
     if (!all && now_ms < super->dirty_since_ms + delay_ms()) break;
     uint64_t pages = free_dirty_pages(super);
@@ -94,6 +98,7 @@ static void collect(batch_t* batch, bool all) {
       batch->pages[batch->n] = pages;
       batch->failed[batch->n] = 0;
       batch->n++;
+      n_pages += hak_bit_count(pages);
     } else {
       hak_purge_enqueue(super);
     }

@@ -96,10 +96,10 @@ const Misuse kMisuses[] = {
      DOUBLE},
     {"DoubleFreeByAnotherThread",
      [] {
-       // The other thread's free comes first: its outgoing buffer is returned when it ends.
+       // The other thread's free comes first: what it caches is returned when it ends.
        std::vector<char*> blocks(1000);
        for (char*& block : blocks) block = Allocate(100);
-       std::thread([&] { Free(blocks[500]); }).join();
+       std::thread([&] { FreeAndFlush(blocks[500], 100); }).join();
        FreeAndFlush(blocks[500], 100);
      },
      DOUBLE},

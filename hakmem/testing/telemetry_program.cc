@@ -165,11 +165,19 @@ int Misuse(const Arguments&) {
 }
 
 // Of a slab that no thread owns, so that it is noticed with the lock of its class held: when the
-// third thread ends and what it has freed goes back. (A second block keeps the slab in use.)
+// third thread has freed so much more that the block goes back. (A second block keeps the slab in
+// use; and what the threads free is another's, so that none of them makes the slab its own.)
 int DoubleFree(const Arguments&) {
   void *block = nullptr, *other = nullptr;
+  std::vector<void*> blocks[2];
+  for (int k = 0; k < 6000; k++) blocks[k % 2].push_back(hak_malloc(100));
   std::thread([&] { block = hak_malloc(100), other = hak_malloc(100); }).join();
-  for (int i = 0; i < 2; i++) std::thread([&] { hak_free(block); }).join();
+  for (const std::vector<void*>& each : blocks) {
+    std::thread([&] {
+      hak_free(block);
+      for (void* mine : each) hak_free(mine);
+    }).join();
+  }
   return other == nullptr ? 1 : 0;
 }
 

@@ -13,6 +13,8 @@
 #define BATCH 8
 // Heaps looked at in one go.
 #define VISITS 64
+// Beyond this a visit begins with no further heap: who comes next goes on there.
+#define VISIT_NS 200000
 // No visits more often than this, whatever the purge delay.
 #define MIN_PERIOD_MS 100
 
@@ -125,18 +127,21 @@ static size_t reclaim(victim_t* victim) {
   return bytes;
 }
 
-static void reclaim_victims(void) {
-  if (n_victims == 0) return;
+// Until `end_ns`, but one at least. Returns how many were seen to.
+static unsigned reclaim_victims(uint64_t end_ns) {
+  if (n_victims == 0) return 0;
   mark(HAK_RECLAIM_ASKED);
   if (!hak_platform_barrier_everywhere()) {
     mark(HAK_RECLAIM_NONE);
-    return;
+    return n_victims;
   }
   drop_busy();
   for (unsigned i = 0; i < n_victims; i++) raise_fences(&victims[i]);
   bool have_barrier = hak_platform_barrier_everywhere();
+  unsigned n_done = 0;
   for (unsigned i = 0; i < n_victims; i++) {
-    if (have_barrier) {
+    if (have_barrier && (i == 0 || hak_platform_now_ns() < end_ns)) {
+      n_done++;
       size_t bytes = reclaim(&victims[i]);
       if (bytes != 0) hak_purge_report(bytes);
     } else {
@@ -144,26 +149,40 @@ static void reclaim_victims(void) {
     }
   }
   mark(HAK_RECLAIM_NONE);
+  return have_barrier ? n_done : n_victims;
+}
+
+// Ends parked heaps once the lock is released: that takes locks of lower rank.
+static void end_parked(const hak_heap_entry_t* const* entries, unsigned n) {
+  for (unsigned i = 0; i < n; i++) (void)hak_thread_end_parked(entries[i]);
 }
 
 void hak_idle_visit(void) {
   if (!hak_lock_try(&hak_reclaim_lock)) return;
   n_victims = 0;
+  const hak_heap_entry_t* idle[BATCH];
+  unsigned n_idle = 0;
   if (cursor == NULL) cursor = hak_thread_heaps();
   for (unsigned i = 0; i < VISITS && n_victims < BATCH && cursor != NULL; i++) {
     hak_heap_entry_t* entry = (hak_heap_entry_t*)cursor;
     cursor = entry->next;
-    if (is_victim(entry, true)) victims[n_victims++].entry = entry;
+    if (!is_victim(entry, true)) continue;
+    idle[n_idle++] = entry;
+    victims[n_victims++].entry = entry;
   }
-  reclaim_victims();
+  uint64_t end_ns = hak_platform_now_ns() + VISIT_NS;
+  unsigned n_done = reclaim_victims(end_ns);
+  if (n_done < n_victims) cursor = victims[n_done].entry;
   bool is_round_over = cursor == NULL;
   hak_lock_release(&hak_reclaim_lock);
+  end_parked(idle, n_idle);
   uint64_t period_ms =
       hak_max_size((size_t)hak_option_number(HAK_OPTION_purge_delay), MIN_PERIOD_MS);
-  hak_tick_set_due(HAK_JOB_IDLE, hak_platform_now_ms() + (is_round_over ? period_ms : 0));
+  hak_tick_set_due(HAK_JOB_IDLE, is_round_over ? hak_platform_now_ms() + period_ms : HAK_TICK_NOW);
 }
 
 void hak_idle_reclaim_all(void) {
+  hak_thread_end_all_parked();
   hak_lock_acquire(&hak_reclaim_lock);
   for (const hak_heap_entry_t* next = hak_thread_heaps(); next != NULL;) {
     for (n_victims = 0; next != NULL && n_victims < BATCH;) {
@@ -171,7 +190,7 @@ void hak_idle_reclaim_all(void) {
       next = next->next;
       if (is_victim(entry, false)) victims[n_victims++].entry = entry;
     }
-    reclaim_victims();
+    (void)reclaim_victims(UINT64_MAX);
   }
   hak_lock_release(&hak_reclaim_lock);
 }

@@ -72,6 +72,22 @@ static hak_heap_entry_t* new_entry(void) {
   return entry;
 }
 
+// A thread that did little leaves its heap as it is, parked for the next: neither the end of the
+// one nor the beginning of the other takes a lock. To everybody else a parked heap is that of an
+// idle thread; after a while idle.c ends it.
+static _Atomic(hak_heap_entry_t*) parked[HAK_PARKED_HEAPS];
+
+static hak_heap_entry_t* unpark(void) {
+  for (unsigned i = 0; i < HAK_PARKED_HEAPS; i++) {
+    if (hak_load_relaxed(&parked[i]) == NULL) continue;
+    hak_heap_entry_t* entry = hak_exchange_acq_rel(&parked[i], NULL);
+    if (entry != NULL) return entry;
+  }
+  return NULL;
+}
+
+// ---- the beginning of a thread ----
+
 static hak_heap_entry_t* take_entry(void) {
   hak_lock_acquire(&lock);
   if (!has_exit_key) has_exit_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
@@ -86,8 +102,7 @@ static hak_heap_entry_t* take_entry(void) {
   return entry;
 }
 
-hak_heap_t* hak_thread_begin(void) {
-  if (has_ended) return NULL;
+static hak_heap_t* open_heap(void) {
   hak_heap_entry_t* entry = take_entry();
   if (entry == NULL) return NULL;
   hak_heap_t* heap = entry->heap;
@@ -95,8 +110,17 @@ hak_heap_t* hak_thread_begin(void) {
   hak_cache_init(heap);
   hak_store_release(&heap->pending, HAK_PENDING_NONE);
   hak_store_release(&entry->is_counted, true);
-  hak_this_heap = heap;
   hak_super_count_heaps(1);
+  return heap;
+}
+
+hak_heap_t* hak_thread_begin(void) {
+  if (has_ended) return NULL;
+  hak_heap_entry_t* entry = unpark();
+  hak_heap_t* heap = entry != NULL ? entry->heap : open_heap();
+  if (heap == NULL) return NULL;
+  heap->was_parked = entry != NULL;
+  hak_this_heap = heap;
   // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
   // ends, with what it caches; its slabs are found by nobody.
   if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
@@ -168,18 +192,64 @@ static void retire(hak_heap_t* heap) {
   put_entry(entry);
 }
 
-static void on_thread_exit(void* arg) {
-  hak_heap_t* heap = arg;
+// Returns all that a heap has, closes it and keeps it for a later thread. By its thread, or whoever
+// took it out of parking.
+static void end(hak_heap_t* heap) {
   hak_cache_drain(heap);
   // The heap stays this thread's until its lists are empty: a signal handler that forks meanwhile
   // must see whose they are and that they are in motion.
   hak_heap_enter(heap);
   abandon_all(heap);
   hak_flush_close(heap);
-  has_ended = true;  // what destructors still to come allocate and free goes without a heap
-  hak_this_heap = HAK_NO_HEAP;
+  if (hak_this_heap == heap) hak_this_heap = HAK_NO_HEAP;
   hak_heap_leave(heap);
   retire(heap);
+}
+
+// From here on the heap may be another thread's, if it could be parked.
+static bool park(hak_heap_t* heap) {
+  size_t most = heap->was_parked ? HAK_PARKED_BYTES : HAK_PARKED_FIRST_BYTES;
+  if (hak_heap_bytes(heap) > most || hak_load_relaxed(&heap->span_pages) != 0) return false;
+  hak_cache_begin_lines(heap);
+  for (unsigned i = 0; i < HAK_PARKED_HEAPS; i++) {
+    hak_heap_entry_t* none = NULL;
+    if (hak_load_relaxed(&parked[i]) == NULL && hak_cas_release(&parked[i], &none, heap->entry)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void on_thread_exit(void* arg) {
+  hak_heap_t* heap = arg;
+  has_ended = true;  // what destructors still to come allocate and free goes without a heap
+  // First, for a signal handler must not use what is another thread's by now.
+  hak_this_heap = HAK_NO_HEAP;
+  hak_compiler_barrier();
+  if (park(heap)) return;
+  hak_this_heap = heap;
+  end(heap);
+}
+
+bool hak_thread_end_parked(const hak_heap_entry_t* entry) {
+  for (unsigned i = 0; i < HAK_PARKED_HEAPS; i++) {
+    hak_heap_entry_t* found = (hak_heap_entry_t*)entry;
+    if (hak_load_relaxed(&parked[i]) == entry && hak_cas_acquire(&parked[i], &found, NULL)) {
+      end(entry->heap);
+      return true;
+    }
+  }
+  return false;
+}
+
+void hak_thread_end_all_parked(void) {
+  for (hak_heap_entry_t* entry; (entry = unpark()) != NULL;) end(entry->heap);
+}
+
+unsigned hak_thread_count_parked(void) {
+  unsigned n = 0;
+  for (unsigned i = 0; i < HAK_PARKED_HEAPS; i++) n += hak_load_relaxed(&parked[i]) != NULL;
+  return n;
 }
 
 void hak_thread_repair(hak_heap_t* self, bool interrupted) {
@@ -189,6 +259,7 @@ void hak_thread_repair(hak_heap_t* self, bool interrupted) {
     idle = NULL;
     n_idle = 0;
   }
+  for (unsigned i = 0; i < HAK_PARKED_HEAPS; i++) hak_store_relaxed(&parked[i], NULL);
   for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
     hak_heap_t* heap = entry->heap;
     if (heap == self || !hak_thread_heap_is_open(heap)) continue;

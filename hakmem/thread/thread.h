@@ -10,6 +10,12 @@
 // one block at a time.
 hak_heap_t* hak_thread_begin(void);
 
+// Ends the heap of `entry` if it is parked, waiting for a thread with what it caches (false: it is
+// not); ends all such. How many there are. No lock held.
+bool hak_thread_end_parked(const hak_heap_entry_t* entry);
+void hak_thread_end_all_parked(void);
+unsigned hak_thread_count_parked(void);
+
 // All heaps ever made, newest first: a list that only grows. A heap is open while a thread has it.
 // Its counters and magazines may be read by any thread that holds the lock
 // below while its entry is_counted.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -41,12 +42,13 @@ size_t DirtyBytes() { return hak::CountHeld().dirty_bytes; }
 // All threads have ended and all blocks are free: what slabs there are, are this thread's.
 void ExpectNothingLeft() {
   hak::DrainThread();
+  hak_thread_end_all_parked();
   hak::SlabCount slabs = hak::CountSlabs();
   EXPECT_EQ(slabs.all, slabs.empty);
   EXPECT_EQ(slabs.all, slabs.owned);
 }
 
-TEST_IN_CHILD(ThreadTest, EachThreadHasAHeapAndATagOfItsOwn) {
+TEST_IN_CHILD(ThreadTest, EachThreadHasAHeapOfItsOwn) {
   std::set<hak_heap_t*> heaps;
   std::mutex mutex;
   std::atomic<int> ready{0};
@@ -65,7 +67,51 @@ TEST_IN_CHILD(ThreadTest, EachThreadHasAHeapAndATagOfItsOwn) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(heaps.size(), 8u);
   EXPECT_EQ(CountHeaps(false), 8u);
+  EXPECT_EQ(hak_thread_count_parked(), 8u);
+  hak_thread_end_all_parked();
+  EXPECT_EQ(hak_thread_count_parked(), 0u);
   EXPECT_EQ(CountHeaps(true), 0u);
+}
+
+// A thread that did little leaves its heap to the next as it is; there are so many of these, and no
+// one of a thread that did more.
+TEST_IN_CHILD(ThreadTest, HeapsOfThreadsThatDidLittleAreParked) {
+  void* block = nullptr;
+  std::thread([&] { FreeBlock(block = AllocBlock(20)); }).join();
+  EXPECT_EQ(hak_thread_count_parked(), 1u);
+  std::thread([&] {
+    EXPECT_EQ(AllocBlock(20), block) << "from the parked magazine";
+    FreeBlock(block);
+  }).join();
+  EXPECT_EQ(hak_thread_count_parked(), 1u);
+  EXPECT_EQ(CountHeaps(false), 1u);
+  std::vector<std::unique_ptr<hak::Sleeper>> threads;
+  for (int i = 0; i < 2 * HAK_PARKED_HEAPS; ++i) {
+    threads.push_back(std::make_unique<hak::Sleeper>());
+    threads.back()->Do([] { FreeBlock(AllocBlock(1)); });
+  }
+  EXPECT_EQ(hak_thread_count_parked(), 0u);
+  threads.clear();
+  EXPECT_EQ(hak_thread_count_parked(), unsigned{HAK_PARKED_HEAPS});
+  EXPECT_EQ(CountHeaps(true), size_t{HAK_PARKED_HEAPS});
+  hak_thread_end_all_parked();
+  std::thread([] {
+    std::vector<void*> blocks;
+    for (int i = 0; i < 1000; ++i) blocks.push_back(AllocBlock(30));
+    for (void* each : blocks) FreeBlock(each);
+  }).join();
+  EXPECT_EQ(hak_thread_count_parked(), 0u);
+  FreeBlock(AllocBlock(1));
+  ExpectNothingLeft();
+}
+
+// A parked heap that nobody takes is ended by the visits to idle ones.
+TEST_IN_CHILD(ThreadTest, ParkedHeapsDoNotWaitForEver) {
+  FreeBlock(AllocBlock(1));
+  std::thread([] { FreeBlock(AllocBlock(20)); }).join();
+  for (int i = 0; i < 3; ++i) hak_idle_visit();
+  EXPECT_EQ(hak_thread_count_parked(), 0u);
+  ExpectNothingLeft();
 }
 
 TEST_IN_CHILD(ThreadTest, HeapsAreUsedAgain) {
@@ -94,7 +140,7 @@ TEST_IN_CHILD(ThreadTest, ManyThreadsLeaveNoMemory) {
       early_meta = hak_meta_used_bytes();
     }
   }
-  EXPECT_LE(DirtyBytes(), early_bytes + early_bytes / 10);
+  EXPECT_LE(DirtyBytes(), early_bytes + early_bytes / 10 + HAK_PARKED_BYTES);
   EXPECT_EQ(hak_meta_used_bytes(), early_meta);
   for (void* block : left) FreeBlock(block);
   ExpectNothingLeft();
@@ -187,6 +233,7 @@ TEST_IN_CHILD(ThreadTest, TotalsOutliveTheirThreads) {
       taken += hak_counter_read(&hak_this_heap->bins[kClass].taken);
       returned += hak_counter_read(&hak_this_heap->bins[kClass].returned);
     }).join();
+    hak_thread_end_all_parked();
   }
   hak_class_totals_t totals;
   hak_thread_ended_totals(kClass, &totals);
