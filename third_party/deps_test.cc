@@ -7,8 +7,11 @@
 #include <benchmark/benchmark.h>
 #include <curses.h>
 #include <gmock/gmock.h>
+#include <gsl/gsl_cdf.h>
 #include <gtest/gtest.h>
 #include <jansson.h>
+#include <sha2.h>
+#include <zstd.h>
 
 #include <cstdint>
 #include <sstream>
@@ -58,6 +61,25 @@ TEST(DepsTest, BenchmarkRunsAFunctionTheGivenTimes) {
   reporter.SetErrorStream(&out);
   EXPECT_EQ(benchmark::RunSpecifiedBenchmarks(&reporter), 1u);
   EXPECT_THAT(out.str(), testing::HasSubstr("CountTo100/iterations:3"));
+}
+
+TEST(DepsTest, GslKnowsTheBinomialDistribution) {
+  EXPECT_NEAR(gsl_cdf_binomial_P(1, 0.5, 10), 11.0 / 1024, 1e-12);
+}
+
+TEST(DepsTest, LibmdHashesAsTheStandardDoes) {
+  char hex[SHA256_DIGEST_STRING_LENGTH];
+  EXPECT_STREQ(SHA256Data(reinterpret_cast<const uint8_t*>("abc"), 3, hex),
+               "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(DepsTest, ZstdUnpacksWhatItPacked) {
+  const std::string text(1000, 'x');
+  std::string packed(ZSTD_compressBound(text.size()), '\0');
+  packed.resize(ZSTD_compress(&packed[0], packed.size(), text.data(), text.size(), 1));
+  std::string again(text.size(), '\0');
+  EXPECT_EQ(ZSTD_decompress(&again[0], again.size(), packed.data(), packed.size()), text.size());
+  EXPECT_EQ(again, text);
 }
 
 TEST(DepsTest, CursesNamesItsVersion) {

@@ -241,7 +241,7 @@ static void report(wl_run* run, const replay_plan* plan, const char* path) {
   static const char* const kOrders[] = {"blocks", "strict"};
   const trace* recorded = plan->trace;
   wl_add_text(run, "trace", path);
-  wl_add_text(run, "order", kOrders[plan->order]);
+  wl_add_text(run, "replay_order", kOrders[plan->order]);
   wl_add_u64(run, "trace_threads", recorded->thread_count);
   wl_add_u64(run, "trace_peak_bytes", recorded->peak_bytes);
   wl_add_u64(run, "trace_peak_blocks", recorded->peak_blocks);

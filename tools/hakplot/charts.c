@@ -68,7 +68,7 @@ const char* hp_figure_name(hp_figures* figures, const char* chart, const char* p
 
 void hp_figures_add(hp_figures* figures, hp_figure* figure) {
   hp_arena* arena = &figures->data->arena;
-  if (!hp_figure_has_data(figure)) return;
+  if (!hp_figure_has_data(figure) || !hp_figure_has_extent(figure)) return;
   figure->name = hp_unique_name(&figures->names, arena, figure->name);
   figures->at = hp_grow(arena, figures->at, figures->count, sizeof(*figures->at));
   figures->at[figures->count++] = figure;

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "tools/hakplot/charts.h"
-#include "tools/hakplot/stats.h"
+#include "tools/common/stats.h"
 
 static const char* const kPercentiles[] = {"p50",    "p90",     "p99", "p99.9",
                                            "p99.99", "p99.999", "max"};

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "tools/common/stats.h"
 #include "tools/hakplot/charts.h"
-#include "tools/hakplot/stats.h"
 
 static const char* title_for(hp_figures* figures, const char* what, const hp_case* one) {
   return hp_format(&figures->data->arena, "%s: %s", what, one->title);
@@ -37,28 +37,31 @@ static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart
                                     title_for(figures, what, one));
   hp_series_add(figure, "median", HP_PLAIN);
   hp_series_add(figure, "single runs", HP_PLAIN);
+  const hp_unit unit = hp_unit_of(arena, one, &kMetrics[id]);
   bool has_interval = false;
   bool is_stated = false;
   bool is_mean = false;
   for (size_t g = 0; g < one->group_count; g++) {
     const hp_group* group = &one->groups[g];
     hp_summary summary = hp_summarise(arena, group, &kMetrics[id]);
-    const char* note = hp_format(arena, "%s, %s", hp_summary_text(arena, &summary),
+    const char* note = hp_format(arena, "%s, %s", hp_summary_text(arena, &summary, unit.factor),
                                  hp_count_note(arena, group, &summary));
     size_t row = hp_figure_row_add(figure, group->label, note, look_of(group, &summary));
     hp_point_add(figure, &figure->series[0],
-                 (hp_point){summary.centre, (double)row, summary.low, summary.high});
+                 (hp_point){summary.centre * unit.factor, (double)row, summary.low * unit.factor,
+                            summary.high * unit.factor});
     has_interval |= isfinite(summary.low) && !summary.is_range;
     is_stated |= summary.is_range && isfinite(summary.low);
     is_mean |= summary.is_mean;
     for (size_t k = 0; k < group->run_count; k++) {
       double value = kMetrics[id].of(group->runs[k]);
       if (!isfinite(value)) continue;
-      hp_point_add(figure, &figure->series[1], (hp_point){value, (double)row, NAN, NAN});
+      hp_point_add(figure, &figure->series[1],
+                   (hp_point){value * unit.factor, (double)row, NAN, NAN});
     }
   }
   if (figure->series[1].count == 0) figure->series_count = 1;
-  figure->x.title = hp_metric_title(&kMetrics[id], one->sample);
+  figure->x.title = unit.title;
   figure->caption = bars_caption(arena, has_interval, is_stated, is_mean);
   hp_figures_add(figures, figure);
 }
@@ -119,16 +122,24 @@ void hp_chart_kernel_share(hp_figures* figures) {
     hp_figure* figure =
         hp_figure_new(arena, HP_STACK, hp_figure_name(figures, "kernel-share", one->name),
                       title_for(figures, "Kernel and user time", one));
+    bool has_short = false;
     hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
     hp_series_add(figure, "user", HP_PLAIN)->tone = HP_TONE_USER;
     for (size_t g = 0; g < one->group_count; g++) {
       const hp_group* group = &one->groups[g];
       hp_share share = hp_kernel_share(group);
+      has_short |= share.cpu_s > 0;
       size_t row = hp_figure_row_add(figure, group->label, share_note(arena, &share), HP_ROW_PLAIN);
       double percent = share.share * 100;
       hp_point_add(figure, &figure->series[0],
                    (hp_point){percent, (double)row, share.low * 100, share.high * 100});
       hp_point_add(figure, &figure->series[1], (hp_point){100 - percent, (double)row, NAN, NAN});
+    }
+    if (has_short && !hp_figure_has_data(figure)) {
+      hp_note(figures->data,
+              "no kernel-share of %s: below 0.2 s of CPU time in all a phase's runs together; more "
+              "operations or runs tell",
+              one->title);
     }
     figure->x.title = "CPU time, %";
     figure->x.high = 100;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/common/stats.h"
 #include "tools/hakplot/charts.h"
-#include "tools/hakplot/stats.h"
 
 // Cases that differ in one parameter alone are the points of a sweep. Arguments do not count, since
 // they spell out the parameter.

@@ -10,10 +10,14 @@
 static const double kMiB = 1048576;
 enum { LINE_POINTS = 600, HEAT_COLUMNS = 120 };
 
+// What happened between fewer moments is a guess.
+enum { MOMENTS_LEAST = 3 };
+
 // The moments of one run, in the order read.
 typedef struct track {
   const char* label;
-  const char* title;  // of the workload; "telemetry" without one
+  const char* title;     // of the workload; "telemetry" without one
+  const char* workload;  // ": random_mixed 1e7", or nothing
   hp_kind kind;
   const hp_row** rows;
   size_t count;
@@ -55,11 +59,12 @@ static tracks find_tracks(hp_dataset* data) {
   hp_text key = {0};
   for (size_t i = 0; i < data->row_count; i++) {
     const hp_row* row = &data->rows[i];
-    const char* workload = hp_string(row, HP_workload);
+    bool has_workload = hp_string(row, HP_workload) != NULL;
     bool is_new;
     if (!is_moment(row)) continue;
-    track found = {.label = hp_row_label(data, row), .kind = row->kind};
-    found.title = workload != NULL ? workload : "telemetry";
+    track found = {.label = hp_row_label(data, row), .kind = row->kind, .workload = ""};
+    found.title = has_workload ? hp_workload_title(data, row) : "telemetry";
+    if (has_workload) found.workload = hp_format(&data->arena, ", %s", found.title);
     phase_key(&key, &found);
     hp_printf(&key, "\t%s\t%.0f\t%.0f", row->file, hp_number(row, HP_run), hp_number(row, HP_pid));
     size_t at = hp_map_put(&keys, &data->arena, key.data, &is_new);
@@ -80,10 +85,27 @@ static int by_peak(const void* a, const void* b) {
   return (x > y) - (x < y);
 }
 
+// Without those of too few moments, which a note counts.
+static tracks find_long_tracks(hp_dataset* data) {
+  tracks all = find_tracks(data);
+  size_t kept = 0;
+  for (size_t i = 0; i < all.count; i++) {
+    if (all.at[i].count >= MOMENTS_LEAST) all.at[kept++] = all.at[i];
+  }
+  if (kept < all.count) {
+    hp_note(data,
+            "no charts over time of %zu of %zu runs, which tell of less than %d moments: "
+            "HAKMEM_TELEMETRY_INTERVAL=20, in the env of a phase, writes one every 20 ms",
+            all.count - kept, all.count, MOMENTS_LEAST);
+  }
+  all.count = kept;
+  return all;
+}
+
 // Of the runs of one phase and workload the one with the median peak stands for all. In the order
 // in which the phases came.
 static tracks find_typical(hp_dataset* data) {
-  tracks all = find_tracks(data);
+  tracks all = find_long_tracks(data);
   tracks* phases = NULL;
   tracks typical = {0};
   hp_map keys = {0};
@@ -219,8 +241,9 @@ static void for_telemetry(hp_figures* figures, track_chart make) {
 }
 
 static hp_figure* retention_figure(hp_arena* arena, const track* one) {
-  hp_figure* figure = hp_figure_new(arena, HP_AREA, "retention",
-                                    hp_format(arena, "Memory kept, by reason: %s", one->label));
+  hp_figure* figure =
+      hp_figure_new(arena, HP_AREA, "retention",
+                    hp_format(arena, "Memory kept, by reason: %s%s", one->label, one->workload));
   size_t step = stride(one, LINE_POINTS);
   for (size_t r = 0; r < REASONS; r++) {
     bool is_known = false;
@@ -276,8 +299,9 @@ static hp_class* classes_of(hp_arena* arena, const track* one, size_t* count) {
 }
 
 static hp_figure* classes_figure(hp_arena* arena, const track* one) {
-  hp_figure* figure = hp_figure_new(arena, HP_HEAT, "classes",
-                                    hp_format(arena, "Occupancy of size classes: %s", one->label));
+  hp_figure* figure =
+      hp_figure_new(arena, HP_HEAT, "classes",
+                    hp_format(arena, "Occupancy of size classes: %s%s", one->label, one->workload));
   size_t count;
   hp_class* classes = classes_of(arena, one, &count);
   size_t step = stride(one, HEAT_COLUMNS);

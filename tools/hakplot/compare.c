@@ -16,7 +16,8 @@ typedef struct comparison {
   hp_dataset data[2];  // base and new; the second is empty where both are phases of one dataset
   hp_cases cases[2];
   hp_pairs pairs;
-  size_t missing;  // phases of the base that the new has not
+  const hp_group** missing;  // phases of the base that the new has not
+  size_t missing_count;
   size_t failed_files;
 } comparison;
 
@@ -57,10 +58,10 @@ static bool is_same_text(const char* a, const char* b) {
   return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static void note_missing(comparison* all, const char* title, const char* label) {
-  fprintf(stderr, "hakplot: only the base has \"%s%s%s\"\n", title, label[0] != '\0' ? ", " : "",
-          label);
-  all->missing++;
+static void note_missing(comparison* all, const hp_case* one, const hp_group* base) {
+  fprintf(stderr, "hakplot: only the base has \"%s, %s\"\n", one->title, base->label);
+  all->missing = hp_grow(&all->data[0].arena, all->missing, all->missing_count, sizeof(void*));
+  all->missing[all->missing_count++] = base;
 }
 
 // The same phase of the same case; where each side has one phase, their names may differ.
@@ -79,7 +80,7 @@ static void pair_case(comparison* all, const hp_case* base, const hp_case* now) 
       add_pair(all, title, one, other);
       is_paired = true;
     }
-    if (!is_paired) note_missing(all, base->title, one->label);
+    if (!is_paired) note_missing(all, base, one);
   }
 }
 
@@ -91,10 +92,9 @@ static void pair_files(comparison* all) {
   for (size_t i = 0; i < all->cases[0].count; i++) {
     const hp_case* base = &all->cases[0].at[i];
     const hp_case* now = case_titled(&sides[1], base->title);
-    if (now != NULL) {
-      pair_case(all, base, now);
-    } else {
-      note_missing(all, base->title, "");
+    if (now != NULL) pair_case(all, base, now);
+    for (size_t g = 0; now == NULL && g < base->group_count; g++) {
+      note_missing(all, base, &base->groups[g]);
     }
   }
   for (size_t i = 0; i < all->cases[1].count; i++) {
@@ -123,7 +123,7 @@ static void pair_phases(comparison* all) {
       if (!is_same_text(base->phase, all->options->base)) continue;
       const hp_group* now = new_phase(all, one, base);
       if (now == NULL) {
-        note_missing(all, one->title, base->label);
+        note_missing(all, one, base);
         continue;
       }
       const char* title = all->data[0].has_several_hosts
@@ -176,6 +176,7 @@ typedef struct faults {
   size_t undecided;  // too few runs to tell
   size_t unknown;    // the base knows the metric, the new does not
   size_t failing;    // more failed runs than the base
+  size_t missing;    // of the base, in the new
 } faults;
 
 static faults find_faults(comparison* all, const hp_metric* metric) {
@@ -183,14 +184,16 @@ static faults find_faults(comparison* all, const hp_metric* metric) {
   faults found = {0};
   for (size_t i = 0; i < all->pairs.count; i++) {
     const hp_pair* one = &all->pairs.at[i];
-    hp_summary base = hp_summarise(arena, one->base, metric);
-    hp_summary now = hp_summarise(arena, one->now, metric);
-    hp_comparison result = hp_compare_summaries(&base, &now);
+    hp_comparison result = hp_compare_groups(arena, one->base, one->now, metric);
     double loss = (metric->is_better_larger ? 1 - result.ratio : result.ratio - 1) * 100;
     if (result.judgement == HP_DIFFERENT && loss > all->options->fail_above) found.worse++;
     if (result.judgement == HP_TOO_FEW) found.undecided++;
-    if (isnan(now.centre) && !isnan(base.centre)) found.unknown++;
+    if (isnan(result.now.centre) && !isnan(result.base.centre)) found.unknown++;
     if (one->now->failed > one->base->failed) found.failing++;
+  }
+  // What the base does not know of itself, nobody misses.
+  for (size_t i = 0; i < all->missing_count; i++) {
+    if (!isnan(hp_summarise(arena, all->missing[i], metric).centre)) found.missing++;
   }
   return found;
 }
@@ -209,8 +212,8 @@ static int gate(comparison* all, const hp_metric* metric) {
   }
   if (found.unknown > 0)
     fprintf(to, "gate: FAILED: %zu do not say their %s any more\n", found.unknown, metric->name);
-  if (all->missing > 0) fprintf(to, "gate: FAILED: %zu of the base are missing\n", all->missing);
-  if (found.worse + found.failing + found.undecided + found.unknown + all->missing > 0) return 1;
+  if (found.missing > 0) fprintf(to, "gate: FAILED: %zu of the base are missing\n", found.missing);
+  if (found.worse + found.failing + found.undecided + found.unknown + found.missing > 0) return 1;
   fprintf(to, "gate: passed: nothing loses more than %g %%\n", limit);
   return 0;
 }
@@ -252,6 +255,7 @@ static int compare(comparison* all) {
   bool are_paths = is_path(options->base) && is_path(options->now) && options->file_count == 0;
   if (!read_sides(all, are_paths)) return 2;
   for (size_t i = 0; i < 2; i++) {
+    hp_tell_files_apart(&all->data[i]);
     hp_assume_ops(&all->data[i], options->ops);
     all->cases[i] = hp_group_runs(&all->data[i]);
   }
@@ -274,8 +278,8 @@ static int compare(comparison* all) {
   for (size_t i = 0; i < HP_METRIC_COUNT; i++) {
     const hp_metric* metric = &kMetrics[i];
     if (options->metric != NULL && options->metric != metric) continue;
-    // Time per operation is throughput by another name.
-    if (options->metric == NULL && i == HP_TIME_PER_OP) continue;
+    // Time per operation is throughput by another name, and steady throughput much the same.
+    if (options->metric == NULL && (i == HP_TIME_PER_OP || i == HP_STEADY)) continue;
     size_t both = hp_print_metric(&all->data[0].arena, options, &all->pairs, metric);
     known += both;
     if (metric == gated) known_gated = both;

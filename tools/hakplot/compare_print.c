@@ -3,38 +3,37 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "tools/common/stats.h"
 #include "tools/hakplot/figure.h"
-#include "tools/hakplot/stats.h"
 
-static void add_mean(hp_table* table, const double* ratios, size_t count) {
+// Of all rows, and only where one of them differs: the mean of noise is noise.
+static void add_mean(hp_table* table, const double* ratios, size_t count, size_t differing) {
   double mean = hp_geometric_mean(ratios, count);
   if (count < 2) return;
   hp_table_row* row = hp_table_row_add(table);
   row->cells[0] = "geometric mean";
-  row->cells[3] =
-      isfinite(mean) ? hp_format(table->arena, "%+.1f %%", (mean - 1) * 100) : "unknown";
+  row->cells[3] = differing == 0   ? "~"
+                  : isfinite(mean) ? hp_format(table->arena, "%+.1f %%", (mean - 1) * 100)
+                                   : "unknown";
 }
 
-static void add_columns(hp_table* table, const hp_compare_options* options) {
-  hp_table_column(table, "workload");
-  hp_table_column(table, hp_format(table->arena, "base: %s", options->base));
-  hp_table_column(table, hp_format(table->arena, "new: %s", options->now));
-  hp_table_column(table, "change");
-  hp_table_column(table, "p");
-  hp_table_column(table, "runs");
+static void add_columns(hp_table* table) {
+  static const char* const kHeaders[] = {"workload", "base", "new", "change", "95 % or p", "runs"};
+  for (size_t i = 0; i < sizeof(kHeaders) / sizeof(kHeaders[0]); i++) {
+    hp_table_column(table, kHeaders[i]);
+  }
 }
 
-static void add_row(hp_table* table, const hp_pair* pair, const hp_summary* base,
-                    const hp_summary* now, const hp_comparison* result) {
+static void add_row(hp_table* table, const hp_pair* pair, const hp_comparison* result) {
   hp_arena* arena = table->arena;
-  const char* remark = hp_judgement_remark(result->judgement);
+  const char* remark = hp_comparison_remark(result);
   hp_table_row* row = hp_table_row_add(table);
   row->cells[0] = pair->title;
-  row->cells[1] = hp_summary_text(arena, base);
-  row->cells[2] = hp_summary_text(arena, now);
+  row->cells[1] = hp_summary_text(arena, &result->base, 1);
+  row->cells[2] = hp_summary_text(arena, &result->now, 1);
   row->cells[3] = hp_change_text(arena, result);
-  row->cells[4] = hp_p_text(arena, result);
-  row->cells[5] = hp_format(arena, "%zu+%zu", base->count, now->count);
+  row->cells[4] = hp_evidence_text(arena, result);
+  row->cells[5] = hp_format(arena, "%zu+%zu", pair->base->run_count, pair->now->run_count);
   if (remark != NULL) hp_table_footer(table, remark);
   remark = pair->base->run_count > 0 ? hp_duet_remark(pair->base->runs[0]) : NULL;
   if (remark != NULL) hp_table_footer(table, remark);
@@ -53,15 +52,16 @@ static void put_csv_side(hp_text* csv, const hp_summary* side) {
 }
 
 static void put_csv_row(hp_text* csv, const hp_metric* metric, const hp_pair* pair,
-                        const hp_summary* base, const hp_summary* now,
                         const hp_comparison* result) {
   const char* unit =
       pair->base->run_count > 0 ? hp_metric_unit(metric, pair->base->runs[0]) : metric->unit;
   hp_printf(csv, "%s,%s,", metric->name, unit);
   hp_put_csv(csv, pair->title);
-  put_csv_side(csv, base);
-  put_csv_side(csv, now);
+  put_csv_side(csv, &result->base);
+  put_csv_side(csv, &result->now);
   put_csv_number(csv, result->ratio);
+  put_csv_number(csv, result->of.low);
+  put_csv_number(csv, result->of.high);
   put_csv_number(csv, result->p);
   hp_puts(csv, "\n");
 }
@@ -84,20 +84,21 @@ size_t hp_print_metric(hp_arena* arena, const hp_compare_options* options, const
   double* ratios = hp_alloc(arena, (pairs->count + 1) * sizeof(*ratios));
   size_t known = 0;
   size_t tested = 0;
+  size_t differing = 0;
   table.title = hp_format(arena, "%s (%s is better)", metric->title,
                           metric->is_better_larger ? "more" : "less");
+  hp_table_footer(&table, hp_format(arena, "base: %s; new: %s", options->base, options->now));
   hp_text csv = {0};
-  add_columns(&table, options);
+  add_columns(&table);
   for (size_t i = 0; i < pairs->count; i++) {
-    hp_summary base = hp_summarise(arena, pairs->at[i].base, metric);
-    hp_summary now = hp_summarise(arena, pairs->at[i].now, metric);
-    hp_comparison result = hp_compare_summaries(&base, &now);
-    add_row(&table, &pairs->at[i], &base, &now, &result);
-    put_csv_row(&csv, metric, &pairs->at[i], &base, &now, &result);
+    hp_comparison result = hp_compare_groups(arena, pairs->at[i].base, pairs->at[i].now, metric);
+    add_row(&table, &pairs->at[i], &result);
+    put_csv_row(&csv, metric, &pairs->at[i], &result);
     if (!isnan(result.p)) tested++;
+    if (result.judgement == HP_DIFFERENT) differing++;
     if (result.judgement != HP_UNKNOWN) ratios[known++] = result.ratio;
   }
-  add_mean(&table, ratios, known);
+  add_mean(&table, ratios, known, differing);
   if (tested >= 10) {
     hp_table_footer(&table, hp_format(arena,
                                       "%zu tests at 5 %%: about %.0f of them differ by chance "

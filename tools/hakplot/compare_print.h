@@ -19,7 +19,7 @@ typedef struct hp_pairs {
 
 #define HP_COMPARE_CSV_HEADER                                                             \
   "metric,unit,workload,base,base_low,base_high,base_runs,new,new_low,new_high,new_runs," \
-  "ratio,p\n"
+  "ratio,ratio_low,ratio_high,p\n"
 
 // Prints nothing where no pair knows the metric on both sides. Returns how many do.
 size_t hp_print_metric(hp_arena* arena, const hp_compare_options* options, const hp_pairs* pairs,

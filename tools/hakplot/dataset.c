@@ -5,26 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char* const kNames[] = {
-#define NUMBER(name) #name,
-#define TEXT(name) #name,
-#include "tools/hakplot/fields.def"
-#undef NUMBER
-#undef TEXT
-};
-
-void hp_dataset_init(hp_dataset* data) {
-  bool is_new;
-  *data = (hp_dataset){0};
-  for (size_t i = 0; i < HP_FIELD_COUNT; i++) {
-    hp_map_put(&data->fields, &data->arena, kNames[i], &is_new);
-  }
-}
+void hp_dataset_init(hp_dataset* data) { *data = (hp_dataset){0}; }
 
 void hp_dataset_free(hp_dataset* data) {
   hp_map_free(&data->texts);
   hp_map_free(&data->notes_seen);
-  hp_map_free(&data->fields);
   hp_arena_free(&data->arena);
 }
 
@@ -34,12 +19,6 @@ const char* hp_intern(hp_dataset* data, const char* text, size_t size) {
   size_t at = hp_map_put(&data->texts, &data->arena, clean, &is_new);
   return data->texts.keys[at];
 }
-
-hp_field hp_field_named(hp_dataset* data, const char* name) {
-  return (hp_field)hp_map_get(&data->fields, name, HP_FIELD_COUNT);
-}
-
-const char* hp_field_name(hp_field field) { return kNames[field]; }
 
 hp_row* hp_add_row(hp_dataset* data, hp_kind kind, const char* file, uint32_t line) {
   data->rows = hp_grow(&data->arena, data->rows, data->row_count, sizeof(*data->rows));

@@ -12,17 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tools/common/record.h"
 #include "tools/hakplot/text.h"
-
-// By the names of fields.def: HP_mops, HP_phase. Numbers come first.
-typedef enum hp_field {
-#define NUMBER(name) HP_##name,
-#define TEXT(name) HP_##name,
-#include "tools/hakplot/fields.def"
-#undef NUMBER
-#undef TEXT
-  HP_FIELD_COUNT
-} hp_field;
 
 typedef enum hp_kind {
   HP_RUN,        // one run of a program, its totals
@@ -64,7 +55,6 @@ typedef struct hp_dataset {
   hp_arena arena;
   hp_map texts;
   hp_map notes_seen;
-  hp_map fields;  // names to hp_field
   hp_row* rows;
   size_t row_count;
   const char** files;  // those that were read, in order
@@ -79,11 +69,6 @@ void hp_dataset_init(hp_dataset* data);
 void hp_dataset_free(hp_dataset* data);
 
 const char* hp_intern(hp_dataset* data, const char* text, size_t size);
-
-// The field of that name, or HP_FIELD_COUNT.
-hp_field hp_field_named(hp_dataset* data, const char* name);
-const char* hp_field_name(hp_field field);
-static inline bool hp_is_number(hp_field field) { return field < HP_workload; }
 
 // A new last row. The pointer holds until the next row.
 hp_row* hp_add_row(hp_dataset* data, hp_kind kind, const char* file, uint32_t line);

@@ -69,6 +69,18 @@ static double stack_max(const hp_figure* figure) {
   return largest;
 }
 
+bool hp_figure_has_extent(const hp_figure* figure) {
+  if (figure->shape != HP_LINES && figure->shape != HP_AREA && figure->shape != HP_HEAT)
+    return true;
+  for (size_t i = 0; i < figure->series_count; i++) {
+    const hp_series* series = &figure->series[i];
+    for (size_t k = 1; k < series->count; k++) {
+      if (series->points[k].x != series->points[0].x) return true;
+    }
+  }
+  return false;
+}
+
 double hp_figure_max(const hp_figure* figure, bool is_x) {
   double largest = 0;
   if (figure->shape == HP_STACK && is_x) return stack_max(figure);

@@ -95,6 +95,9 @@ void hp_tick_add(hp_figure* figure, hp_axis* axis, double at, const char* text);
 // Whether there is anything to draw: a point that is known.
 bool hp_figure_has_data(const hp_figure* figure);
 
+// Whether what is drawn over x has more than one x: a line needs two.
+bool hp_figure_has_extent(const hp_figure* figure);
+
 // Largest x (or sum of a stack's x) or y of all points and intervals, references left out.
 double hp_figure_max(const hp_figure* figure, bool is_x);
 

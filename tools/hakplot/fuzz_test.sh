@@ -8,13 +8,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 flags=(-g -O1 -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
 objects=()
-for source in text stats dataset perf_run read read_json read_perf group metric figure charts \
+for source in record stats text dataset perf_run read read_json read_perf group metric figure charts \
   charts_latency charts_phases charts_sweeps charts_time table verdict gnuplot gnuplot_run \
   gnuplot_shapes page term; do
-  clang "${flags[@]}" -std=gnu11 -c "tools/hakplot/$source.c" -o "$work/$source.o"
+  file=tools/hakplot/$source.c
+  [[ -e $file ]] || file=tools/common/$source.c
+  clang "${flags[@]}" -std=gnu11 -c "$file" -o "$work/$source.o"
   objects+=("$work/$source.o")
 done
-clang++ "${flags[@]}" -std=c++17 tools/hakplot/hakplot_fuzzer.cc "${objects[@]}" -ljansson -lm \
+clang++ "${flags[@]}" -std=c++17 tools/hakplot/hakplot_fuzzer.cc "${objects[@]}" -ljansson -lgsl -lgslcblas -lm \
   -o "$work/fuzzer"
 mkdir "$work/corpus" "$work/seeds"
 cp testdata/perf/*.{csv,json,txt} tools/hakplot/testing/*.jsonl "$work/seeds"

@@ -57,7 +57,7 @@ static void case_key(hp_text* key, const hp_row* row) {
   }
 }
 
-static const char* workload_title(hp_dataset* data, const hp_row* row) {
+const char* hp_workload_title(hp_dataset* data, const hp_row* row) {
   const char* workload = hp_string(row, HP_workload);
   const char* args = hp_string(row, HP_args);
   double working_set = hp_number(row, HP_working_set);
@@ -70,7 +70,7 @@ static const char* workload_title(hp_dataset* data, const hp_row* row) {
 }
 
 static const char* case_title(hp_dataset* data, const hp_row* row) {
-  const char* title = workload_title(data, row);
+  const char* title = hp_workload_title(data, row);
   if (!hp_is_duet(row)) return title;
   return hp_format(&data->arena, "%s, duet of %.0f", title, hp_number(row, HP_duet));
 }
@@ -176,7 +176,7 @@ static void add_run(hp_dataset* data, hp_group* group, const hp_row* row) {
 
 static bool differs(const hp_group* group, hp_field field) {
   for (size_t i = 1; i < group->run_count; i++) {
-    if (hp_is_number(field)) {
+    if (record_is_number(field)) {
       double a = hp_number(group->runs[0], field);
       double b = hp_number(group->runs[i], field);
       if (a != b && !(isnan(a) && isnan(b))) return true;
@@ -196,6 +196,7 @@ static void note_mixed(hp_dataset* data, const hp_case* one, const hp_group* gro
                 {HP_build_mode, "build modes"},
                 {HP_allocator, "allocators"},
                 {HP_allocator_sha256, "allocator binaries"},
+                {HP_allocator_build_id, "allocator binaries"},
                 {HP_workload_sha256, "workload binaries"},
                 {HP_env, "environments"}};
   for (size_t i = 0; i < sizeof(kMixes) / sizeof(kMixes[0]); i++) {
@@ -206,6 +207,8 @@ static void note_mixed(hp_dataset* data, const hp_case* one, const hp_group* gro
     hp_note(data, "%s, %s: %zu of %zu runs failed and are left out", one->title, group->label,
             group->failed, group->failed + group->run_count);
   }
+  const char* said = group->run_count > 0 ? hp_string(group->runs[0], HP_messages) : NULL;
+  if (said != NULL) hp_note(data, "%s, %s: on stderr: %s", one->title, group->label, said);
   const char* mode = group->run_count > 0 ? hp_string(group->runs[0], HP_build_mode) : NULL;
   if (mode != NULL && strcmp(mode, "opt") != 0) {
     hp_note(data, "%s, %s: built as %s, which says nothing of speed", one->title, group->label,

@@ -39,6 +39,9 @@ typedef struct hp_cases {
 // groups that mix commits, builds or binaries. The result points into the dataset.
 hp_cases hp_group_runs(hp_dataset* data);
 
+// The workload and its arguments; "telemetry" or where else the row comes from without one.
+const char* hp_workload_title(hp_dataset* data, const hp_row* row);
+
 // The phase as charts name it: with the machine where the dataset has several.
 const char* hp_row_label(hp_dataset* data, const hp_row* row);
 
@@ -53,6 +56,7 @@ typedef enum hp_metric_id {
   HP_CPU_TIME,  // this and the next two: of runs whose operations are unknown
   HP_FAULTS_TOTAL,
   HP_SYSCALLS_TOTAL,
+  HP_STEADY,
   HP_METRIC_COUNT
 } hp_metric_id;
 
@@ -84,14 +88,26 @@ typedef struct hp_summary {
   double error;    // of a mean: its standard error over it; NaN: unknown or no mean
   double* values;  // of single runs, sorted
   size_t count;
-  bool is_mean;   // from perf stat -r: no single runs
-  bool is_range;  // a range that somebody stated: centre is its middle
+  double samples;  // of a share of CPU time: timer ticks that it was seen in; NaN: no such share
+  bool is_mean;    // from perf stat -r: no single runs
+  bool is_range;   // a range that somebody stated: centre is its middle
 } hp_summary;
 
+// A share of CPU time is that of all runs together (hp_kernel_share), in per cent.
 hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric* metric);
 
-// "16.5 ± 2 %", "45 to 50", "unknown".
-char* hp_summary_text(hp_arena* arena, const hp_summary* summary);
+// A unit in which a case's values have digits before the point: throughput is told in millions,
+// thousands or single operations.
+typedef struct hp_unit {
+  const char* name;
+  const char* title;
+  double factor;  // from the metric's own
+} hp_unit;
+
+hp_unit hp_unit_of(hp_arena* arena, const hp_case* one, const hp_metric* metric);
+
+// "16.5 ± 2 %", "45 to 50", "unknown", in a unit of that factor.
+char* hp_summary_text(hp_arena* arena, const hp_summary* summary, double factor);
 
 // Where a row's user and system time come from.
 typedef enum hp_cpu_source {
@@ -114,6 +130,7 @@ typedef struct hp_share {
 } hp_share;
 
 hp_share hp_kernel_share(const hp_group* group);
+double hp_share_samples(const hp_share* share);  // timer ticks behind it; NaN: not sampled
 
 // User and system seconds of a row, from its timed region or else the whole process; NaN: unknown.
 hp_cpu_source hp_cpu_times(const hp_row* row, double* user_s, double* system_s);

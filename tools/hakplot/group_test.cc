@@ -235,7 +235,7 @@ TEST_F(GroupTest, UnknownIsNeverZero) {
   for (int id = 0; id < HP_METRIC_COUNT; id++) {
     hp_summary unknown = summary(cases.at[0].groups[0], static_cast<hp_metric_id>(id));
     EXPECT_TRUE(std::isnan(unknown.centre)) << kMetrics[id].name;
-    EXPECT_STREQ(hp_summary_text(&data_.arena, &unknown), "unknown");
+    EXPECT_STREQ(hp_summary_text(&data_.arena, &unknown, 1), "unknown");
   }
 }
 
@@ -262,7 +262,7 @@ TEST_F(GroupTest, StatedRangesAreNoRuns) {
   hp_summary range = summary(group().at[0].groups[0]);
   EXPECT_TRUE(range.is_range);
   EXPECT_EQ(range.count, 0u);
-  EXPECT_STREQ(hp_summary_text(&data_.arena, &range), "45.0 to 50.0");
+  EXPECT_STREQ(hp_summary_text(&data_.arena, &range, 1), "45.0 to 50.0");
 }
 
 // ---- judgement ----
@@ -273,21 +273,108 @@ TEST_F(GroupTest, JudgementNeedsRunsAndADifference) {
   runs("alike", 10, 10.001);
   runs("few", 3, 20);
   const hp_group* groups = group().at[0].groups;
-  hp_summary base = summary(groups[0]);
-  auto judge = [&](size_t i) {
-    hp_summary now = summary(groups[i]);
-    return hp_compare_summaries(&base, &now);
+  auto judge = [&](size_t a, size_t b) {
+    return hp_compare_groups(&data_.arena, &groups[a], &groups[b], &kMetrics[HP_THROUGHPUT]);
   };
-  EXPECT_EQ(judge(1).judgement, HP_DIFFERENT);
-  EXPECT_NEAR(judge(1).ratio, 20.045 / 10.045, 1e-9);
-  EXPECT_EQ(judge(2).judgement, HP_ALIKE);
-  hp_comparison alike = judge(2);
+  EXPECT_EQ(judge(0, 1).judgement, HP_DIFFERENT);
+  EXPECT_NEAR(judge(0, 1).ratio, 20.045 / 10.045, 1e-9);
+  hp_comparison alike = judge(0, 2);
+  EXPECT_EQ(alike.judgement, HP_ALIKE);
   EXPECT_STREQ(hp_change_text(&data_.arena, &alike), "~");
+  EXPECT_STREQ(hp_evidence_text(&data_.arena, &alike), "p=0.739");
   // 3 + 10 could tell; 3 + 3 never can.
-  hp_summary few = summary(groups[3]);
-  hp_comparison too_few = hp_compare_summaries(&few, &few);
+  EXPECT_EQ(judge(0, 3).judgement, HP_DIFFERENT);
+  hp_comparison too_few = judge(3, 3);
   EXPECT_EQ(too_few.judgement, HP_TOO_FEW);
-  EXPECT_STREQ(hp_change_text(&data_.arena, &too_few), "+0.0 % ?");
+  EXPECT_STREQ(hp_change_text(&data_.arena, &too_few), "+0.0 %");
+  EXPECT_STREQ(hp_evidence_text(&data_.arena, &too_few), "too few");
+}
+
+TEST_F(GroupTest, ThroughputHasAUnitOfItsSize) {
+  runs("a", 1, 0.0009107);
+  const hp_cases& cases = group();
+  hp_unit unit = hp_unit_of(&data_.arena, &cases.at[0], &kMetrics[HP_THROUGHPUT]);
+  EXPECT_STREQ(unit.name, "k ops/s");
+  EXPECT_STREQ(unit.title, "throughput, thousand operations a second");
+  hp_summary slow = summary(cases.at[0].groups[0]);
+  EXPECT_STREQ(hp_summary_text(&data_.arena, &slow, unit.factor), "0.911");
+}
+
+// The machine slows down by half from the first round to the last: the medians of the phases say
+// little, round by round all is clear.
+TEST_F(GroupTest, RunsOfOneExperimentAreComparedRoundByRound) {
+  for (int run = 0; run < 8; run++) {
+    double speed = 100.0 / (8 + run);
+    auto keys = [&](double mops) {
+      return "\"experiment\":\"e\",\"run\":" + std::to_string(run) +
+             ",\"mops\":" + std::to_string(mops);
+    };
+    record("base", keys(speed));
+    record("faster", keys(speed * (1.02 + 0.001 * run)));
+    record("equal", keys(speed * (run % 2 == 0 ? 1.01 : 0.99)));
+    if (run < 5) record("short", keys(speed * 2));
+  }
+  const hp_group* groups = group().at[0].groups;
+  auto judge = [&](size_t i) {
+    return hp_compare_groups(&data_.arena, &groups[0], &groups[i], &kMetrics[HP_THROUGHPUT]);
+  };
+  hp_comparison faster = judge(1);
+  EXPECT_EQ(faster.pairs, 8u);
+  EXPECT_EQ(faster.judgement, HP_DIFFERENT);
+  EXPECT_NEAR(faster.ratio, 1.0235, 1e-4);
+  EXPECT_STREQ(hp_change_text(&data_.arena, &faster), "+2.3 %");
+  EXPECT_STREQ(hp_evidence_text(&data_.arena, &faster), "+2.0..+2.7 %");
+  hp_comparison equal = judge(2);
+  EXPECT_EQ(equal.judgement, HP_ALIKE);
+  EXPECT_STREQ(hp_change_text(&data_.arena, &equal), "~");
+  EXPECT_STREQ(hp_evidence_text(&data_.arena, &equal), "-1.0..+1.0 %");
+  EXPECT_EQ(judge(3).judgement, HP_TOO_FEW);
+}
+
+// What the verdict shows of the kernel, compare knows too: runs that are too short by themselves.
+TEST_F(GroupTest, KernelShareIsOneFigureEverywhere) {
+  for (int run = 0; run < 3; run++) {
+    record("a", R"("user_s":0.09,"system_s":0.01)");
+    record("b", R"("user_s":0.05,"system_s":0.05)");
+  }
+  const hp_group* groups = group().at[0].groups;
+  const hp_metric* share = hp_metric_named("kernel-share");
+  hp_comparison result = hp_compare_groups(&data_.arena, &groups[0], &groups[1], share);
+  EXPECT_NEAR(result.base.centre, hp_kernel_share(&groups[0]).share * 100, 1e-9);
+  EXPECT_NEAR(result.now.centre, 50, 1e-9);
+  EXPECT_EQ(result.judgement, HP_DIFFERENT);
+  EXPECT_STREQ(hp_evidence_text(&data_.arena, &result), "p<0.001");
+}
+
+// Each phase's telemetry belongs to its workload: it is no run beside the record that holds it.
+TEST_F(GroupTest, TelemetryOfAnExperimentIsPartOfItsRecords) {
+  record("a", R"("experiment":"e","run":0,"user_s":1,"telemetry_user_s":2,"telemetry_vmas":7)");
+  text_ += R"({"schema":"hakmem.telemetry.1","experiment":"e","phase":"a","run":0,"time_ns":1})"
+           "\n"
+           R"({"schema":"hakmem.telemetry.1","pid":3,"time_ns":1,"rss_bytes":1})"
+           "\n";
+  const hp_cases& cases = group();
+  ASSERT_EQ(cases.count, 2u);
+  EXPECT_STREQ(cases.at[0].title, "random_mixed 1e7");
+  EXPECT_EQ(hp_number(cases.at[0].groups[0].runs[0], HP_user_s), 1);
+  EXPECT_EQ(hp_number(cases.at[0].groups[0].runs[0], HP_vmas), 7);
+  EXPECT_STREQ(cases.at[1].title, "telemetry");
+}
+
+TEST_F(GroupTest, FilesOfOneNameAreToldApart) {
+  const std::string content = "1;;page-faults;1;100.00;;\n";
+  for (const char* file : {"a/one/p.csv", "b/one/p.csv", "b/one/p.txt", "q.csv", "q.csv"}) {
+    ASSERT_TRUE(hp_read_buffer(&data_, file, nullptr, content.data(), content.size()));
+  }
+  ASSERT_TRUE(hp_read_buffer(&data_, "c/p.csv", "named", content.data(), content.size()));
+  hp_tell_files_apart(&data_);
+  cases_ = hp_group_runs(&data_);
+  ASSERT_EQ(cases_.count, 1u);
+  std::string labels;
+  for (size_t i = 0; i < cases_.at[0].group_count; i++) {
+    labels += std::string(cases_.at[0].groups[i].label) + "\n";
+  }
+  EXPECT_EQ(labels, "a/one/p.csv\nb/one/p.csv\nb/one/p.txt\nq.csv\nnamed\n");
 }
 
 TEST_F(GroupTest, VerdictTableOfTheReport) {
@@ -299,12 +386,12 @@ TEST_F(GroupTest, VerdictTableOfTheReport) {
   hp_table_text(hp_verdict_table(&data_, &cases.at[0]), 80, &text);
   EXPECT_STREQ(text.data,
                "w\n"
-               "phase  M ops/s   vs base  runs  in kernel\n"
-               "─────────────────────────────────────────\n"
-               "a         16.5  baseline   n=1       55 %\n"
-               "b         96.5  +485 % ?   n=1    unknown\n"
-               "?  too few runs: no test can tell this from noise (4 on each side are the least,\n"
-               "10 are good)\n");
+               "phase  M ops/s   vs base  95 % or p  runs  in kernel\n"
+               "────────────────────────────────────────────────────\n"
+               "a         16.5  baseline              n=1       55 %\n"
+               "b         96.5    +485 %    too few   n=1    unknown\n"
+               "too few: a change may be noise (6 rounds of one experiment, or 4 runs on each\n"
+               "side, are the least; 10 are good)\n");
   hp_text_free(&text);
 }
 

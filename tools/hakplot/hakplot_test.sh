@@ -186,17 +186,56 @@ holds alone/kernel-share.svg "33.3 % kernel, 3.0 CPU s, n=1"
 
 # ---- as many processes as a busy server forks: their square of work or memory would not end ----
 for ((i = 0; i < 50000; i++)); do
-  printf '{"schema":"hakmem.telemetry.1","pid":%d,"time_ns":%d,"rss_bytes":4096}\n' "$i" "$i"
+  printf '{"schema":"hakmem.telemetry.1","pid":%d,"time_ns":%d,"rss_bytes":4096}\n' \
+    "$i" "$i" "$i" "${i}1" "$i" "${i}2"
 done >forked.jsonl
 expect 0 --format term --chart rss forked.jsonl
 says out "telemetry"
+
+# ---- telemetry of an experiment: by workload, and only where it can be drawn ----
+python3 - <<'PYTHON'
+import json
+def write(name, moments):
+    with open(name, "w") as file:
+        for workload in ("a", "b"):
+            for phase in ("hakmem", "glibc"):
+                common = {"experiment": "e", "workload": workload, "args": "1", "phase": phase, "run": 0}
+                for moment in range(moments if phase == "hakmem" else 0):
+                    file.write(json.dumps({"schema": "hakmem.telemetry.1", **common, "pid": 1,
+                                           "time_ns": moment * 10**9, "rss_bytes": 4096 * (moment + 1),
+                                           "retained_metadata_bytes": 4096, "user_s": moment, "system_s": 1}) + "\n")
+                file.write(json.dumps({"schema": "hakmem.record.1", **common, "status": "ok", "ops": 10**6,
+                                       "mops": 1, "user_s": 1, "system_s": 1}) + "\n")
+write("one_moment.jsonl", 1)
+write("moments.jsonl", 3)
+PYTHON
+expect 0 --out one_moment one_moment.jsonl
+compgen -G 'one_moment/r*.svg' >/dev/null && fail "a chart over time from one moment"
+says out "no charts over time of 2 of 2 runs"
+says out "HAKMEM_TELEMETRY_INTERVAL"
+grep -q "^telemetry" out && fail "telemetry of an experiment as a run of its own"
+expect 0 --out moments moments.jsonl
+holds moments/rss.svg "Memory over time: a 1"
+holds moments/rss-2.svg "Memory over time: b 1"
+holds moments/retention-2.svg "Memory kept, by reason: hakmem, b 1"
+expect 1 compare hakmem glibc moments.jsonl --fail-above 5
+says out "too few runs to tell"
+grep -q missing out && fail "glibc has no telemetry to miss"
+
+# ---- files of one name ----
+mkdir -p before after
+cp "$perf/plain.json" before/p.json
+cp "$perf/plain.json" after/p.json
+expect 0 --out same_name --format term before/p.json after/p.json
+says out "before/p.json"
+says out "after/p.json"
 
 # ---- several machines ----
 for host in aaaa bbbb; do
   for run in 1 2; do
     printf '{"schema":"hakmem.record.1","workload":"w","phase":"p","mops":%d,"host_id":"%s"}\n' "$run" $host
   done >$host.jsonl
-  printf '{"schema":"hakmem.sample.1","workload":"w","phase":"p","t_ns":%d,"rss_bytes":1048576}\n' 1 2 >>$host.jsonl
+  printf '{"schema":"hakmem.sample.1","workload":"w","phase":"p","t_ns":%d,"rss_bytes":1048576}\n' 1 2 3 >>$host.jsonl
 done
 expect 0 --out hosts aaaa.jsonl bbbb.jsonl
 holds hosts/throughput.svg "p @ aaaa" "p @ bbbb" "n=2"
@@ -363,14 +402,14 @@ says err "differ in the build mode"
 expect 0 compare base.jsonl commits.jsonl
 says err "mix commits"
 expect 1 compare --fail-above 5 base.jsonl half.jsonl
-says err 'only the base has "b"'
+says err 'only the base has "b, p"'
 says out "1 of the base are missing"
 expect 2 compare --fail-above 5 base.jsonl unsaid.jsonl
 says err "no pair has throughput on both sides"
 expect 2 compare base.jsonl unsaid.jsonl
 says err "no pair has any metric"
 expect 0 compare --format md base.jsonl slow.jsonl
-says out "| a | 10.0 ± 0.3 % | 9.04 ± 0.4 % | -10.0 % | &lt;0.001 | 10+10 |"
+says out "| a | 10.0 ± 0.3 % | 9.04 ± 0.4 % | -10.0 % | p&lt;0.001 | 10+10 |"
 expect 1 compare --format csv --fail-above 5 base.jsonl slow.jsonl
 says out "metric,unit,workload,base,base_low"
 says out 'throughput,M ops/s,"a",10.045,10.01,10.08,10,9.045,9.01,9.08,10,0.9004479841,'

@@ -80,38 +80,6 @@ static bool make_figures(hp_session* session) {
   return has_all;
 }
 
-// Points of sweeps, limits and latency runs: their charts say it better.
-static bool is_detail(const hp_session* session, const hp_case* one) {
-  return hp_is_sweep_point(&session->figures, one) || hp_string(one->sample, HP_mode) != NULL ||
-         hp_is_dry(one);
-}
-
-static void print_tables(hp_session* session) {
-  hp_text text = {0};
-  size_t details = 0;
-  size_t columns = hp_terminal_columns();
-  session->tables = hp_alloc(&session->data.arena, (session->cases.count + 1) * sizeof(hp_table*));
-  for (size_t i = 0; i < session->cases.count; i++) {
-    const hp_case* one = &session->cases.at[i];
-    session->tables[i] = hp_verdict_table(&session->data, one);
-    session->tables[i]->is_detail = is_detail(session, one);
-    if (session->tables[i]->is_detail) {
-      details++;
-      continue;
-    }
-    text.size = 0;
-    hp_table_text(session->tables[i], columns, &text);
-    printf("%s\n", text.data);
-  }
-  if (details > 0)
-    printf("%zu more (points of sweeps, limits, latency runs): in the charts and on the page\n\n",
-           details);
-  for (size_t i = 0; i < session->data.note_count; i++)
-    printf("note: %s\n", session->data.notes[i]);
-  if (session->data.note_count > 0) putchar('\n');
-  hp_text_free(&text);
-}
-
 // Draws in the terminal; false where gnuplot was needed and failed.
 static bool print_figure(const hp_figure* figure) {
   hp_text text = {0};
@@ -202,12 +170,13 @@ static void print_first_look(hp_session* session) {
 }
 
 static int draw(hp_session* session, const char* command) {
+  hp_tell_files_apart(&session->data);
   hp_assume_ops(&session->data, session->options->ops);
   session->cases = hp_group_runs(&session->data);
   hp_figures_begin(&session->figures, &session->data, &session->cases);
-  print_tables(session);
-  fflush(stdout);
   bool has_all = make_figures(session);
+  session->tables = hp_verdict_print(&session->figures);
+  fflush(stdout);
   bool is_good = true;
   if ((session->options->formats & HP_TERMINAL) != 0) {
     is_good = print_figures(session);

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "tools/common/stats.h"
 #include "tools/hakplot/group.h"
-#include "tools/hakplot/stats.h"
 
 // Timer ticks a second at which Linux samples user and system time. 250 is the default of Debian
 // and Ubuntu; no record says it, and no smaller value than 100 exists, where intervals would be 1.6
@@ -29,6 +29,11 @@ static double throughput(const hp_row* row) {
   double timed = ops / hp_number(row, HP_ns_total) * 1e3;
   double whole = ops / hp_number(row, HP_perf_duration_s) * 1e-6;
   return first_known(hp_number(row, HP_mops), first_known(timed, whole));
+}
+
+// Throughput in the median slice of the timed region.
+static double steady(const hp_row* row) {
+  return hp_is_duet(row) || is_diagnostic(row) ? NAN : hp_number(row, HP_steady_mops);
 }
 
 static double time_per_op(const hp_row* row) {
@@ -135,6 +140,8 @@ const hp_metric kMetrics[HP_METRIC_COUNT] = {
                          NULL, NULL},
     [HP_SYSCALLS_TOTAL] = {"syscalls-total", "memory system calls of a run", "calls",
                            syscalls_total, false, NULL, NULL},
+    [HP_STEADY] = {"steady", "throughput in the median slice, million operations a second",
+                   "M ops/s steady", steady, true, NULL, NULL},
 };
 
 const char* hp_metric_title(const hp_metric* metric, const hp_row* row) {
@@ -154,12 +161,17 @@ const hp_metric* hp_metric_named(const char* name) {
 
 // The relative standard error of a mean's metric is that of the measured value it depends on.
 static double relative_error(const hp_row* row, const hp_metric* metric) {
-  static const hp_field kMeasured[HP_METRIC_COUNT] = {
-      [HP_THROUGHPUT] = HP_perf_duration_s,    [HP_TIME_PER_OP] = HP_perf_duration_s,
-      [HP_ELAPSED] = HP_perf_duration_s,       [HP_KERNEL_SHARE] = HP_FIELD_COUNT,
-      [HP_FAULTS] = HP_perf_page_faults,       [HP_SYSCALLS] = HP_perf_syscalls,
-      [HP_PEAK_RSS] = HP_FIELD_COUNT,          [HP_CPU_TIME] = HP_FIELD_COUNT,
-      [HP_FAULTS_TOTAL] = HP_perf_page_faults, [HP_SYSCALLS_TOTAL] = HP_perf_syscalls};
+  static const hp_field kMeasured[HP_METRIC_COUNT] = {[HP_THROUGHPUT] = HP_perf_duration_s,
+                                                      [HP_TIME_PER_OP] = HP_perf_duration_s,
+                                                      [HP_ELAPSED] = HP_perf_duration_s,
+                                                      [HP_KERNEL_SHARE] = HP_FIELD_COUNT,
+                                                      [HP_FAULTS] = HP_perf_page_faults,
+                                                      [HP_SYSCALLS] = HP_perf_syscalls,
+                                                      [HP_PEAK_RSS] = HP_FIELD_COUNT,
+                                                      [HP_CPU_TIME] = HP_FIELD_COUNT,
+                                                      [HP_FAULTS_TOTAL] = HP_perf_page_faults,
+                                                      [HP_SYSCALLS_TOTAL] = HP_perf_syscalls,
+                                                      [HP_STEADY] = HP_FIELD_COUNT};
   const hp_value* value = hp_find(row, kMeasured[metric - kMetrics]);
   return value != NULL && value->error > 0 ? value->error : NAN;
 }
@@ -175,6 +187,7 @@ static hp_summary summary_of_mean(const hp_row* row, const hp_metric* metric) {
                       .low = centre - half,
                       .high = centre + half,
                       .error = error,
+                      .samples = NAN,
                       .is_mean = true};
 }
 
@@ -186,8 +199,23 @@ static hp_summary summary_of_range(const hp_group* group) {
     low = hp_number(group->runs[i], HP_mops_low);
     high = hp_number(group->runs[i], HP_mops_high);
   }
-  return (hp_summary){
-      .centre = (low + high) / 2, .low = low, .high = high, .is_range = isfinite(low + high)};
+  return (hp_summary){.centre = (low + high) / 2,
+                      .low = low,
+                      .high = high,
+                      .samples = NAN,
+                      .is_range = isfinite(low + high)};
+}
+
+// The runs' own shares are kept beside the one of all.
+static hp_summary summary_of_share(const hp_group* group, double* values, size_t count) {
+  hp_share share = hp_kernel_share(group);
+  return (hp_summary){.centre = share.share * 100,
+                      .low = share.low * 100,
+                      .high = share.high * 100,
+                      .error = NAN,
+                      .samples = hp_share_samples(&share),
+                      .values = values,
+                      .count = count};
 }
 
 hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric* metric) {
@@ -197,6 +225,7 @@ hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric*
     double value = metric->of(group->runs[i]);
     if (isfinite(value)) values[count++] = value;
   }
+  if (metric == &kMetrics[HP_KERNEL_SHARE]) return summary_of_share(group, values, count);
   if (count == 0 && group->mean != NULL) return summary_of_mean(group->mean, metric);
   if (count == 0 && metric == &kMetrics[HP_THROUGHPUT]) return summary_of_range(group);
   hp_interval interval = hp_median_interval(values, count);
@@ -204,15 +233,42 @@ hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric*
                       .low = interval.low,
                       .high = interval.high,
                       .error = NAN,
+                      .samples = NAN,
                       .values = values,
                       .count = count};
 }
 
-char* hp_summary_text(hp_arena* arena, const hp_summary* summary) {
-  char* centre = hp_number_text(arena, summary->centre, 3);
+// Titles and units of throughput begin, or go on after the comma, with the word for a million.
+hp_unit hp_unit_of(hp_arena* arena, const hp_case* one, const hp_metric* metric) {
+  static const struct {
+    double below;
+    double factor;
+    const char* letter;
+    const char* word;
+  } kSteps[] = {{1e-4, 1e6, "", ""}, {0.1, 1e3, "k ", "thousand "}};
+  const char* million = "million ";
+  hp_unit unit = {hp_metric_unit(metric, one->sample), hp_metric_title(metric, one->sample), 1};
+  const char* word = strstr(unit.title, million);
+  double largest = 0;
+  for (size_t i = 0; i < one->group_count; i++) {
+    largest = fmax(largest, hp_summarise(arena, &one->groups[i], metric).centre);
+  }
+  for (size_t i = 0; i < sizeof(kSteps) / sizeof(kSteps[0]) && word != NULL; i++) {
+    if (largest >= kSteps[i].below || largest == 0) continue;
+    unit.factor = kSteps[i].factor;
+    unit.name = hp_format(arena, "%s%s", kSteps[i].letter, unit.name + 2);
+    unit.title = hp_format(arena, "%.*s%s%s", (int)(word - unit.title), unit.title, kSteps[i].word,
+                           word + strlen(million));
+    break;
+  }
+  return unit;
+}
+
+char* hp_summary_text(hp_arena* arena, const hp_summary* summary, double factor) {
+  char* centre = hp_number_text(arena, summary->centre * factor, 3);
   if (summary->is_range && summary->low < summary->high) {
-    return hp_format(arena, "%s to %s", hp_number_text(arena, summary->low, 3),
-                     hp_number_text(arena, summary->high, 3));
+    return hp_format(arena, "%s to %s", hp_number_text(arena, summary->low * factor, 3),
+                     hp_number_text(arena, summary->high * factor, 3));
   }
   double half = fmax(summary->high - summary->centre, summary->centre - summary->low);
   if (isnan(half) || summary->is_range || summary->centre == 0) return centre;
@@ -272,6 +328,11 @@ static hp_share share_of_times(const hp_group* group, hp_cpu_source wanted) {
   double share = system_s / cpu_s;
   hp_interval interval = hp_share_interval(share, cpu_s * kTicksPerSecond);
   return (hp_share){share, interval.low, interval.high, cpu_s, count, wanted};
+}
+
+double hp_share_samples(const hp_share* share) {
+  bool is_sampled = share->source == HP_CPU_REGION || share->source == HP_CPU_PROCESS;
+  return is_sampled ? share->cpu_s * kTicksPerSecond : NAN;
 }
 
 hp_share hp_kernel_share(const hp_group* group) {

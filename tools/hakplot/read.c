@@ -82,13 +82,21 @@ static bool has_short_lines(hp_dataset* data, const char* name, const char* cont
   return true;
 }
 
-// The file's name without folders and ending.
+// The file's name: at depth 0 without folders and ending, at 1 without folders, from 2 on with the
+// last of its folders, and one more each time.
+static const char* name_at_depth(hp_dataset* data, const char* name, size_t depth) {
+  const char* end = name + strlen(name);
+  const char* from = end;
+  for (size_t slashes = 0; from > name; from--) {
+    if (from[-1] == '/' && ++slashes >= (depth < 1 ? 1 : depth)) break;
+  }
+  const char* dot = strrchr(from, '.');
+  if (depth == 0 && dot != NULL && dot > from) end = dot;
+  return hp_intern(data, from, (size_t)(end - from));
+}
+
 static const char* stem_of(hp_dataset* data, const char* name) {
-  const char* slash = strrchr(name, '/');
-  const char* base = slash != NULL ? slash + 1 : name;
-  const char* dot = strrchr(base, '.');
-  size_t size = dot != NULL && dot > base ? (size_t)(dot - base) : strlen(base);
-  return hp_intern(data, base, size);
+  return name_at_depth(data, name, 0);
 }
 
 // Every row gets a phase: its own, or the label, or the allocator that served it, or the file's
@@ -121,6 +129,51 @@ static void name_phases(hp_dataset* data, size_t first, const char* name, const 
   }
 }
 
+static bool is_named_by_file(hp_dataset* data, const hp_row* row) {
+  return hp_string(row, HP_phase) == stem_of(data, row->file);
+}
+
+// Files that give rows their name, each once: paths that were named twice are one.
+static const char** naming_files(hp_dataset* data, size_t* count) {
+  const char** files = hp_alloc(&data->arena, (data->file_count + 1) * sizeof(*files));
+  hp_map seen = {0};
+  const char* last = NULL;
+  *count = 0;
+  for (size_t i = 0; i < data->row_count; i++) {
+    const hp_row* row = &data->rows[i];
+    bool is_new;
+    if (row->file == last || !is_named_by_file(data, row)) continue;
+    last = row->file;
+    hp_map_put(&seen, &data->arena, row->file, &is_new);
+    if (is_new) files[(*count)++] = row->file;
+  }
+  hp_map_free(&seen);
+  return files;
+}
+
+static bool are_told_apart(hp_dataset* data, const char** files, size_t count, size_t depth) {
+  hp_map names = {0};
+  bool is_new = true;
+  for (size_t i = 0; i < count && is_new; i++) {
+    hp_map_put(&names, &data->arena, name_at_depth(data, files[i], depth), &is_new);
+  }
+  hp_map_free(&names);
+  return is_new;
+}
+
+void hp_tell_files_apart(hp_dataset* data) {
+  enum { DEPTH_MAX = 64 };
+  size_t count;
+  size_t depth = 0;
+  const char** files = naming_files(data, &count);
+  while (depth < DEPTH_MAX && !are_told_apart(data, files, count, depth)) depth++;
+  for (size_t i = 0; i < data->row_count && depth > 0; i++) {
+    hp_row* row = &data->rows[i];
+    if (!is_named_by_file(data, row)) continue;
+    hp_set_text(data, row, HP_phase, name_at_depth(data, row->file, depth));
+  }
+}
+
 // Moments of a run do not name their machine, as its record does: they get the only one of the
 // file.
 static void name_hosts(hp_dataset* data, size_t first) {
@@ -136,7 +189,8 @@ static void name_hosts(hp_dataset* data, size_t first) {
   }
 }
 
-// The last telemetry line of a process holds its totals: each becomes a run as well.
+// The last telemetry line of a process holds its totals: each becomes a run as well, but for those
+// of hakrun, whose record holds them.
 static void add_telemetry_totals(hp_dataset* data, size_t first) {
   hp_map processes = {0};
   size_t* last = NULL;  // by process: the index of its last row
@@ -145,7 +199,7 @@ static void add_telemetry_totals(hp_dataset* data, size_t first) {
     const hp_row* row = &data->rows[i];
     const char* phase = hp_string(row, HP_phase);
     bool is_new;
-    if (row->kind != HP_TELEMETRY) continue;
+    if (row->kind != HP_TELEMETRY || hp_string(row, HP_experiment) != NULL) continue;
     key.size = 0;
     hp_printf(&key, "%.0f %s", hp_number(row, HP_pid), phase != NULL ? phase : "");
     size_t at = hp_map_put(&processes, &data->arena, key.data, &is_new);
@@ -158,8 +212,8 @@ static void add_telemetry_totals(hp_dataset* data, size_t first) {
     for (size_t k = 0; k < end.value_count; k++) {
       const hp_value* value = &end.values[k];
       hp_field field = (hp_field)value->field;
-      if (hp_is_number(field)) hp_set_number(data, total, field, value->number);
-      if (!hp_is_number(field)) hp_set_text(data, total, field, value->text);
+      if (record_is_number(field)) hp_set_number(data, total, field, value->number);
+      if (!record_is_number(field)) hp_set_text(data, total, field, value->text);
     }
     hp_set_text(data, total, HP_source, hp_intern(data, "telemetry", 9));
   }

@@ -30,6 +30,10 @@ bool hp_read_buffer(hp_dataset* data, const char* name, const char* label, const
 // `keep_going` reading stops there. Returns how many failed.
 size_t hp_read_argument(hp_dataset* data, const char* argument, bool keep_going);
 
+// Once, when all is read: phases that are named by their files get as much of the path as tells
+// them apart.
+void hp_tell_files_apart(hp_dataset* data);
+
 // Gives runs of perf stat, which cannot know it, their number of operations. NaN changes nothing.
 void hp_assume_ops(hp_dataset* data, double ops);
 

@@ -51,7 +51,7 @@ typedef struct outline {
   size_t total;                     // width of the block
 } outline;
 
-enum { FIRST_COLUMN_LEAST = 24, FIRST_COLUMN_MOST = 44, FIRST_COLUMN_LINES = 3 };
+enum { FIRST_COLUMN_LEAST = 16, FIRST_COLUMN_MOST = 44, FIRST_COLUMN_LINES = 3 };
 
 static void measure(const hp_table* table, size_t columns, outline* at) {
   size_t others = 0;

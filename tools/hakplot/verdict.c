@@ -1,55 +1,122 @@
 #include "tools/hakplot/verdict.h"
 
 #include <math.h>
+#include <stdio.h>
 
+#include "tools/common/stats.h"
 #include "tools/hakplot/charts.h"
-#include "tools/hakplot/stats.h"
 
 static const double kAlpha = 0.05;
 
-hp_comparison hp_compare_summaries(const hp_summary* base, const hp_summary* now) {
-  hp_comparison result = {HP_UNKNOWN, now->centre / base->centre, NAN};
-  if (!isfinite(result.ratio)) {
-    // Two zeros are alike; from 0 to something there is no per cent.
-    if (base->centre == 0 && now->centre == 0) result.ratio = 1;
-    if (isnan(base->centre) || isnan(now->centre)) return result;
+// ---- comparing ----
+
+static double ratio_of(double now, double base) {
+  if (base == 0 && now == 0) return 1;  // from 0 to something there is no per cent: infinite
+  return now / base;
+}
+
+// The run of the same round, or NULL.
+static const hp_row* partner(const hp_group* group, const hp_row* run, const hp_metric* metric) {
+  double round = hp_number(run, HP_run);
+  for (size_t i = 0; i < group->run_count; i++) {
+    const hp_row* other = group->runs[i];
+    bool is_same = hp_number(other, HP_run) == round && other->file == run->file &&
+                   hp_string(other, HP_experiment) == hp_string(run, HP_experiment);
+    if (is_same && isfinite(metric->of(other))) return other;
   }
-  if (base->count == 0 || now->count == 0) {
-    result.judgement = HP_TOO_FEW;
-    return result;
+  return NULL;
+}
+
+// The ratios of those runs that are pairs; returns how many.
+static size_t pair_ratios(const hp_group* base, const hp_group* now, const hp_metric* metric,
+                          double* ratios) {
+  size_t count = 0;
+  for (size_t i = 0; i < now->run_count; i++) {
+    const hp_row* run = now->runs[i];
+    double value = metric->of(run);
+    const hp_row* other = isfinite(value) ? partner(base, run, metric) : NULL;
+    if (other != NULL) ratios[count++] = ratio_of(value, metric->of(other));
   }
-  result.p = hp_mann_whitney(base->values, base->count, now->values, now->count);
-  if (hp_mann_whitney_floor(base->count, now->count) >= kAlpha) {
-    result.judgement = HP_TOO_FEW;
-  } else {
-    result.judgement = result.p < kAlpha ? HP_DIFFERENT : HP_ALIKE;
+  return count;
+}
+
+static void compare_pairs(hp_comparison* result, double* ratios) {
+  size_t above = 0;
+  size_t below = 0;
+  for (size_t i = 0; i < result->pairs; i++) {
+    above += ratios[i] > 1;
+    below += ratios[i] < 1;
   }
+  result->of = hp_median_interval(ratios, result->pairs);
+  // Between two in the middle lies their geometric mean: twice and half are nothing.
+  for (size_t i = 0; i < result->pairs; i++) ratios[i] = log(ratios[i]);
+  result->ratio = exp(hp_median(ratios, result->pairs));
+  result->p = hp_sign_test(above, below);
+  result->judgement = isnan(result->of.low)                       ? HP_TOO_FEW
+                      : result->of.low > 1 || result->of.high < 1 ? HP_DIFFERENT
+                                                                  : HP_ALIKE;
+}
+
+static void compare_samples(hp_comparison* result) {
+  const hp_summary* base = &result->base;
+  const hp_summary* now = &result->now;
+  bool is_few = hp_mann_whitney_floor(base->count, now->count) >= kAlpha;
+  result->p = is_few ? NAN : hp_mann_whitney(base->values, base->count, now->values, now->count);
+  // Of shares that few runs saw it is known how many samples they rest on.
+  if (is_few)
+    result->p = hp_share_p(base->centre / 100, base->samples, now->centre / 100, now->samples);
+  result->judgement = isnan(result->p) ? HP_TOO_FEW : result->p < kAlpha ? HP_DIFFERENT : HP_ALIKE;
+}
+
+hp_comparison hp_compare_groups(hp_arena* arena, const hp_group* base, const hp_group* now,
+                                const hp_metric* metric) {
+  double* ratios = hp_alloc(arena, (now->run_count + 1) * sizeof(*ratios));
+  hp_comparison result = {.judgement = HP_UNKNOWN,
+                          .of = {NAN, NAN},
+                          .p = NAN,
+                          .base = hp_summarise(arena, base, metric),
+                          .now = hp_summarise(arena, now, metric)};
+  result.ratio = ratio_of(result.now.centre, result.base.centre);
+  if (isnan(result.base.centre) || isnan(result.now.centre)) return result;
+  size_t pairs = pair_ratios(base, now, metric, ratios);
+  size_t fewer = result.base.count < result.now.count ? result.base.count : result.now.count;
+  // A share is of all runs together, however short each is.
+  if (pairs > 0 && 2 * pairs >= fewer && isnan(result.base.samples)) result.pairs = pairs;
+  if (result.pairs > 0) compare_pairs(&result, ratios);
+  if (result.pairs == 0) compare_samples(&result);
   return result;
 }
 
+static char* percent_text(hp_arena* arena, double ratio) {
+  double percent = (ratio - 1) * 100;
+  return hp_format(arena, "%+.*f", fabs(percent) < 100 ? 1 : 0, percent);
+}
+
 char* hp_change_text(hp_arena* arena, const hp_comparison* comparison) {
-  double percent = (comparison->ratio - 1) * 100;
-  int digits = fabs(percent) < 100 ? 1 : 0;
   if (comparison->judgement == HP_UNKNOWN) return hp_format(arena, "unknown");
   if (comparison->judgement == HP_ALIKE) return hp_format(arena, "~");
-  const char* doubt = comparison->judgement == HP_TOO_FEW ? " ?" : "";
-  if (!isfinite(percent)) return hp_format(arena, "from 0%s", doubt);
-  return hp_format(arena, "%+.*f %%%s", digits, percent, doubt);
+  if (!isfinite(comparison->ratio)) return hp_format(arena, "from 0");
+  return hp_format(arena, "%s %%", percent_text(arena, comparison->ratio));
 }
 
-char* hp_p_text(hp_arena* arena, const hp_comparison* comparison) {
-  if (isnan(comparison->p) || comparison->judgement == HP_TOO_FEW) return hp_copy(arena, "", 0);
-  if (comparison->p < 0.001) return hp_format(arena, "<0.001");
-  return hp_format(arena, "%.3f", comparison->p);
+char* hp_evidence_text(hp_arena* arena, const hp_comparison* comparison) {
+  if (comparison->judgement == HP_UNKNOWN) return hp_copy(arena, "", 0);
+  if (comparison->judgement == HP_TOO_FEW) return hp_format(arena, "too few");
+  if (isfinite(comparison->of.low + comparison->of.high)) {
+    return hp_format(arena, "%s..%s %%", percent_text(arena, comparison->of.low),
+                     percent_text(arena, comparison->of.high));
+  }
+  if (comparison->p < 0.001) return hp_format(arena, "p<0.001");
+  return hp_format(arena, "p=%.3f", comparison->p);
 }
 
-const char* hp_judgement_remark(hp_judgement judgement) {
-  switch (judgement) {
+const char* hp_comparison_remark(const hp_comparison* comparison) {
+  switch (comparison->judgement) {
     case HP_TOO_FEW:
-      return "?  too few runs: no test can tell this from noise (4 on each side are the least, 10 "
-             "are good)";
+      return "too few: a change may be noise (6 rounds of one experiment, or 4 runs on each "
+             "side, are the least; 10 are good)";
     case HP_ALIKE:
-      return "~  no difference can be told (Mann-Whitney, p >= 0.05)";
+      return "~  no difference can be told, at 5 %";
     case HP_UNKNOWN:
     case HP_DIFFERENT:
       break;
@@ -88,25 +155,24 @@ static const char* metric_text(hp_arena* arena, const hp_group* group, hp_metric
 }
 
 // The metrics of the last columns.
-static const hp_metric_id kFurther[] = {HP_FAULTS,   HP_SYSCALLS,     HP_PEAK_RSS,
+static const hp_metric_id kFurther[] = {HP_STEADY,   HP_FAULTS,       HP_SYSCALLS,      HP_PEAK_RSS,
                                         HP_CPU_TIME, HP_FAULTS_TOTAL, HP_SYSCALLS_TOTAL};
 
-static void fill_row(hp_table* table, const hp_group* group, bool is_alone,
-                     const hp_metric* metric) {
+static void fill_row(hp_table* table, const hp_group* group, bool is_alone, const hp_metric* metric,
+                     double factor) {
   hp_arena* arena = table->arena;
   hp_table_row* row = hp_table_row_add(table);
   hp_summary summary = hp_summarise(arena, group, metric);
   const char* count = hp_count_note(arena, group, &summary);
   row->cells[0] = group->label;
-  row->cells[1] = hp_summary_text(arena, &summary);
+  row->cells[1] = hp_summary_text(arena, &summary, factor);
   if (group->baseline == group) {
     row->cells[2] = is_alone ? "" : "baseline";
   } else if (group->baseline != NULL) {
-    hp_summary base = hp_summarise(arena, group->baseline, metric);
-    hp_comparison comparison = hp_compare_summaries(&base, &summary);
-    const char* remark = hp_judgement_remark(comparison.judgement);
+    hp_comparison comparison = hp_compare_groups(arena, group->baseline, group, metric);
+    const char* remark = hp_comparison_remark(&comparison);
     row->cells[2] = hp_change_text(arena, &comparison);
-    row->cells[3] = hp_p_text(arena, &comparison);
+    row->cells[3] = hp_evidence_text(arena, &comparison);
     if (remark != NULL) hp_table_footer(table, remark);
   }
   row->cells[4] = count;
@@ -121,18 +187,49 @@ hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one) {
   *table = (hp_table){.arena = &data->arena, .title = one->title};
   const hp_metric* metric = main_metric(&data->arena, one);
   hp_table_column(table, "phase");
-  hp_table_column(table, hp_metric_unit(metric, one->sample));
+  const hp_unit unit = hp_unit_of(&data->arena, one, metric);
+  hp_table_column(table, unit.name);
   hp_table_column(table, "vs base");
-  hp_table_column(table, "p");
+  hp_table_column(table, "95 % or p");
   hp_table_column(table, "runs");
   hp_table_column(table, "in kernel");
   for (size_t i = 0; i < sizeof(kFurther) / sizeof(kFurther[0]); i++) {
     hp_table_column(table, kMetrics[kFurther[i]].unit);
   }
   for (size_t i = 0; i < one->group_count; i++) {
-    fill_row(table, &one->groups[i], one->group_count == 1, metric);
+    fill_row(table, &one->groups[i], one->group_count == 1, metric, unit.factor);
   }
   const char* remark = hp_duet_remark(one->sample);
   if (remark != NULL) hp_table_footer(table, remark);
   return table;
+}
+
+// Points of sweeps, limits and latency runs: their charts say it better.
+static bool is_detail(const hp_figures* figures, const hp_case* one) {
+  return hp_is_sweep_point(figures, one) || hp_string(one->sample, HP_mode) != NULL ||
+         hp_is_dry(one);
+}
+
+hp_table** hp_verdict_print(const hp_figures* figures) {
+  hp_dataset* data = figures->data;
+  const hp_cases* cases = figures->cases;
+  hp_table** tables = hp_alloc(&data->arena, (cases->count + 1) * sizeof(*tables));
+  hp_text text = {0};
+  size_t details = 0;
+  for (size_t i = 0; i < cases->count; i++) {
+    tables[i] = hp_verdict_table(data, &cases->at[i]);
+    tables[i]->is_detail = is_detail(figures, &cases->at[i]);
+    if (tables[i]->is_detail) details++;
+    if (tables[i]->is_detail) continue;
+    text.size = 0;
+    hp_table_text(tables[i], hp_terminal_columns(), &text);
+    printf("%s\n", text.data);
+  }
+  if (details > 0)
+    printf("%zu more (points of sweeps, limits, latency runs): in the charts and on the page\n\n",
+           details);
+  for (size_t i = 0; i < data->note_count; i++) printf("note: %s\n", data->notes[i]);
+  if (data->note_count > 0) putchar('\n');
+  hp_text_free(&text);
+  return tables;
 }

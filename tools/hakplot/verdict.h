@@ -1,9 +1,16 @@
-// Which of two groups is better, and whether that can be told: the judgement that the verdict
-// table, `hakplot compare` and its gate share.
+// Which of two groups is better, and whether that can be told: the one judgement of the verdict
+// table, of hakrun's summary, of `hakplot compare` and of its gate.
+//
+// Runs of one experiment are pairs: those of a round stand close together in time, so that what
+// changes slowly on the machine changes both. Their change is the median of the ratios, round by
+// round, with the 95 % interval of that median. Other runs are two samples: their change is that of
+// the medians, judged by the Mann-Whitney test.
 
 #ifndef HAKMEM_TOOLS_HAKPLOT_VERDICT_H_
 #define HAKMEM_TOOLS_HAKPLOT_VERDICT_H_
 
+#include "tools/common/stats.h"
+#include "tools/hakplot/charts.h"
 #include "tools/hakplot/group.h"
 #include "tools/hakplot/table.h"
 
@@ -16,19 +23,24 @@ typedef enum hp_judgement {
 
 typedef struct hp_comparison {
   hp_judgement judgement;
-  double ratio;  // new centre over the base's
-  double p;      // NaN where there is none
+  double ratio;    // the new over the base
+  hp_interval of;  // 95 % interval of the ratio; NaN where there is none
+  double p;        // NaN where there is none
+  size_t pairs;    // 0: the sides were compared as samples
+  hp_summary base;
+  hp_summary now;
 } hp_comparison;
 
-hp_comparison hp_compare_summaries(const hp_summary* base, const hp_summary* now);
+hp_comparison hp_compare_groups(hp_arena* arena, const hp_group* base, const hp_group* now,
+                                const hp_metric* metric);
 
-// "+12.3 %", "~", "+485 % ?" for too few runs.
+// "+12.3 %", "~", "unknown".
 char* hp_change_text(hp_arena* arena, const hp_comparison* comparison);
-// "0.012"; nothing where it could not have been small whatever the runs had shown.
-char* hp_p_text(hp_arena* arena, const hp_comparison* comparison);
+// How sure that is: "-10.3..-9.1 %", "p=0.012", "too few".
+char* hp_evidence_text(hp_arena* arena, const hp_comparison* comparison);
 
-// The remark that a table with such a judgement needs; NULL: none.
-const char* hp_judgement_remark(hp_judgement judgement);
+// The remark that a table with such a comparison needs; NULL: none.
+const char* hp_comparison_remark(const hp_comparison* comparison);
 
 // What the reader of a table with this row must know; NULL: nothing.
 const char* hp_duet_remark(const hp_row* row);
@@ -36,6 +48,9 @@ const char* hp_duet_remark(const hp_row* row);
 // One row for each group of the case: throughput (or elapsed time), change against the baseline, p,
 // n, kernel share, faults and calls per million operations, peak RSS.
 hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one);
+
+// Prints the tables of all cases but the details, and the notes; returns the tables.
+hp_table** hp_verdict_print(const hp_figures* figures);
 
 typedef enum hp_compare_format { HP_AS_TEXT, HP_AS_MARKDOWN, HP_AS_CSV } hp_compare_format;
 

@@ -16,6 +16,7 @@ static scratch_files files_of(const run_bench* bench, const experiment_phase* ph
       .perf = text_format("%s/perf-%zu.csv", bench->scratch, phase->index),
       .end = text_format("%s/end-%zu.txt", bench->scratch, phase->index),
       .output = text_format("%s/output-%zu.txt", bench->scratch, phase->index),
+      .errors = text_format("%s/errors-%zu.txt", bench->scratch, phase->index),
       .telemetry = text_format("%s/telemetry-%zu.jsonl", bench->scratch, phase->index),
   };
 }
@@ -84,6 +85,7 @@ void command_free(run_command* self) {
   free(self->files.perf);
   free(self->files.end);
   free(self->files.output);
+  free(self->files.errors);
   free(self->files.telemetry);
 }
 
@@ -92,6 +94,7 @@ void command_remove_files(const run_command* self) {
   unlink(self->files.perf);
   unlink(self->files.end);
   unlink(self->files.output);
+  unlink(self->files.errors);
   unlink(self->files.telemetry);
 }
 

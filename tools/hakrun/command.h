@@ -13,8 +13,9 @@ enum { COMMAND_MAX_ARGV = 128 };
 typedef struct scratch_files {
   char* record;
   char* perf;
-  char* end;  // how the workload ended
-  char* output;
+  char* end;     // how the workload ended
+  char* output;  // what it printed
+  char* errors;  // and what of that to stderr
   char* telemetry;
 } scratch_files;
 

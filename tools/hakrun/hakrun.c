@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/hakplot/read.h"
+#include "tools/hakplot/verdict.h"
 #include "tools/hakrun/command.h"
 #include "tools/hakrun/experiment.h"
 #include "tools/hakrun/host.h"
@@ -20,7 +22,6 @@
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
 #include "tools/hakrun/run.h"
-#include "tools/hakrun/summary.h"
 #include "tools/hakrun/text.h"
 #include "workloads/harness/options.h"
 
@@ -40,9 +41,9 @@ typedef struct session {
   experiment experiment;
   int results;  // descriptor
   char* results_path;
-  summary summary;
   int pairs;
   int done;      // counted runs
+  int failed;    // of them
   int warm_ups;  // done
   double started_s;
   bool is_terminal;
@@ -73,18 +74,16 @@ static void print_progress(const session* self, const run_job* job, const run_ou
   } else {
     fprintf(stderr, "run %d: ", job->run + 1);
   }
-  if (outcome->is_ok && self->experiment.is_duet && !isnan(outcome->figures.cpu_ns)) {
-    fprintf(stderr, "%.4g CPU ns/op", outcome->figures.cpu_ns);
-  } else if (outcome->is_ok && !isnan(outcome->figures.mops)) {
-    fprintf(stderr, "%.4g Mops/s", outcome->figures.mops);
+  if (outcome->is_ok && !isnan(outcome->mops)) {
+    fprintf(stderr, "%.4g Mops/%ss", outcome->mops, self->experiment.is_duet ? "CPU " : "");
   } else {
     fprintf(stderr, "%s", outcome->status);
   }
   if (self->is_terminal) fprintf(stderr, "\x1b[?7h");
-  // On a terminal the next line takes this one's place, but for a failure, which stays.
-  bool stays = !self->is_terminal || !outcome->is_ok;
-  if (stays) fprintf(stderr, "\n");
-  if (!outcome->is_ok) fprintf(stderr, "%s", outcome->output);
+  // On a terminal the next line takes this one's place, but for what must be seen, which stays.
+  bool is_news = !outcome->is_ok || (outcome->output[0] != '\0' && job->run <= 0);
+  if (!self->is_terminal || is_news) fprintf(stderr, "\n");
+  if (is_news) fprintf(stderr, "%s", outcome->output);
 }
 
 // ---- before the runs ----
@@ -159,13 +158,8 @@ static void count_outcome(session* self, const run_job* job, const run_outcome* 
     self->warm_ups++;
     return;
   }
-  size_t w = (size_t)(job->workload - self->experiment.workloads);
-  size_t p = (size_t)(job->phase - self->experiment.phases);
-  summary_pair* pair = &self->summary.pairs[w][p];
   self->done++;
-  pair->ok += outcome->is_ok;
-  pair->failed += !outcome->is_ok;
-  if (pair->runs != NULL) pair->runs[job->run] = outcome->figures;
+  self->failed += !outcome->is_ok;
 }
 
 // Says why no more runs are done, and what becomes of the finished ones. `error` is that of
@@ -230,6 +224,21 @@ static int run_round(session* self, int run) {
   return 0;
 }
 
+// What hakplot says of the records.
+static void print_summary(const session* self) {
+  hp_dataset data;
+  hp_figures figures;
+  hp_dataset_init(&data);
+  if (hp_read_argument(&data, self->results_path, false) == 0) {
+    hp_cases cases = hp_group_runs(&data);
+    hp_figures_begin(&figures, &data, &cases);
+    printf("%s\n\n", self->experiment.title);
+    hp_verdict_print(&figures);
+    hp_figures_end(&figures);
+  }
+  hp_dataset_free(&data);
+}
+
 static int run_experiment(session* self) {
   int stop = 0;
   self->started_s = process_now_s();
@@ -241,11 +250,10 @@ static int run_experiment(session* self) {
     unlink(self->results_path);  // holds nothing
     return stop;
   }
-  summary_print(&self->summary, &self->experiment);
-  printf("\nrecords: %s\n", self->results_path);
-  size_t failed = summary_failed(&self->summary, &self->experiment);
-  if (stop == 0 && failed > 0) {
-    fprintf(stderr, "hakrun: %zu of %d runs failed; they are in the records, marked\n", failed,
+  print_summary(self);
+  printf("records: %s\n", self->results_path);
+  if (stop == 0 && self->failed > 0) {
+    fprintf(stderr, "hakrun: %d of %d runs failed; they are in the records, marked\n", self->failed,
             self->done);
     stop = EXIT_FAILED_RUNS;
   }
@@ -359,7 +367,12 @@ static bool load(session* self, const options* chosen) {
     return false;
   }
   if (chosen->runs != WL_UNSET) self->experiment.runs = (int)chosen->runs;
-  self->pairs = summary_prepare(&self->summary, &self->experiment);
+  for (size_t w = 0; w < self->experiment.workload_count; w++) {
+    for (size_t p = 0; p < self->experiment.phase_count; p++) {
+      self->pairs +=
+          experiment_has_pair(&self->experiment.workloads[w], &self->experiment.phases[p]);
+    }
+  }
   if (self->pairs == 0) {
     fprintf(stderr, "hakrun: %s: nothing to run: void and list stand in for random_mixed only\n",
             path);

@@ -3,6 +3,7 @@
 #include "tools/hakrun/host.h"
 
 #include <math.h>
+#include <sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,6 @@
 
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
-#include "tools/hakrun/sha256.h"
 #include "tools/hakrun/text.h"
 
 // The first line of a file, without its newline. False when it cannot be read.
@@ -90,12 +90,12 @@ static json_t* huge_page_mode(void) {
 
 // A hash of what makes this machine this one; its name cannot be read out of it.
 static json_t* machine_id(json_t* host) {
-  char hex[SHA256_HEX_BYTES];
+  char hex[SHA256_DIGEST_STRING_LENGTH];
   char machine[128] = "";
   char* facts = json_dumps(host, JSON_COMPACT | JSON_SORT_KEYS);
   read_first_line("/etc/machine-id", machine, sizeof(machine));
   char* identity = text_format("%s %s", machine, facts != NULL ? facts : "");
-  sha256_of_bytes(identity, strlen(identity), hex);
+  SHA256Data((const uint8_t*)identity, strlen(identity), hex);
   free(identity);
   free(facts);
   return json_stringn(hex, 12);

@@ -50,6 +50,9 @@ static void become(const process_spec* spec) {
   setpgid(0, 0);
   dup2(input, STDIN_FILENO);
   dup2(output, STDOUT_FILENO);
+  if (spec->errors_path != NULL) {
+    output = open(spec->errors_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  }
   dup2(output, STDERR_FILENO);
   if (spec->processors != NULL) sched_setaffinity(0, sizeof(cpu_set_t), spec->processors);
   sigprocmask(SIG_SETMASK, &original_mask, NULL);

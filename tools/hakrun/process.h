@@ -12,7 +12,8 @@
 
 typedef struct process_spec {
   const char* const* argv;      // NULL at the end; argv[0] is looked for in PATH
-  const char* output_path;      // both streams go there
+  const char* output_path;      // of its output
+  const char* errors_path;      // of what it writes to stderr; NULL: the same
   int timeout_s;                // 0: none
   const cpu_set_t* processors;  // NULL: all
 } process_spec;

@@ -37,7 +37,7 @@ class ProcessTest : public testing::Test {
     std::vector<process_spec> specs;
     for (const std::string& line : lines) argvs.push_back({"sh", "-c", line.c_str(), nullptr});
     for (size_t i = 0; i < argvs.size(); i++) {
-      specs.push_back({argvs[i].data(), outputs[i].c_str(), timeout_s, nullptr});
+      specs.push_back({argvs[i].data(), outputs[i].c_str(), nullptr, timeout_s, nullptr});
     }
     std::vector<process_result> results(specs.size());
     process_run(specs.data(), specs.size(), results.data());

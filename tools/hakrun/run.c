@@ -1,22 +1,23 @@
 // See run.h. The life of a run: let its command run, read what workload, perf and telemetry wrote
 // into the scratch folder, decide on a status, write records.
 
-#define _GNU_SOURCE  // mkdtemp
+#define _GNU_SOURCE  // mkdtemp, strsep
 
 #include "tools/hakrun/run.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/common/record.h"
 #include "tools/hakrun/command.h"
 #include "tools/hakrun/host.h"
 #include "tools/hakrun/process.h"
-#include "tools/hakrun/sha256.h"
 #include "tools/hakrun/text.h"
 
 enum { CHECK_TIMEOUT_S = 60, WRITE_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(10) };
@@ -130,22 +131,48 @@ static char* decide_status(const run_command* command, const experiment_phase* p
   return text_format("ok");
 }
 
+// The line on stderr with which the allocator refuses a setting of the phase, or NULL. It names the
+// variable; jemalloc names only the setting in it.
+static char* find_refusal(const experiment_phase* phase, char* errors) {
+  static const char* const kRefusals[] = {"is not an option", "Invalid conf"};
+  char* rest = errors;
+  for (char* line; (line = strsep(&rest, "\n")) != NULL;) {
+    for (size_t i = 0; i < sizeof(kRefusals) / sizeof(kRefusals[0]); i++) {
+      if (strstr(line, kRefusals[i]) != NULL) return line;
+    }
+    for (size_t i = 0; i < phase->env_count; i++) {
+      char* name = text_format("%.*s", (int)strcspn(phase->env[i], "="), phase->env[i]);
+      bool is_named = strstr(line, name) != NULL;
+      free(name);
+      if (is_named) return line;
+    }
+  }
+  return NULL;
+}
+
 char* run_check_phase(const run_bench* bench, const experiment_phase* phase) {
   const experiment_workload smallest = {
       .name = "random_mixed", .label = "check", .args = {"1", "1", "1"}, .arg_count = 3};
   run_command command;
-  char output[2 * PATH_MAX];
+  char errors[8 * PATH_MAX];
   char* message = NULL;
   command_build(&command, bench, &smallest, phase, COMMAND_CHECK);
-  const process_spec spec = {
-      .argv = command.argv, .output_path = command.files.output, .timeout_s = CHECK_TIMEOUT_S};
+  const process_spec spec = {.argv = command.argv,
+                             .output_path = command.files.output,
+                             .errors_path = command.files.errors,
+                             .timeout_s = CHECK_TIMEOUT_S};
   process_result result;
   process_run(&spec, 1, &result);
   json_t* lines = read_lines(command.files.record);
   char* status = decide_status(&command, phase, &result, json_array_get(lines, 0));
-  read_part(command.files.output, false, output, sizeof(output));
-  output[strcspn(output, "\n")] = '\0';
-  if (strcmp(status, "ok") != 0) message = text_format("%s: %s", status, output);
+  read_part(command.files.errors, false, errors, sizeof(errors));
+  if (strcmp(status, "ok") != 0) {
+    errors[strcspn(errors, "\n")] = '\0';
+    message = text_format("%s: %s", status, errors);
+  } else {
+    char* refusal = find_refusal(phase, errors);
+    if (refusal != NULL) message = text_format("it refuses a setting: %s", refusal);
+  }
   command_remove_files(&command);
   command_free(&command);
   json_decref(lines);
@@ -164,14 +191,14 @@ static const char* shorten(const char* path) {
 static json_t* sha256_or_null(const char* path) {
   static struct {
     char* path;
-    char hex[SHA256_HEX_BYTES];
+    char hex[SHA256_DIGEST_STRING_LENGTH];
   } cache[32];
   static size_t used;
-  char hex[SHA256_HEX_BYTES];
+  char hex[SHA256_DIGEST_STRING_LENGTH];
   for (size_t i = 0; i < used; i++) {
     if (strcmp(cache[i].path, path) == 0) return json_string(cache[i].hex);
   }
-  if (path[0] == '\0' || !sha256_of_file(path, hex)) return json_null();
+  if (path[0] == '\0' || SHA256File(path, hex) == NULL) return json_null();
   if (used < sizeof(cache) / sizeof(cache[0])) {
     cache[used].path = text_format("%s", path);
     memcpy(cache[used++].hex, hex, sizeof(hex));
@@ -195,6 +222,8 @@ static json_t* start_line(const run_bench* bench, const run_job* job, const char
   json_object_set_new(line, "schema", json_string(schema));
   json_object_set_new(line, "experiment", json_string(bench->experiment->name));
   json_object_set_new(line, "phase", json_string(job->phase->label));
+  json_object_set_new(line, "workload", json_string(job->workload->name));
+  json_object_set_new(line, "args", join_words(job->workload->args, job->workload->arg_count));
   json_object_set_new(line, "workload_label", json_string(job->workload->label));
   json_object_set_new(line, "run", json_integer(job->run));
   return line;
@@ -254,14 +283,12 @@ static void add_telemetry(json_t* line, const json_t* telemetry) {
 static json_t* make_record(const run_bench* bench, const finished_run* run, json_t* said,
                            const char* status) {
   const run_job* job = run->job;
-  const experiment_workload* workload = job->workload;
+  char messages[256];
   json_t* line = start_line(bench, job, "hakmem.record.1");
   json_object_set_new(line, "title", json_string(bench->experiment->title));
   json_object_set_new(line, "baseline", json_boolean(job->phase->index == 0));
   json_object_set_new(line, "order", json_integer(job->order));
   add_time(line);
-  json_object_set_new(line, "workload", json_string(workload->name));
-  json_object_set_new(line, "args", join_words(workload->args, workload->arg_count));
   json_object_update(line, said);
   json_object_set_new(line, "schema", json_string("hakmem.record.1"));
   json_object_set_new(line, "status", json_string(status));
@@ -270,6 +297,9 @@ static json_t* make_record(const run_bench* bench, const finished_run* run, json
   json_object_update(line, bench->host);
   json_object_set_new(line, "workload_sha256", sha256_or_null(run->command.program));
   json_object_set_new(line, "allocator_sha256", sha256_or_null(text_of(said, "allocator_path")));
+  read_part(run->command.files.errors, false, messages, sizeof(messages));
+  messages[strcspn(messages, "\n")] = '\0';
+  if (messages[0] != '\0') json_object_set_new(line, "messages", json_string(messages));
   json_object_set_new(line, "env", join_words(job->phase->env, job->phase->env_count));
   if (bench->experiment->pin != NULL) {
     json_object_set_new(line, "pin", json_string(bench->experiment->pin));
@@ -346,7 +376,9 @@ static void write_records(const run_bench* bench, const finished_run* run, FILE*
   json_t* telemetry = read_lines(run->command.files.telemetry);
   json_t* nothing = json_object();
   bool is_wrong = strncmp(run->status, "wrong allocator", strlen("wrong allocator")) == 0;
-  bool is_open_end = strcmp(run->status, "ok") != 0 && !is_wrong && says_ok(last_record(lines));
+  bool is_misfit = strncmp(run->status, "failed: \"", strlen("failed: \"")) == 0;
+  bool is_open_end =
+      !is_misfit && strcmp(run->status, "ok") != 0 && !is_wrong && says_ok(last_record(lines));
   size_t records = count_records(lines);
   size_t total = records == 0 || is_open_end ? records + 1 : records;
   write_series(bench, run->job, lines, out);
@@ -355,7 +387,7 @@ static void write_records(const run_bench* bench, const finished_run* run, FILE*
   for (size_t written = 1; written <= total; written++) {
     while (at < json_array_size(lines) && !is_record(json_array_get(lines, at))) at++;
     json_t* said = at < json_array_size(lines) ? json_array_get(lines, at++) : nothing;
-    const char* own_status = says_ok(said) && !is_wrong ? "ok" : run->status;
+    const char* own_status = says_ok(said) && !is_wrong && !is_misfit ? "ok" : run->status;
     json_t* line = make_record(bench, run, said, own_status);
     if (total == 1) add_process_figures(line, bench, run);
     if (written == total) add_telemetry(line, telemetry);
@@ -385,11 +417,11 @@ static double number_or_nan(const json_t* object, const char* key) {
   return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-static summary_figures figures_of(const json_t* record) {
+// In a duet processor time is what the others cannot change.
+static double headline(const run_bench* bench, const json_t* record) {
   double cpu_s = number_or_nan(record, "user_s") + number_or_nan(record, "system_s");
-  return (summary_figures){.mops = number_or_nan(record, "mops"),
-                           .steady_mops = number_or_nan(record, "steady_mops"),
-                           .cpu_ns = cpu_s * 1e9 / number_or_nan(record, "ops")};
+  return bench->experiment->is_duet ? number_or_nan(record, "ops") / cpu_s * 1e-6
+                                    : number_or_nan(record, "mops");
 }
 
 // Lets the commands run at the same time.
@@ -401,6 +433,7 @@ static void run_commands(const run_bench* bench, finished_run* runs, size_t coun
     specs[i] = (process_spec){
         .argv = runs[i].command.argv,
         .output_path = runs[i].command.files.output,
+        .errors_path = runs[i].command.files.errors,
         .timeout_s = plan->timeout_s,
         .processors = plan->pin != NULL ? &plan->processors : NULL,
     };
@@ -414,19 +447,46 @@ static void run_commands(const run_bench* bench, finished_run* runs, size_t coun
   }
 }
 
+// Takes out of what a workload wrote the keys that mean something else to all the others; returns
+// the first of them, or NULL.
+static char* drop_misfits(json_t* lines) {
+  size_t at;
+  json_t* line;
+  const char* key;
+  json_t* value;
+  void* next;
+  char* first = NULL;
+  json_array_foreach(lines, at, line) {
+    json_object_foreach_safe(line, next, key, value) {
+      if (record_fits(key, value)) continue;
+      if (first == NULL) first = text_format("failed: \"%s\" is of the wrong type", key);
+      json_object_del(line, key);
+    }
+  }
+  return first;
+}
+
 // What came of a run; it and the outcome share the status.
-static run_outcome conclude(finished_run* run) {
-  run_outcome outcome = {.figures = {NAN, NAN, NAN}};
+static run_outcome conclude(const run_bench* bench, finished_run* run) {
+  run_outcome outcome = {.mops = NAN};
   run->lines = read_lines(run->command.files.record);
+  char* misfit = drop_misfits(run->lines);
   outcome.status =
       decide_status(&run->command, run->job->phase, &run->process, last_record(run->lines));
+  if (misfit != NULL && strcmp(outcome.status, "ok") == 0) {
+    free(outcome.status);
+    outcome.status = misfit;
+    misfit = NULL;
+  }
+  free(misfit);
   run->status = outcome.status;
   outcome.is_ok = strcmp(outcome.status, "ok") == 0;
   outcome.rejects_arguments = strcmp(outcome.status, "exit 2") == 0;
   if (outcome.is_ok && count_records(run->lines) == 1) {
-    outcome.figures = figures_of(last_record(run->lines));
+    outcome.mops = headline(bench, last_record(run->lines));
   }
-  if (!outcome.is_ok) {
+  read_part(run->command.files.errors, true, outcome.output, sizeof(outcome.output));
+  if (!outcome.is_ok && outcome.output[0] == '\0') {
     read_part(run->command.files.output, true, outcome.output, sizeof(outcome.output));
   }
   return outcome;
@@ -442,7 +502,7 @@ int run_jobs(const run_bench* bench, const run_job* jobs, size_t count, int resu
   }
   run_commands(bench, runs, count);
   for (size_t i = 0; i < count; i++) {
-    outcomes[i] = conclude(&runs[i]);
+    outcomes[i] = conclude(bench, &runs[i]);
     if (runs[i].process.end == PROCESS_INTERRUPTED) error = EINTR;
   }
   if (error == 0 && jobs[0].run >= 0) error = append_records(bench, runs, count, results);

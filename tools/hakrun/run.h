@@ -9,7 +9,6 @@
 
 #include "tools/hakrun/experiment.h"
 #include "tools/hakrun/perf.h"
-#include "tools/hakrun/summary.h"
 
 typedef struct run_bench {
   const experiment* experiment;
@@ -27,18 +26,18 @@ typedef struct run_job {
 
 typedef struct run_outcome {
   bool is_ok;
-  bool rejects_arguments;   // the workload does not take its arguments (exit code 2)
-  summary_figures figures;  // unknown when the run has none, or several
-  char* status;             // to be freed
-  char output[1024];        // the end of what a failed run printed
+  bool rejects_arguments;  // the workload does not take its arguments (exit code 2)
+  double mops;        // a second of processor time in a duet; NAN: the run has none, or several
+  char* status;       // to be freed
+  char output[1024];  // the end of what it wrote to stderr; of a failed run, of anything
 } run_outcome;
 
 // Makes and removes the scratch folder. False with errno set.
 bool run_open_bench(run_bench* bench);
 void run_close_bench(const run_bench* bench);
 
-// Proves that the phase's allocator can be loaded and serves malloc. Returns NULL, or what is
-// wrong.
+// Proves that the phase's allocator can be loaded, serves malloc and takes its settings. Returns
+// NULL, or what is wrong.
 char* run_check_phase(const run_bench* bench, const experiment_phase* phase);
 
 // Runs the jobs, all of one workload and round, at the same time, and appends their records to the

@@ -38,8 +38,8 @@ EOD
 set label 11 'unknown' at graph 0, first 89.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
 set label 12 'unknown' at graph 0, first 120.5000 left offset character 1,0 textcolor rgb '#5c5c5c' noenhanced
 $intervals0 << EOD
-0	10	15.5	6.865492878	14.3451711
-0	10	52.5	5.876960857	16.50827068
+0	10	15.5	6.865492899	14.34517106
+0	10	52.5	5.876960882	16.50827061
 EOD
 set xrange [0:100]
 plot $part0 using 4:2:3:4:($2-11):($2+11) with boxxyerror linecolor rgb '#d55e00' fillstyle solid 1.0 border linecolor rgb '#d55e00' title 'kernel', \

@@ -20,18 +20,22 @@ set ylabel 'MiB' textcolor rgb '#222222' noenhanced
 $line0 << EOD
 0	0	1	NaN	NaN
 0	1	2	NaN	NaN
+0	2	2	NaN	NaN
 EOD
 $line1 << EOD
 0	0	0.5	NaN	NaN
 0	1	0.5	NaN	NaN
+0	2	0.5	NaN	NaN
 EOD
 $line2 << EOD
 0	0	1	NaN	NaN
 0	1	3	NaN	NaN
+0	2	3	NaN	NaN
 EOD
 $line3 << EOD
 0	0	0.5	NaN	NaN
 0	1	0.5	NaN	NaN
+0	2	0.5	NaN	NaN
 EOD
 set yrange [0:3.18]
 plot $line0 using 2:3 with linespoints linewidth 2 dashtype 1 linecolor rgb '#0072b2' pointtype 7 pointsize 0.7 title 'base', \

@@ -2,7 +2,7 @@
 // of ranks, and figures published with R.
 
 extern "C" {
-#include "tools/hakplot/stats.h"
+#include "tools/common/stats.h"
 }
 
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
-// The statistics of hakplot: all of them, and nothing else. Pure functions of plain arrays; NaN in
-// a result says that the numbers given cannot answer.
+// The statistics of the tools: all of them, and nothing else. Pure functions of plain arrays; NaN
+// in a result says that the numbers given cannot answer.
 
-#ifndef HAKMEM_TOOLS_HAKPLOT_STATS_H_
-#define HAKMEM_TOOLS_HAKPLOT_STATS_H_
+#ifndef HAKMEM_TOOLS_COMMON_STATS_H_
+#define HAKMEM_TOOLS_COMMON_STATS_H_
 
 #include <stddef.h>
 
@@ -21,6 +21,10 @@ hp_interval hp_median_interval(double* values, size_t count);
 
 // The rank k (from 1) of that interval; 0 where there is none.
 size_t hp_interval_rank(size_t count);
+
+// Two-sided sign test: the chance that of so many coins at least so uneven a part shows one side.
+// With equals left out, below 0.05 just where the interval of the median leaves out 0.
+double hp_sign_test(size_t above, size_t below);
 
 // Two-sided Mann-Whitney U test: the chance of ranks at least this far apart if both came from one
 // distribution. Exact, ties included, up to 50 values in all; beyond that the normal approximation
@@ -41,4 +45,8 @@ double hp_geometric_mean(const double* values, size_t count);
 // does not shrink to nothing at the ends.
 hp_interval hp_share_interval(double share, double samples);
 
-#endif  // HAKMEM_TOOLS_HAKPLOT_STATS_H_
+// Two-sided test that two shares, each seen in so many independent samples, are one; normal
+// approximation. NaN where one is.
+double hp_share_p(double a, double a_samples, double b, double b_samples);
+
+#endif  // HAKMEM_TOOLS_COMMON_STATS_H_
