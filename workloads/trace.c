@@ -1,339 +1,262 @@
-// See trace.h. Reading is one pass over the text, which gives slots to pointers and threads to tids
-// through open-addressing tables, and one stable sort of the calls by thread.
+// See trace.h. A batch is a frame: decoded in order, then sorted by thread.
+
+#define ZSTD_STATIC_LINKING_ONLY  // ZSTD_initStaticDCtx: memory that is not malloc's
 
 #include "workloads/trace.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+#include <zstd.h>
 
 #include "workloads/harness/measure.h"
-#include "workloads/harness/text_file.h"
 
-// A live block of the recorded program. An empty place has pointer 0; a deleted one keeps its
-// pointer with no slot.
-typedef struct live_block {
-  uint64_t pointer;
-  uint64_t size;
-  uint32_t slot;
-  uint16_t thread;
-  bool is_live;
-} live_block;
+enum {
+  TID_PLACES = 2 * TRACE_MAX_THREADS,
+  PLAIN_BYTES = (TRACE_FRAME_CALLS + 1) * TRACE_CALL_BYTES,
+};
 
-enum { TID_PLACES = 2 * TRACE_MAX_THREADS };
-
-typedef struct reader {
-  trace* out;
-  uint32_t* tids;  // [TID_PLACES] the newest thread of a tid, counted from 1; 0 is an empty place
-  live_block* table;
-  uint64_t mask;
-  uint64_t live_bytes;
-  uint64_t live_blocks;
-  int32_t current_thread;  // of the last call, -1 before the first
-} reader;
-
-enum { MAX_VALUES = 5 };
-
-typedef struct trace_line {
-  uint64_t tid;
-  char name[16];
-  uint64_t values[MAX_VALUES];
-  int value_count;
-} trace_line;
-
-// ---- one line of text ----
-
-static bool read_unsigned(const char** text, uint64_t* value) {
-  const char* at = *text;
-  uint64_t base = 10;
-  *value = 0;
-  if (at[0] == '0' && at[1] == 'x') {
-    at += 2;
-    base = 16;
-  }
-  const char* start = at;
-  for (;; at++) {
-    uint64_t digit;
-    if (*at >= '0' && *at <= '9') {
-      digit = (uint64_t)(*at - '0');
-    } else if (base == 16 && *at >= 'a' && *at <= 'f') {
-      digit = 10 + (uint64_t)(*at - 'a');
-    } else {
-      break;
-    }
-    if (*value > (UINT64_MAX - digit) / base) return false;
-    *value = *value * base + digit;
-  }
-  *text = at;
-  return at != start;
+static bool fail(trace* self, const char* what) {
+  snprintf(self->message, sizeof(self->message), "%s: %s", self->path, what);
+  return false;
 }
 
-// Reads "<tid>: <name> <value> ..." up to the end of the line.
-static bool read_line(const char* text, trace_line* out) {
-  if (!read_unsigned(&text, &out->tid) || *text++ != ':' || *text++ != ' ') return false;
-  size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
-  if (length == 0 || length >= sizeof(out->name)) return false;
-  memcpy(out->name, text, length);
-  out->name[length] = '\0';
-  text += length;
-  out->value_count = 0;
-  while (*text == ' ' && out->value_count < MAX_VALUES) {
-    text++;
-    if (!read_unsigned(&text, &out->values[out->value_count++])) return false;
-  }
-  if (*text == '\r') text++;
-  return *text == '\n' || *text == '\0';
-}
+static bool fail_damaged(trace* self) { return fail(self, "the trace is damaged"); }
 
-// ---- live blocks ----
+// ---- the file ----
 
-static live_block* find_place(const reader* self, uint64_t pointer) {
-  uint64_t at = pointer / 16 * 0x9e3779b97f4a7c15u;
-  for (at ^= at >> 32;; at++) {
-    live_block* place = &self->table[at & self->mask];
-    if (place->pointer == pointer || place->pointer == 0) return place;
-  }
-}
-
-static live_block* find_live(const reader* self, uint64_t pointer) {
-  live_block* place = find_place(self, pointer);
-  return pointer != 0 && place->is_live ? place : NULL;
-}
-
-static void remove_live(reader* self, live_block* block) {
-  block->is_live = false;
-  self->live_bytes -= block->size;
-  self->live_blocks--;
-}
-
-// A pointer that is live already was freed unseen (a recording with gaps): the old block stays
-// allocated.
-static uint32_t add_live(reader* self, uint64_t pointer, uint64_t size, uint16_t thread) {
-  live_block* place = find_place(self, pointer);
-  if (place->is_live) remove_live(self, place);
-  *place = (live_block){pointer, size, self->out->slot_count++, thread, true};
-  self->live_bytes += size;
-  self->live_blocks++;
-  if (self->live_bytes > self->out->peak_bytes) self->out->peak_bytes = self->live_bytes;
-  if (self->live_blocks > self->out->peak_blocks) self->out->peak_blocks = self->live_blocks;
-  return place->slot;
-}
-
-// ---- threads and calls ----
-
-static uint32_t* find_tid(const reader* self, uint64_t tid) {
-  uint64_t at = tid * 0x9e3779b97f4a7c15u >> 40;
-  for (;; at++) {
-    uint32_t* place = &self->tids[at % TID_PLACES];
-    if (*place == 0 || self->out->threads[*place - 1].tid == tid) return place;
-  }
-}
-
-// Enters a thread among those that the last caller started; the first of all has no starter.
-static void link_to_starter(const reader* self, int32_t index) {
-  trace_thread* threads = self->out->threads;
-  trace_thread* starter = &threads[self->current_thread >= 0 ? self->current_thread : 0];
-  if (index == 0) return;
-  threads[index].start_after = starter->op_count;
-  if (starter->first_started < 0) {
-    starter->first_started = index;
-  } else {
-    threads[starter->last_started].next_started = index;
-  }
-  starter->last_started = index;
-}
-
-// The living thread of a tid, or a new one. -1 when there are too many.
-static int32_t thread_of(const reader* self, uint64_t tid) {
-  trace* out = self->out;
-  uint32_t* place = find_tid(self, tid);
-  int32_t last = (int32_t)*place - 1;
-  if (last >= 0 && !out->threads[last].has_ended) return last;
-  if (out->thread_count == TRACE_MAX_THREADS) return -1;
-  int32_t index = (int32_t)out->thread_count++;
-  out->threads[index] = (trace_thread){
-      .tid = tid, .next_started = -1, .first_started = -1, .last_started = -1, .predecessor = last};
-  *place = (uint32_t)index + 1;
-  link_to_starter(self, index);
-  return index;
-}
-
-static trace_op* add_op(reader* self, trace_kind kind, int32_t thread, uint64_t size) {
-  trace* out = self->out;
-  if (thread != self->current_thread) {
-    if (out->op_count > 0) out->turn_count++;
-    self->current_thread = thread;
-  }
-  trace_op* op = &out->ops[out->op_count++];
-  *op = (trace_op){
-      .size = size,
-      .turn = out->turn_count,
-      .thread = (uint16_t)thread,
-      .kind = (uint8_t)kind,
-  };
-  out->threads[thread].op_count++;
-  return op;
-}
-
-static void add_free(reader* self, int32_t thread, uint64_t pointer) {
-  live_block* block = find_live(self, pointer);
-  if (block == NULL) {
-    self->out->unknown_frees += pointer != 0;
-    return;
-  }
-  trace_op* op = add_op(self, TRACE_FREE, thread, 0);
-  op->slot = block->slot;
-  op->is_foreign = block->thread != thread;
-  remove_live(self, block);
-}
-
-static trace_op* add_allocation(reader* self, trace_kind kind, int32_t thread, uint64_t pointer,
-                                uint64_t size) {
-  if (pointer == 0) {
-    self->out->failed_calls++;
-    return NULL;
-  }
-  trace_op* op = add_op(self, kind, thread, size);
-  op->slot = add_live(self, pointer, size, (uint16_t)thread);
-  return op;
-}
-
-static void add_realloc(reader* self, int32_t thread, uint64_t pointer, uint64_t old,
-                        uint64_t size) {
-  if (size == 0 && pointer == 0) {
-    add_free(self, thread, old);
-    return;
-  }
-  live_block* block = pointer != 0 ? find_live(self, old) : NULL;
-  if (block == NULL) {
-    add_allocation(self, TRACE_MALLOC, thread, pointer, size);
-    return;
-  }
-  uint32_t old_slot = block->slot;
-  bool is_foreign = block->thread != thread;
-  remove_live(self, block);
-  trace_op* op = add_allocation(self, TRACE_REALLOC, thread, pointer, size);
-  op->old_slot = old_slot;
-  op->is_foreign = is_foreign;
-}
-
-// Whether a line is this call, with its `values` or these and `times` behind them.
-static bool is_call(const trace_line* line, const char* name, int values, int times) {
-  return strcmp(line->name, name) == 0 &&
-         (line->value_count == values || line->value_count == values + times);
-}
-
-// Adds what one line says. Returns NULL, or what is wrong with it.
-static const char* add_line(reader* self, const trace_line* line) {
-  const uint64_t* values = line->values;
-  int32_t thread = thread_of(self, line->tid);
-  if (thread < 0) return "too many threads";
-  if (is_call(line, "malloc", 2, 2)) {
-    add_allocation(self, TRACE_MALLOC, thread, values[0], values[1]);
-  } else if (is_call(line, "free", 1, 2)) {
-    add_free(self, thread, values[0]);
-  } else if (is_call(line, "calloc", 3, 2)) {
-    uint64_t bytes;
-    if (__builtin_mul_overflow(values[1], values[2], &bytes)) return "count * size overflows";
-    add_allocation(self, TRACE_CALLOC, thread, values[0], bytes);
-  } else if (is_call(line, "realloc", 3, 2)) {
-    add_realloc(self, thread, values[0], values[1], values[2]);
-  } else if (is_call(line, "memalign", 3, 2)) {
-    uint64_t alignment = values[1];
-    if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
-      return "the alignment is not a power of two";
-    }
-    trace_op* op = add_allocation(self, TRACE_MEMALIGN, thread, values[0], values[2]);
-    if (op != NULL) op->alignment = (uint8_t)__builtin_ctzll(alignment);
-  } else if (is_call(line, "thread_done", 1, 1)) {
-    self->out->threads[thread].has_ended = true;
-  } else {
-    return "not a call that can be replayed, or with too few or too many values";
-  }
-  return NULL;
-}
-
-// ---- the whole file ----
-
-// Moves each thread's calls together, keeping their order.
-static void sort_by_thread(trace* out, uint64_t reserved) {
-  trace_op* sorted = wl_map(out->op_count * sizeof(*sorted));
-  uint64_t at = 0;
-  for (size_t i = 0; i < out->thread_count; i++) {
-    out->threads[i].ops = sorted + at;
-    at += out->threads[i].op_count;
-    out->threads[i].op_count = 0;
-  }
-  for (uint64_t i = 0; i < out->op_count; i++) {
-    trace_op* op = &out->ops[i];
-    op->ends_turn = i + 1 == out->op_count || out->ops[i + 1].turn != op->turn;
-    trace_thread* thread = &out->threads[op->thread];
-    thread->ops[thread->op_count++] = *op;
-  }
-  wl_trim(out->ops, reserved, 0);
-  out->ops = sorted;
-}
-
-static uint64_t count_lines(const char* text) {
-  uint64_t lines = 1;
-  for (; (text = strchr(text, '\n')) != NULL; text++) lines++;
-  return lines;
-}
-
-static bool read_lines(reader* self, const char* path, const char* text,
-                       char message[TRACE_MESSAGE_BYTES]) {
-  for (uint64_t number = 1; *text != '\0'; number++) {
-    trace_line line;
-    const char* end = text + strcspn(text, "\n");
-    bool is_blank = text == end || *text == '#';
-    const char* wrong = is_blank                  ? NULL
-                        : !read_line(text, &line) ? "expected \"<tid>: <call> <values>\""
-                                                  : add_line(self, &line);
-    if (wrong != NULL) {
-      snprintf(message, TRACE_MESSAGE_BYTES, "%s:%" PRIu64 ": %s", path, number, wrong);
-      return false;
-    }
-    text = *end == '\n' ? end + 1 : end;
+static bool read_all(int fd, void* data, size_t bytes) {
+  for (size_t done = 0; done < bytes;) {
+    ssize_t got = read(fd, (char*)data + done, bytes - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    done += (size_t)got;
   }
   return true;
 }
 
-bool trace_read(const char* path, trace* out, char message[TRACE_MESSAGE_BYTES]) {
-  size_t bytes;
-  char* text = wl_read_text(path, &bytes);
-  if (text == NULL) {
-    snprintf(message, TRACE_MESSAGE_BYTES, "%s: %s", path, strerror(errno));
-    return false;
+bool trace_is_packed(int fd) {
+  uint64_t magic = 0;
+  return pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == TRACE_MAGIC;
+}
+
+bool trace_open(trace* self, int fd, const char* path) {
+  *self = (trace){.fd = fd, .path = path, .first_started = -1};
+  trace_totals* totals = &self->totals;
+  off_t end = lseek(fd, 0, SEEK_END) - (off_t)sizeof(*totals);
+  if (end < (off_t)sizeof(uint64_t) || pread(fd, totals, sizeof(*totals), end) != sizeof(*totals) ||
+      totals->magic != TRACE_END_MAGIC || totals->threads > TRACE_MAX_THREADS ||
+      totals->slots > UINT32_MAX) {
+    return fail(self, "the trace has no end: its recording was cut off");
   }
-  uint64_t lines = count_lines(text);
-  uint64_t places = 1;
-  if (lines >= UINT32_MAX) {
-    snprintf(message, TRACE_MESSAGE_BYTES, "%s: more than 2^32 calls", path);
-    return false;
+  if (totals->ops == 0) return fail(self, "holds no call that can be replayed");
+  lseek(fd, sizeof(uint64_t), SEEK_SET);
+  size_t decoder_bytes = ZSTD_estimateDCtxSize();
+  self->threads = wl_map(totals->threads * sizeof(*self->threads));
+  self->active = wl_map(totals->threads * sizeof(*self->active));
+  self->ops = wl_map(TRACE_FRAME_CALLS * sizeof(*self->ops));
+  self->sorted = wl_map(TRACE_FRAME_CALLS * sizeof(*self->sorted));
+  self->makers = wl_map((totals->slots + 1) * sizeof(*self->makers));
+  self->slots.free = wl_map((totals->slots + 1) * sizeof(uint32_t));
+  self->slots.freed = wl_map((TRACE_FRAME_CALLS + 1) * sizeof(uint32_t));
+  self->tids = wl_map(TID_PLACES * sizeof(*self->tids));
+  self->decoder = ZSTD_initStaticDCtx(wl_map(decoder_bytes), decoder_bytes);
+  self->packed_bytes = ZSTD_compressBound(PLAIN_BYTES);
+  self->packed = wl_map(self->packed_bytes);
+  self->plain = wl_map(PLAIN_BYTES);
+  return true;
+}
+
+// ---- threads ----
+
+static int32_t* find_tid(const trace* self, uint64_t tid) {
+  uint64_t at = tid * 0x9e3779b97f4a7c15u >> 40;
+  for (;; at++) {
+    int32_t* place = &self->tids[at % TID_PLACES];
+    if (*place == 0 || self->threads[*place - 1].tid == tid) return place;
   }
-  while (places < 2 * lines) places *= 2;
-  const uint64_t thread_bytes = TRACE_MAX_THREADS * sizeof(trace_thread);
-  *out = (trace){
-      .threads = wl_reserve(thread_bytes),
-      .ops = wl_reserve(lines * sizeof(trace_op)),
-  };
-  reader self = {
-      .out = out,
-      .tids = wl_reserve(TID_PLACES * sizeof(uint32_t)),
-      .table = wl_reserve(places * sizeof(live_block)),
-      .mask = places - 1,
-      .current_thread = -1,
-  };
-  if (!read_lines(&self, path, text, message)) return false;
-  if (out->op_count == 0) {
-    snprintf(message, TRACE_MESSAGE_BYTES, "%s: holds no call that can be replayed", path);
-    return false;
+}
+
+static void activate(trace* self, int32_t index) {
+  trace_thread* thread = &self->threads[index];
+  if (thread->is_in_batch) return;
+  thread->is_in_batch = true;
+  thread->first_started = thread->last_started = thread->next_started = -1;
+  thread->op_count = 0;
+  self->active[self->active_count++] = (uint16_t)index;
+}
+
+// Enters a thread among those that the last caller started; the first of all has no starter.
+static void link_to_starter(trace* self, int32_t index, int32_t starter_index) {
+  if (index == 0) return;
+  if (starter_index < 0) {
+    int32_t* last = &self->first_started;
+    while (*last >= 0) last = &self->threads[*last].next_started;
+    *last = index;
+    return;
   }
-  sort_by_thread(out, lines * sizeof(trace_op));
-  wl_trim(out->threads, thread_bytes, out->thread_count * sizeof(trace_thread));
-  wl_trim(self.tids, TID_PLACES * sizeof(uint32_t), 0);
-  wl_trim(self.table, places * sizeof(live_block), 0);
-  wl_free_text(text, bytes);
+  trace_thread* starter = &self->threads[starter_index];
+  self->threads[index].start_after = starter->op_count;
+  if (starter->first_started < 0) {
+    starter->first_started = index;
+  } else {
+    self->threads[starter->last_started].next_started = index;
+  }
+  starter->last_started = index;
+}
+
+static void add_thread(trace* self, uint64_t tid, int32_t starter) {
+  int32_t* place = find_tid(self, tid);
+  int32_t index = (int32_t)self->thread_count++;
+  self->threads[index] = (trace_thread){.tid = tid, .predecessor = *place - 1};
+  *place = index + 1;
+  activate(self, index);
+  link_to_starter(self, index, starter);
+}
+
+// ---- a frame ----
+
+typedef struct reader {
+  trace* out;
+  const unsigned char* at;
+  const unsigned char* end;
+  uint32_t slot;   // the last that was written
+  int32_t thread;  // whose calls these are, -1 before the first
+  int32_t caller;  // whose call was the last, -1 before the first
+  bool is_bad;
+} reader;
+
+static uint64_t take_number(reader* self) {
+  uint64_t value = 0;
+  for (unsigned shift = 0; shift < 64 && self->at < self->end; shift += 7) {
+    unsigned char byte = *self->at++;
+    value |= (uint64_t)(byte & 0x7f) << shift;
+    if (byte < 0x80) return value;
+  }
+  self->is_bad = true;
+  return 0;
+}
+
+static uint32_t slot_of(reader* self, uint64_t zigzag) {
+  int64_t difference = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
+  uint32_t slot = (uint32_t)(self->slot + difference);
+  if (slot >= self->out->slots.used) self->is_bad = true;
+  self->slot = slot;
+  return self->is_bad ? 0 : slot;
+}
+
+static void take_thread(reader* self, uint64_t index) {
+  trace* out = self->out;
+  if (index > out->thread_count || index >= out->totals.threads) {
+    self->is_bad = true;
+    return;
+  }
+  if (index == out->thread_count) {
+    add_thread(out, take_number(self), self->caller);
+  } else {
+    activate(out, (int32_t)index);
+  }
+  self->thread = (int32_t)index;
+}
+
+// The slots of the block that a call makes, and of the one it takes.
+static void use_slots(reader* self, trace_op* op, bool takes, bool makes, uint64_t zigzag) {
+  trace* out = self->out;
+  if (takes) {
+    uint32_t slot = slot_of(self, zigzag);
+    op->is_foreign = out->makers[slot] != op->thread;
+    if (out->slots.freed_count < TRACE_FRAME_CALLS) trace_slot_give(&out->slots, slot);
+    op->slot = op->old_slot = slot;
+  }
+  if (!makes) return;
+  op->slot = trace_slot_take(&out->slots);
+  if (op->slot >= out->totals.slots) {
+    self->is_bad = true;
+    op->slot = 0;
+  }
+  out->makers[op->slot] = op->thread;
+}
+
+static void take_call(reader* self, trace_kind kind, uint64_t value) {
+  trace* out = self->out;
+  if (self->thread < 0 || out->op_count == TRACE_FRAME_CALLS) {
+    self->is_bad = true;
+    return;
+  }
+  if (self->thread != self->caller && out->op_count > 0) out->turn_count++;
+  self->caller = self->thread;
+  trace_op* op = &out->ops[out->op_count++];
+  *op =
+      (trace_op){.kind = (uint8_t)kind, .thread = (uint16_t)self->thread, .turn = out->turn_count};
+  if (kind == TRACE_FREE) {
+    use_slots(self, op, true, false, value);
+  } else {
+    op->size = value;
+    use_slots(self, op, kind == TRACE_REALLOC, true, kind == TRACE_REALLOC ? take_number(self) : 0);
+    if (kind == TRACE_MEMALIGN) op->alignment = (uint8_t)(take_number(self) & 63);
+  }
+  out->threads[self->thread].op_count++;
+}
+
+static void take_item(reader* self) {
+  unsigned char head = *self->at++;
+  trace_kind kind = head & 7;
+  uint64_t value = head >> 3 & 15;
+  if (head & 0x80) value |= take_number(self) << 4;
+  if (kind <= TRACE_FREE) {
+    take_call(self, kind, value);
+  } else if (kind == TRACE_THREAD) {
+    take_thread(self, value);
+  } else if (self->thread >= 0) {
+    self->out->threads[self->thread].ends = true;
+  }
+}
+
+// Moves each thread's calls together, keeping their order.
+static void sort_by_thread(trace* self) {
+  uint64_t at = 0;
+  for (size_t i = 0; i < self->active_count; i++) {
+    trace_thread* thread = &self->threads[self->active[i]];
+    thread->ops = self->sorted + at;
+    at += thread->op_count;
+    thread->op_count = 0;
+  }
+  for (uint64_t i = 0; i < self->op_count; i++) {
+    trace_op* op = &self->ops[i];
+    op->ends_turn = i + 1 == self->op_count || self->ops[i + 1].turn != op->turn;
+    trace_thread* thread = &self->threads[op->thread];
+    thread->ops[thread->op_count++] = *op;
+  }
+}
+
+static void forget_batch(trace* self) {
+  for (size_t i = 0; i < self->active_count; i++) {
+    self->threads[self->active[i]].is_in_batch = false;
+  }
+  self->active_count = 0;
+  self->op_count = 0;
+  self->turn_count = 0;
+  self->first_started = -1;
+}
+
+bool trace_next(trace* self) {
+  trace_frame frame;
+  forget_batch(self);
+  if (self->ops_read == self->totals.ops) return false;
+  if (!read_all(self->fd, &frame, sizeof(frame)) || frame.packed_bytes > self->packed_bytes ||
+      frame.plain_bytes > PLAIN_BYTES || !read_all(self->fd, self->packed, frame.packed_bytes)) {
+    return fail_damaged(self);
+  }
+  size_t plain = ZSTD_decompressDCtx(self->decoder, self->plain, frame.plain_bytes, self->packed,
+                                     frame.packed_bytes);
+  if (plain != frame.plain_bytes) return fail_damaged(self);
+  const unsigned char* data = (const unsigned char*)self->plain;
+  reader in = {.out = self, .at = data, .end = data + plain, .thread = -1, .caller = -1};
+  while (in.at < in.end && !in.is_bad) take_item(&in);
+  trace_slots_end_frame(&self->slots);
+  self->ops_read += self->op_count;
+  if (in.is_bad || self->ops_read > self->totals.ops) return fail_damaged(self);
+  sort_by_thread(self);
   return true;
 }

@@ -1,7 +1,6 @@
-// See convert.h. Addresses in the trace are made up: block N of the recording is called 0x10000 +
-// 16 * N. The real ones can be in use twice for a moment in the order of the tickets, when a
-// realloc moves a block while another thread is given the old place; invented ones are not, and the
-// trace reads the same wherever it was recorded.
+// See convert.h. The events of all chunks are merged by their tickets. A chunk takes part from the
+// time on at which its events may be due: so few are read at the same time, however long the
+// recording is.
 
 #include "tools/hakrecord/convert.h"
 
@@ -15,193 +14,193 @@
 #include <unistd.h>
 
 #include "tools/hakrecord/raw.h"
+#include "workloads/trace_writer.h"
 
-enum { MAX_TIDS = 1 << 16 };
-
-// A live block, found by its real address. Places with address 0 are empty; a freed block keeps its
-// place.
-typedef struct block {
-  uint64_t address;
-  uint64_t number;
+// A chunk that is being read, at its next event.
+typedef struct cursor {
+  const unsigned char* at;
+  const unsigned char* end;
+  uint64_t ticket;
+  uint64_t pointer;  // the last, an eighth of it
+  uint32_t tid;
+  raw_kind kind;  // of the event
   uint64_t size;
-  bool is_live;
-} block;
+  uint64_t alignment;
+} cursor;
+
+// A realloc that has begun, by thread.
+typedef struct move {
+  uint32_t tid;
+  trace_block old;
+} move;
 
 typedef struct converter {
-  const raw_header* header;
-  size_t file_bytes;
-  uint64_t event_count;       // tickets
-  const raw_event** ordered;  // [event_count], NULL where an event is missing
-  block* moving;              // [event_count], the block that a RAW_REALLOC_BEGIN took away
-  block* table;
-  uint64_t mask;
-  uint64_t live_bytes;
-  uint64_t next_number;
-  uint32_t* tids;  // seen, for counting threads
-  convert_summary* summary;
-  FILE* trace;
+  const char* file;
+  size_t chunk_count;
+  const raw_chunk** chunks;  // by first ticket
+  cursor* heap;              // the smallest ticket first
+  size_t heap_count;
+  move* moves;
+  size_t move_count;
+  trace_writer* out;
 } converter;
 
-static void* map_table(size_t bytes) {
-  void* memory =
-      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return memory == MAP_FAILED ? NULL : memory;
+static void* must(void* memory) {
+  if (memory != NULL) return memory;
+  fputs("hakrecord: out of memory\n", stderr);
+  exit(1);
 }
 
-static uint64_t name_of(uint64_t number) { return 0x10000 + 16 * number; }
+// ---- one chunk ----
 
-static block* find_place(const converter* self, uint64_t address) {
-  uint64_t at = address / 16 * 0x9e3779b97f4a7c15u;
-  for (at ^= at >> 32;; at++) {
-    block* place = &self->table[at & self->mask];
-    if (place->address == address || place->address == 0) return place;
+static uint64_t take_number(cursor* self) {
+  uint64_t value = 0;
+  for (unsigned shift = 0; shift < 64 && self->at < self->end; shift += 7) {
+    unsigned char byte = *self->at++;
+    value |= (uint64_t)(byte & 0x7f) << shift;
+    if (byte < 0x80) break;
+  }
+  return value;
+}
+
+static void take_pointer(cursor* self) {
+  uint64_t zigzag = take_number(self);
+  self->pointer += zigzag >> 1 ^ (0 - (zigzag & 1));
+}
+
+// Reads the next event. False at the end.
+static bool advance(cursor* self) {
+  if (self->at >= self->end) return false;
+  unsigned char head = *self->at++;
+  uint64_t less = head >> 4;
+  if (less == 15) less += take_number(self);
+  self->ticket += less + 1;
+  self->kind = head & 15;
+  if (self->kind <= RAW_REALLOC_END) take_pointer(self);
+  if (self->kind <= RAW_MEMALIGN || self->kind == RAW_REALLOC_END) self->size = take_number(self);
+  if (self->kind == RAW_MEMALIGN) self->alignment = take_number(self);
+  if (self->kind == RAW_THREAD) {
+    self->tid = (uint32_t)take_number(self);
+    self->pointer = 0;
+  }
+  return self->kind < RAW_N_KINDS;
+}
+
+// ---- all of them ----
+
+static void sink(converter* self, size_t at) {
+  for (size_t child; (child = 2 * at + 1) < self->heap_count; at = child) {
+    if (child + 1 < self->heap_count && self->heap[child + 1].ticket < self->heap[child].ticket) {
+      child++;
+    }
+    if (self->heap[at].ticket <= self->heap[child].ticket) return;
+    cursor swapped = self->heap[at];
+    self->heap[at] = self->heap[child];
+    self->heap[child] = swapped;
   }
 }
 
-// Makes the block at `address` live under `number`; one that is still there was freed unseen.
-static void put(converter* self, uint64_t address, uint64_t number, uint64_t size) {
-  block* place = find_place(self, address);
-  if (place->is_live) self->live_bytes -= place->size;
-  *place = (block){address, number, size, true};
-  self->live_bytes += size;
-  if (self->live_bytes > self->summary->peak_bytes) self->summary->peak_bytes = self->live_bytes;
-}
-
-// Takes the block away and returns what it was; is_live is false when there was none.
-static block take(converter* self, uint64_t address) {
-  block* place = find_place(self, address);
-  block taken = *place;
-  if (!taken.is_live) {
-    self->summary->unknown++;
-    return taken;
+static void push(converter* self, const raw_chunk* chunk) {
+  cursor one = {.at = chunk->events, .ticket = chunk->first_ticket - 1};
+  uint32_t used = atomic_load(&chunk->used);
+  one.end = chunk->events + (used < RAW_CHUNK_EVENTS ? used : RAW_CHUNK_EVENTS);
+  if (!advance(&one)) return;
+  self->heap[self->heap_count++] = one;
+  for (size_t at = self->heap_count - 1; at > 0;) {
+    size_t parent = (at - 1) / 2;
+    if (self->heap[parent].ticket <= self->heap[at].ticket) break;
+    cursor swapped = self->heap[at];
+    self->heap[at] = self->heap[parent];
+    self->heap[parent] = swapped;
+    at = parent;
   }
-  place->is_live = false;
-  self->live_bytes -= taken.size;
-  return taken;
 }
 
-static void convert_realloc(converter* self, const raw_event* event) {
-  block old = event->extra < self->event_count ? self->moving[event->extra] : (block){0};
-  if (event->pointer == 0) {  // failed: the old block is still where it was
-    if (old.is_live) put(self, old.address, old.number, old.size);
-    return;
+static void pop(converter* self) {
+  if (!advance(&self->heap[0])) self->heap[0] = self->heap[--self->heap_count];
+  sink(self, 0);
+}
+
+static move* move_of(converter* self, uint32_t tid) {
+  size_t i = 0;
+  while (i < self->move_count && self->moves[i].tid != tid) i++;
+  if (i == self->move_count) {
+    self->moves = must(realloc(self->moves, (i + 1) * sizeof(*self->moves)));
+    self->moves[self->move_count++] = (move){.tid = tid};
   }
-  uint64_t number = self->next_number++;
-  put(self, event->pointer, number, event->size);
-  if (old.is_live) {
-    fprintf(self->trace, "%" PRIu32 ": realloc 0x%" PRIx64 " 0x%" PRIx64 " %" PRIu64 "\n",
-            event->tid, name_of(number), name_of(old.number), event->size);
-  } else {
-    fprintf(self->trace, "%" PRIu32 ": malloc 0x%" PRIx64 " %" PRIu64 "\n", event->tid,
-            name_of(number), event->size);
-  }
-  self->summary->calls++;
+  return &self->moves[i];
 }
 
-static void convert_free(converter* self, const raw_event* event) {
-  block freed = take(self, event->pointer);
-  if (!freed.is_live) return;
-  fprintf(self->trace, "%" PRIu32 ": free 0x%" PRIx64 "\n", event->tid, name_of(freed.number));
-  self->summary->calls++;
-}
-
-static void convert_allocation(converter* self, const raw_event* event) {
-  uint64_t number = self->next_number++;
-  put(self, event->pointer, number, event->size);
-  switch ((raw_kind)event->kind) {
+static void write_event(converter* self, const cursor* event) {
+  static const trace_kind kKinds[] = {
+      [RAW_MALLOC] = TRACE_MALLOC, [RAW_CALLOC] = TRACE_CALLOC, [RAW_MEMALIGN] = TRACE_MEMALIGN};
+  uint64_t pointer = event->pointer * 8;
+  switch (event->kind) {
+    case RAW_MALLOC:
     case RAW_CALLOC:
-      fprintf(self->trace, "%" PRIu32 ": calloc 0x%" PRIx64 " 1 %" PRIu64 "\n", event->tid,
-              name_of(number), event->size);
-      break;
     case RAW_MEMALIGN:
-      fprintf(self->trace, "%" PRIu32 ": memalign 0x%" PRIx64 " %" PRIu64 " %" PRIu64 "\n",
-              event->tid, name_of(number), event->extra, event->size);
+      trace_write_new(self->out, kKinds[event->kind], event->tid, pointer, event->size,
+                      event->alignment);
       break;
-    default:
-      fprintf(self->trace, "%" PRIu32 ": malloc 0x%" PRIx64 " %" PRIu64 "\n", event->tid,
-              name_of(number), event->size);
-  }
-  self->summary->calls++;
-}
-
-// What lived before is freed, and the thread is another one.
-static void convert_exec(converter* self, const raw_event* event) {
-  for (uint64_t i = 0; i <= self->mask; i++) {
-    if (!self->table[i].is_live) continue;
-    const raw_event freed = {.pointer = self->table[i].address, .tid = event->tid};
-    convert_free(self, &freed);
-  }
-  fprintf(self->trace, "%" PRIu32 ": thread_done 0x0\n", event->tid);
-}
-
-static void convert_event(converter* self, const raw_event* event) {
-  switch ((raw_kind)event->kind) {
     case RAW_FREE:
-      convert_free(self, event);
+      trace_write_free(self->out, event->tid, pointer);
       break;
     case RAW_REALLOC_BEGIN:
-      self->moving[event->ticket] = take(self, event->pointer);
+      trace_write_move_begin(self->out, pointer, &move_of(self, event->tid)->old);
       break;
     case RAW_REALLOC_END:
-      convert_realloc(self, event);
+    case RAW_REALLOC_FAILED: {
+      move* moved = move_of(self, event->tid);
+      bool has_failed = event->kind == RAW_REALLOC_FAILED;
+      trace_write_move_end(self->out, event->tid, &moved->old, has_failed ? 0 : pointer,
+                           event->size);
+      *moved = self->moves[--self->move_count];
       break;
+    }
     case RAW_THREAD_DONE:
-      fprintf(self->trace, "%" PRIu32 ": thread_done 0x0\n", event->tid);
+      trace_write_done(self->out, event->tid);
       break;
     case RAW_EXEC:
-      convert_exec(self, event);
+      self->move_count = 0;
+      trace_write_exec(self->out, event->tid);
       break;
-    default:
-      convert_allocation(self, event);
+    case RAW_THREAD:
+    case RAW_N_KINDS:
+      break;
   }
 }
 
-static void count_thread(converter* self, uint32_t tid) {
-  uint32_t at = tid * 2654435761u >> 16;
-  for (uint32_t i = 0; i < MAX_TIDS; i++, at = (at + 1) % MAX_TIDS) {
-    if (self->tids[at] == tid) return;
-    if (self->tids[at] == 0) {
-      self->tids[at] = tid;
-      self->summary->threads++;
-      return;
+static void merge(converter* self) {
+  size_t next = 0;
+  while ((self->heap_count > 0 || next < self->chunk_count) && self->out->message == NULL) {
+    while (next < self->chunk_count &&
+           (self->heap_count == 0 || self->chunks[next]->first_ticket <= self->heap[0].ticket)) {
+      push(self, self->chunks[next++]);
     }
+    if (self->heap_count == 0) continue;
+    write_event(self, &self->heap[0]);
+    pop(self);
   }
 }
 
-// Puts every event of every chunk in the place of its ticket.
-static void order_events(converter* self) {
-  const char* file = (const char*)self->header;
-  uint64_t chunks = (self->file_bytes - RAW_HEADER_BYTES) / RAW_CHUNK_BYTES;
-  for (uint64_t chunk = 0; chunk < chunks; chunk++) {
-    const raw_event* event =
-        (const raw_event*)(const void*)(file + RAW_HEADER_BYTES + chunk * RAW_CHUNK_BYTES);
-    for (size_t i = 0; i < RAW_EVENTS_PER_CHUNK && event[i].kind != RAW_NONE; i++) {
-      if (event[i].ticket >= self->event_count || event[i].kind > RAW_EXEC) continue;
-      self->ordered[event[i].ticket] = &event[i];
-      count_thread(self, event[i].tid);
-    }
+static int by_first_ticket(const void* a, const void* b) {
+  const raw_chunk* x = *(const raw_chunk* const*)a;
+  const raw_chunk* y = *(const raw_chunk* const*)b;
+  return (x->first_ticket > y->first_ticket) - (x->first_ticket < y->first_ticket);
+}
+
+static void list_chunks(converter* self, size_t file_bytes) {
+  size_t count = (file_bytes - RAW_HEADER_BYTES) / RAW_CHUNK_BYTES;
+  self->chunks = must(calloc(count + 1, sizeof(void*)));
+  self->heap = must(calloc(count + 1, sizeof(cursor)));
+  for (size_t i = 0; i < count; i++) {
+    const void* chunk = self->file + RAW_HEADER_BYTES + i * RAW_CHUNK_BYTES;
+    self->chunks[self->chunk_count++] = chunk;
   }
+  qsort(self->chunks, self->chunk_count, sizeof(void*), by_first_ticket);
 }
 
-static bool map_tables(converter* self) {
-  uint64_t places = 1;
-  while (places < 2 * self->event_count) places *= 2;
-  self->mask = places - 1;
-  self->ordered = map_table((self->event_count + 1) * sizeof(void*));
-  self->moving = map_table((self->event_count + 1) * sizeof(*self->moving));
-  self->table = map_table(places * sizeof(*self->table));
-  self->tids = map_table(MAX_TIDS * sizeof(*self->tids));
-  return self->ordered != NULL && self->moving != NULL && self->table != NULL && self->tids != NULL;
-}
-
-static void unmap_tables(const converter* self) {
-  munmap(self->ordered, (self->event_count + 1) * sizeof(void*));
-  munmap(self->moving, (self->event_count + 1) * sizeof(*self->moving));
-  munmap(self->table, (self->mask + 1) * sizeof(*self->table));
-  munmap(self->tids, MAX_TIDS * sizeof(*self->tids));
-}
-
-static const raw_header* map_recording(const char* path, size_t* bytes) {
+static const char* map_recording(const char* path, size_t* bytes) {
   struct stat status;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &status) != 0 || status.st_size < RAW_HEADER_BYTES) {
@@ -214,31 +213,93 @@ static const raw_header* map_recording(const char* path, size_t* bytes) {
   return mapped == MAP_FAILED ? NULL : mapped;
 }
 
-bool convert_recording(const char* raw_path, FILE* trace, convert_summary* summary,
-                       char message[CONVERT_MESSAGE_BYTES]) {
+bool convert_recording(const char* raw_path, int trace_fd, convert_summary* summary,
+                       char message[TRACE_MESSAGE_BYTES]) {
+  size_t bytes = 0;
+  trace_writer out;
+  converter self = {.file = map_recording(raw_path, &bytes), .out = &out};
+  const raw_header* header = (const raw_header*)(const void*)self.file;
   *summary = (convert_summary){0};
-  converter self = {.summary = summary, .trace = trace};
-  self.header = map_recording(raw_path, &self.file_bytes);
-  if (self.header == NULL || self.header->magic != RAW_MAGIC) {
-    snprintf(message, CONVERT_MESSAGE_BYTES, "%s: not a recording", raw_path);
+  if (header == NULL || header->magic != RAW_MAGIC) {
+    snprintf(message, TRACE_MESSAGE_BYTES, "%s: not a recording", raw_path);
     return false;
   }
-  self.event_count = self.header->next_ticket;
-  summary->dropped = self.header->dropped;
-  bool is_mapped = map_tables(&self);
-  if (is_mapped) {
-    order_events(&self);
-    for (uint64_t i = 0; i < self.event_count; i++) {
-      if (self.ordered[i] != NULL) convert_event(&self, self.ordered[i]);
-    }
-    unmap_tables(&self);
-  } else {
-    snprintf(message, CONVERT_MESSAGE_BYTES, "no memory for %" PRIu64 " events", self.event_count);
+  if (trace_writer_open(&out, trace_fd)) {
+    list_chunks(&self, bytes);
+    merge(&self);
   }
-  munmap((void*)(uintptr_t)self.header, self.file_bytes);
-  if (is_mapped && (fflush(trace) != 0 || ferror(trace))) {
-    snprintf(message, CONVERT_MESSAGE_BYTES, "cannot write the trace: %s", strerror(errno));
+  bool is_good = trace_writer_close(&out);
+  if (!is_good) {
+    snprintf(message, TRACE_MESSAGE_BYTES, "cannot write the trace: %s", out.message);
+  }
+  summary->totals = out.totals;
+  summary->dropped = header->dropped;
+  summary->arena = header->arena;
+  free(self.chunks);
+  free(self.heap);
+  free(self.moves);
+  munmap((void*)(uintptr_t)self.file, bytes);
+  return is_good;
+}
+
+// ---- as a text ----
+
+// Blocks have made-up addresses, a new one each: the text reads the same wherever it was recorded.
+static void print_op(FILE* text, const trace* script, const trace_op* op, uint64_t* names,
+                     uint64_t* next) {
+  uint64_t tid = script->threads[op->thread].tid;
+  uint64_t old = names[op->old_slot];
+  if (op->kind == TRACE_FREE) {
+    fprintf(text, "%" PRIu64 ": free 0x%" PRIx64 "\n", tid, names[op->slot]);
+    return;
+  }
+  uint64_t name = names[op->slot] = 0x10000 + 16 * (*next)++;
+  switch ((trace_kind)op->kind) {
+    case TRACE_CALLOC:
+      fprintf(text, "%" PRIu64 ": calloc 0x%" PRIx64 " 1 %" PRIu64 "\n", tid, name, op->size);
+      break;
+    case TRACE_REALLOC:
+      fprintf(text, "%" PRIu64 ": realloc 0x%" PRIx64 " 0x%" PRIx64 " %" PRIu64 "\n", tid, name,
+              old, op->size);
+      break;
+    case TRACE_MEMALIGN:
+      fprintf(text, "%" PRIu64 ": memalign 0x%" PRIx64 " %llu %" PRIu64 "\n", tid, name,
+              1ull << op->alignment, op->size);
+      break;
+    default:
+      fprintf(text, "%" PRIu64 ": malloc 0x%" PRIx64 " %" PRIu64 "\n", tid, name, op->size);
+  }
+}
+
+// Threads end behind the last call that they make in a batch.
+static void print_batch(FILE* text, const trace* script, uint64_t* names, uint64_t* next) {
+  for (uint64_t i = 0; i < script->op_count; i++) {
+    const trace_op* op = &script->ops[i];
+    trace_thread* thread = &script->threads[op->thread];
+    print_op(text, script, op, names, next);
+    bool is_last = --thread->op_count == 0;
+    if (is_last && thread->ends) fprintf(text, "%" PRIu64 ": thread_done 0x0\n", thread->tid);
+    if (is_last) thread->ends = false;
+  }
+  for (size_t i = 0; i < script->active_count; i++) {  // those that only end
+    const trace_thread* thread = &script->threads[script->active[i]];
+    if (thread->ends) fprintf(text, "%" PRIu64 ": thread_done 0x0\n", thread->tid);
+  }
+}
+
+bool print_trace(const char* path, FILE* text, char message[TRACE_MESSAGE_BYTES]) {
+  static trace script;
+  uint64_t next = 0;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || !trace_is_packed(fd)) {
+    snprintf(message, TRACE_MESSAGE_BYTES, "%s: %s", path,
+             fd < 0 ? strerror(errno) : "not a trace of hakrecord");
     return false;
   }
-  return is_mapped;
+  bool is_good = trace_open(&script, fd, path);
+  uint64_t* names = must(calloc(script.totals.slots + 1, sizeof(*names)));
+  while (is_good && trace_next(&script)) print_batch(text, &script, names, &next);
+  free(names);
+  snprintf(message, TRACE_MESSAGE_BYTES, "%s", script.message);
+  return is_good && message[0] == '\0';
 }

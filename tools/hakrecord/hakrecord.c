@@ -1,8 +1,10 @@
 // hakrecord: runs a program with the recorder preloaded and writes down its allocation calls as a
 // trace that the workload `replay` reads.
 
-#define _GNU_SOURCE  // mkostemp, environ
+#define _GNU_SOURCE  // environ
 
+#include <argp.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,31 +15,78 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/common/text.h"
 #include "tools/hakrecord/convert.h"
 #include "tools/hakrecord/raw.h"
 #include "tools/installed/installed.h"
 
-static const char kUsage[] =
-    "usage: hakrecord -o TRACE [--] PROGRAM [ARGUMENTS]\n"
-    "\n"
-    "Runs PROGRAM and writes its allocation calls to TRACE, in Android's memory_replay text\n"
-    "format; `replay TRACE` does them again. The program itself is recorded, not the programs it\n"
-    "starts. The exit code is the program's (128 + N if signal N ended it), 1 if the recording\n"
-    "is incomplete, 2 for bad arguments.\n";
+enum { EXIT_INCOMPLETE = 1, EXIT_BAD_INPUT = 2 };
 
-static _Noreturn void reject(const char* what, const char* why) {
-  fprintf(stderr, "hakrecord: %s%s%s\n%s", what, why != NULL ? ": " : "", why != NULL ? why : "",
-          kUsage);
-  exit(2);
+static const char kAbout[] =
+    "Runs PROGRAM and writes its allocation calls to TRACE; `replay TRACE` does them again.\v"
+    "The exit code is the program's (128 + N if signal N ended it), 1 if the recording is "
+    "incomplete or nothing was recorded, 2 for bad arguments. A TRACE that is there already is "
+    "replaced when there is a new one, and not before.";
+
+static const char kNoCall[] =
+    "no call was seen: nothing is written (a statically linked program cannot be recorded)";
+
+typedef struct options {
+  const char* trace;
+  const char* raw;    // --convert
+  const char* print;  // --print
+  bool has_children;
+  char** command;
+} options;
+
+static const struct argp_option kOptions[] = {
+    {"output", 'o', "TRACE", 0, "where the trace goes", 0},
+    {"children", 'c', NULL, 0, "record the processes it starts, too: each in a TRACE.NUMBER", 0},
+    {"convert", 'r', "FOLDER", 0,
+     "write the trace of a recording whose hakrecord was killed: TRACE.raw-...", 0},
+    {"print", 'p', "TRACE", 0, "print a trace as a text of Android's memory_replay", 0},
+    {0},
+};
+
+static error_t take_option(int key, char* value, struct argp_state* state) {
+  options* self = state->input;
+  switch (key) {
+    case 'o':
+      self->trace = value;
+      return 0;
+    case 'c':
+      self->has_children = true;
+      return 0;
+    case 'r':
+      self->raw = value;
+      return 0;
+    case 'p':
+      self->print = value;
+      return 0;
+    case ARGP_KEY_ARG:  // what follows is the program's
+      self->command = state->argv + state->next - 1;
+      state->next = state->argc;
+      return 0;
+    case ARGP_KEY_END:
+      if (self->print != NULL) return 0;
+      if (self->trace == NULL) argp_error(state, "-o TRACE is missing");
+      if (self->command == NULL && self->raw == NULL) argp_error(state, "PROGRAM is missing");
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
 }
 
 static _Noreturn void fail(const char* what) {
   fprintf(stderr, "hakrecord: %s: %s\n", what, strerror(errno));
-  exit(1);
+  exit(EXIT_INCOMPLETE);
 }
+
+// ---- the program ----
 
 // The recorder lies where //:install puts it, or beside this program.
 static void recorder_path(char path[PATH_MAX]) {
@@ -55,24 +104,17 @@ static void recorder_path(char path[PATH_MAX]) {
   if (access(path, R_OK) != 0) fail(path);
 }
 
-// Makes the empty recording and leaves its absolute path.
-static void make_recording(const char* trace_path, char path[PATH_MAX]) {
+// Makes the folder for the recordings and leaves its absolute path.
+static void make_folder(const char* trace_path, char path[PATH_MAX]) {
   char relative[PATH_MAX];
   if ((size_t)snprintf(relative, sizeof(relative), "%s.raw-XXXXXX", trace_path) >=
       sizeof(relative)) {
-    reject("the name of the trace is too long", NULL);
+    errno = ENAMETOOLONG;
+  } else if (mkdtemp(relative) != NULL && realpath(relative, path) != NULL) {
+    return;
   }
-  int fd = mkostemp(relative, O_CLOEXEC);
-  if (fd < 0) reject(trace_path, strerror(errno));
-  raw_header header = {.magic = RAW_MAGIC};
-  if (write(fd, &header, sizeof(header)) != sizeof(header) ||
-      ftruncate(fd, RAW_HEADER_BYTES) != 0 || realpath(relative, path) == NULL) {
-    int error = errno;
-    unlink(relative);
-    errno = error;
-    fail(relative);
-  }
-  close(fd);
+  fprintf(stderr, "hakrecord: %s: %s\n", trace_path, strerror(errno));
+  exit(EXIT_BAD_INPUT);
 }
 
 static pid_t child;
@@ -81,7 +123,7 @@ static void pass_on(int signal_number) { kill(child, signal_number); }
 
 // Starts the program with the recorder in front of what is preloaded already. Returns 0 or an error
 // number: a program that cannot be started is no program that exits with 127.
-static int start_program(const char* raw, char** command) {
+static int start_program(const options* chosen, const char* folder) {
   char recorder[PATH_MAX];
   recorder_path(recorder);
   const char* others = getenv("LD_PRELOAD");
@@ -89,8 +131,9 @@ static int start_program(const char* raw, char** command) {
   snprintf(preload, sizeof(preload), "%s%s%s", recorder, others != NULL ? ":" : "",
            others != NULL ? others : "");
   setenv("LD_PRELOAD", preload, 1);
-  setenv(RAW_PATH_VARIABLE, raw, 1);
-  return posix_spawnp(&child, command[0], NULL, NULL, command, environ);
+  setenv(RAW_PATH_VARIABLE, folder, 1);
+  if (chosen->has_children) setenv(RAW_CHILDREN_VARIABLE, "1", 1);
+  return posix_spawnp(&child, chosen->command[0], NULL, NULL, chosen->command, environ);
 }
 
 // Waits for the program's end; returns its exit code. Signals are meant for the program: Ctrl-C
@@ -107,70 +150,115 @@ static int await_program(void) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// Converts the recording; returns whether it is complete.
-static bool write_trace(const char* raw, const char* trace_path) {
-  convert_summary summary;
-  char message[CONVERT_MESSAGE_BYTES];
-  FILE* trace = fopen(trace_path, "w");
-  bool is_written = trace != NULL && convert_recording(raw, trace, &summary, message);
-  if (trace == NULL) snprintf(message, sizeof(message), "%s: %s", trace_path, strerror(errno));
-  if (trace != NULL && fclose(trace) != 0 && is_written) {
-    snprintf(message, sizeof(message), "cannot write %s: %s", trace_path, strerror(errno));
-    is_written = false;
-  }
-  if (!is_written) {
-    fprintf(stderr, "hakrecord: %s\n", message);
-    return false;
-  }
+// ---- its traces ----
+
+static void report(const convert_summary* summary, const char* trace_path) {
+  const trace_totals* totals = &summary->totals;
+  struct stat status = {0};
+  stat(trace_path, &status);
   fprintf(stderr,
           "hakrecord: %" PRIu64 " calls of %" PRIu64 " threads, at most %" PRIu64
-          " bytes live, in %s\n",
-          summary.calls, summary.threads, summary.peak_bytes, trace_path);
-  if (summary.unknown > 0) {
+          " bytes live, in %s (%.1f bytes a call)\n",
+          totals->ops, totals->threads, totals->peak_bytes, trace_path,
+          (double)status.st_size / (double)totals->ops);
+  if (totals->unknown_frees > 0) {
     fprintf(stderr, "hakrecord: %" PRIu64 " frees of blocks made before the recording left out\n",
-            summary.unknown);
+            totals->unknown_frees);
   }
-  if (summary.dropped > 0) {
+  if (summary->dropped > 0) {
     fprintf(stderr, "hakrecord: no room for %" PRIu64 " calls: the trace is incomplete\n",
-            summary.dropped);
-  } else if (summary.calls == 0) {
-    fprintf(stderr,
-            "hakrecord: no call was seen; a statically linked program cannot be recorded\n");
+            summary->dropped);
   }
-  return summary.dropped == 0;
+  if (summary->arena < 1 || summary->arena > RAW_N_ARENAS) return;
+  fprintf(stderr,
+          "hakrecord: %s has an allocator of its own above malloc: most of its calls are not in "
+          "the trace; run it with %s=%s\n",
+          raw_arenas[summary->arena - 1].name, raw_arenas[summary->arena - 1].variable,
+          raw_arenas[summary->arena - 1].value);
+}
+
+// Converts one recording; a trace that holds nothing takes no other's place. Returns whether it is
+// complete.
+static bool write_trace(const char* raw, const char* trace_path) {
+  convert_summary summary = {0};
+  char message[TRACE_MESSAGE_BYTES] = "";
+  char* part = text_format("%s.part", trace_path);
+  int fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const char* failed = fd < 0 ? part : NULL;
+  bool is_written = fd >= 0 && convert_recording(raw, fd, &summary, message);
+  if (fd >= 0) close(fd);
+  bool has_calls = is_written && summary.totals.ops > 0;
+  if (has_calls && rename(part, trace_path) != 0) failed = trace_path;
+  if (failed != NULL) {
+    fprintf(stderr, "hakrecord: %s: %s\n", failed, strerror(errno));
+  } else if (has_calls) {
+    report(&summary, trace_path);
+  } else {
+    fprintf(stderr, "hakrecord: %s\n", message[0] != '\0' ? message : kNoCall);
+  }
+  if (!has_calls || failed != NULL) unlink(part);
+  free(part);
+  return has_calls && failed == NULL && summary.dropped == 0;
+}
+
+// Of all recordings of the folder, the first process's into the trace that was asked for. Removes
+// them and the folder.
+static bool write_traces(const char* folder, const char* trace_path) {
+  struct dirent** entries;
+  bool is_complete = true;
+  bool has_first = false;
+  int count = scandir(folder, &entries, NULL, versionsort);
+  if (count < 0) fail(folder);
+  for (int i = 0; i < count; i++) {
+    const char* entry = entries[i]->d_name;
+    bool is_first = strcmp(entry, RAW_FIRST) == 0;
+    if (entry[0] == '.') continue;
+    has_first |= is_first;
+    char* raw = text_format("%s/%s", folder, entry);
+    char* name = is_first ? text_format("%s", trace_path) : text_format("%s.%s", trace_path, entry);
+    bool is_written = write_trace(raw, name);
+    if (is_first) is_complete = is_written;
+    unlink(raw);
+    free(raw);
+    free(name);
+  }
+  for (int i = 0; i < count; i++) free(entries[i]);
+  free(entries);
+  rmdir(folder);
+  if (!has_first) {
+    fprintf(stderr, "hakrecord: %s\n", kNoCall);
+  }
+  return is_complete && has_first;
+}
+
+static int print(const char* path) {
+  char message[TRACE_MESSAGE_BYTES];
+  if (!print_trace(path, stdout, message)) {
+    fprintf(stderr, "hakrecord: %s\n", message);
+    return EXIT_BAD_INPUT;
+  }
+  if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+  fail("cannot write to standard output");
 }
 
 int main(int argc, char** argv) {
-  char raw[PATH_MAX];
-  const char* trace_path = NULL;
+  static const struct argp kArgp = {
+      kOptions, take_option, "-o TRACE PROGRAM [ARGUMENT...]", kAbout, NULL, NULL, NULL};
+  char folder[PATH_MAX];
+  options chosen = {0};
   const char* user_directory = getenv("BUILD_WORKING_DIRECTORY");  // set by `bazel run`
   if (user_directory != NULL && chdir(user_directory) != 0) fail(user_directory);
-  int at = 1;
-  for (; at < argc && argv[at][0] == '-'; at++) {
-    if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
-      fputs(kUsage, stdout);
-      return 0;
-    }
-    if (strcmp(argv[at], "--") == 0) {
-      at++;
-      break;
-    }
-    if (strcmp(argv[at], "-o") != 0) reject("unknown option", argv[at]);
-    if (++at == argc) reject("-o needs a file", NULL);
-    trace_path = argv[at];
-  }
-  if (trace_path == NULL) reject("-o TRACE is missing", NULL);
-  if (at == argc) reject("PROGRAM is missing", NULL);
-
-  make_recording(trace_path, raw);
-  int error = start_program(raw, argv + at);
+  argp_err_exit_status = EXIT_BAD_INPUT;
+  argp_parse(&kArgp, argc, argv, ARGP_IN_ORDER, NULL, &chosen);
+  if (chosen.print != NULL) return print(chosen.print);
+  if (chosen.raw != NULL) return write_traces(chosen.raw, chosen.trace) ? 0 : EXIT_INCOMPLETE;
+  make_folder(chosen.trace, folder);
+  int error = start_program(&chosen, folder);
   if (error != 0) {
-    fprintf(stderr, "hakrecord: %s: %s\n", argv[at], strerror(error));
-    unlink(raw);
+    fprintf(stderr, "hakrecord: %s: %s\n", chosen.command[0], strerror(error));
+    rmdir(folder);
     return 127;
   }
   int exit_code = await_program();
-  bool is_complete = write_trace(raw, trace_path);
-  unlink(raw);
-  return is_complete ? exit_code : 1;
+  return write_traces(folder, chosen.trace) ? exit_code : EXIT_INCOMPLETE;
 }

@@ -33,7 +33,7 @@ Outcome Shell(const std::string& command) {
   return outcome;
 }
 
-std::string TracePath() { return testing::TempDir() + "/trace.txt"; }
+std::string TracePath() { return testing::TempDir() + "/trace"; }
 
 Outcome Record(const std::string& command) {
   unlink(TracePath().c_str());
@@ -50,7 +50,7 @@ struct Trace {
 
 Trace ReadTrace() {
   Trace trace;
-  std::ifstream file(TracePath());
+  std::istringstream file(Shell("tools/hakrecord/hakrecord --print " + TracePath()).output);
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::string tid, call, block, old;
@@ -165,6 +165,63 @@ TEST(HakrecordTest, LeavesNoFileButTheTrace) {
   EXPECT_THAT(outcome.output, testing::EndsWith("\nt\n"));
 }
 
+// A good trace is not replaced by nothing.
+TEST(HakrecordTest, ATraceStaysWhereNothingWasRecorded) {
+  Record("workloads/random_mixed_system 500 16 1 --warmup=0");
+  int calls = ReadTrace().calls["malloc"];
+  Outcome outcome =
+      Shell("tools/hakrecord/hakrecord -o " + TracePath() + " tools/hakrecord/static_program");
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("no call was seen"));
+  EXPECT_EQ(ReadTrace().calls["malloc"], calls);
+}
+
+TEST(HakrecordTest, ChildrenAreRecordedWhereAsked) {
+  Shell("rm -f " + TracePath() + "*");
+  Outcome outcome = Shell("tools/hakrecord/hakrecord --children -o " + TracePath() +
+                          " sh -c 'workloads/random_mixed_system 500 16 1 --warmup=0; "
+                          "(x=$(printf %0100d 7)); true'");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_GT(ReadTrace().calls["malloc"], 10);
+  std::istringstream names(Shell("ls " + TracePath() + ".*").output);
+  int n_busy = 0;
+  int n_traces = 0;
+  for (std::string name; std::getline(names, name); n_traces++) {
+    Outcome text = Shell("tools/hakrecord/hakrecord --print " + name + " | grep -c malloc");
+    n_busy += atoi(text.output.c_str()) >= 200;
+  }
+  EXPECT_EQ(n_busy, 1);
+  EXPECT_GE(n_traces, 2);  // and a forked shell
+}
+
+// hakrecord is killed, its program goes on: what it wrote is there.
+TEST(HakrecordTest, AKilledRecordingCanBeConverted) {
+  Shell("rm -rf " + TracePath() + "*");
+  Shell("tools/hakrecord/hakrecord -o " + TracePath() + " sh -c 'echo up; exec sleep 100' > " +
+        TracePath() + ".log 2>&1 & while ! grep -q up " + TracePath() +
+        ".log; do sleep 0.1; done; kill -KILL $!; wait $!; true");
+  ASSERT_EQ(Shell("tools/hakrecord/hakrecord --convert " + TracePath() + ".raw-* -o " + TracePath())
+                .exit_code,
+            0);
+  EXPECT_GT(ReadTrace().calls["malloc"], 10);
+  EXPECT_EQ(Shell("ls -d " + TracePath() + ".raw-*").exit_code, 2);
+}
+
+TEST(HakrecordTest, ProgramsWithAnAllocatorOfTheirOwnAreNamed) {
+  if (Shell("python3 -c ''").exit_code != 0) GTEST_SKIP() << "no python3";
+  EXPECT_THAT(Record("python3 -c ''").output, HasSubstr("run it with PYTHONMALLOC=malloc"));
+  EXPECT_THAT(Record("env PYTHONMALLOC=malloc python3 -c ''").output,
+              Not(HasSubstr("PYTHONMALLOC")));
+}
+
+// What a trace costs: bytes a call.
+TEST(HakrecordTest, ACallTakesFewBytes) {
+  Outcome outcome = Record("workloads/random_mixed_system 2e6 8192 1 --warmup=0");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  std::ifstream file(TracePath(), std::ios::ate | std::ios::binary);
+  EXPECT_LT(static_cast<double>(file.tellg()) / 2e6, 4);
+}
+
 TEST(HakrecordTest, BadArgumentsAreNamed) {
   const struct {
     const char* arguments;
@@ -172,11 +229,12 @@ TEST(HakrecordTest, BadArgumentsAreNamed) {
     int exit_code;
   } kRows[] = {
       {"", "hakrecord: -o TRACE is missing", 2},
-      {"-o", "hakrecord: -o needs a file", 2},
+      {"-o", "hakrecord: option requires an argument -- 'o'", 2},
       {"-o /tmp/t", "hakrecord: PROGRAM is missing", 2},
-      {"-x true", "hakrecord: unknown option: -x", 2},
+      {"-x true", "hakrecord: invalid option -- 'x'", 2},
+      {"--print /dev/null", "/dev/null: not a trace of hakrecord", 2},
       {"-o /nonexistent/t true", "hakrecord: /nonexistent/t: No such file or directory", 2},
-      {"--help", "usage: hakrecord -o TRACE", 0},
+      {"--help", "Usage: hakrecord [OPTION...] -o TRACE", 0},
   };
   for (const auto& row : kRows) {
     Outcome outcome = Shell(std::string("tools/hakrecord/hakrecord ") + row.arguments);

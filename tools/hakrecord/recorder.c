@@ -1,11 +1,11 @@
 // The recorder, preloaded into a program by hakrecord: passes every allocation call on to the
 // allocator behind it and notes it in the raw recording (raw.h).
 //
-// It disturbs little: no locks, no system calls but a few for 26 000 events, no allocation, one
-// shared counter. It keeps the order right by taking a block's ticket while nobody
-// else can have the block: after malloc has returned and before free is called; realloc gets two.
+// It disturbs little: no locks, no system calls but a few for some 30 000 events, no allocation,
+// one shared counter. It keeps the order right by taking a block's ticket while nobody else can
+// have the block: after malloc has returned and before free is called; realloc gets two.
 //
-// Only the process that hakrecord started records (through exec too), not the ones it forks.
+// A forked child, and a program that another one starts, has a recording of its own or none.
 
 #define _GNU_SOURCE  // RTLD_NEXT
 
@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,14 +38,18 @@ static _Alignas(16) char early[EARLY_BYTES];
 static atomic_size_t early_used;
 
 static raw_header* header;  // NULL: not recording
-static char raw_path[PATH_BYTES];
+static char raw_folder[PATH_BYTES];
+static char raw_path[PATH_BYTES + 32];
+static bool follows_children;
 static pthread_key_t exit_key;
 static bool has_exit_key;
 
 typedef struct recorder_thread {
-  raw_event* next;  // where the next event goes
-  raw_event* end;
-  uint32_t tid;
+  raw_chunk* chunk;      // where the next events go, NULL: nowhere yet
+  uint32_t used;         // bytes of it
+  uint32_t tid;          // 0: not known yet
+  uint64_t ticket;       // the chunk's last
+  uint64_t pointer;      // the chunk's last, an eighth of it
   unsigned exit_rounds;  // of thread-specific destructors seen
   bool is_busy;          // inside the recorder: calls made by it are not the program's
 } recorder_thread;
@@ -85,97 +90,141 @@ static void resolve(void) {
   memcpy(&next_free, &functions[4], sizeof(void*));
 }
 
-// ---- writing events ----
+// ---- chunks ----
 
 static void claim_chunk(void) {
   uint64_t number = atomic_fetch_add(&header->chunks, 1);
   off_t offset = RAW_HEADER_BYTES + (off_t)number * RAW_CHUNK_BYTES;
   // Opened anew each time: programs close descriptors that they do not know. The space is reserved,
-  // so that a full disk is an error here and not a signal later.
+  // so that a full disk is an error here and not a signal later; and mapped at once, which costs
+  // less than a fault for each page.
   int fd = open(raw_path, O_RDWR | O_CLOEXEC);
   if (fd < 0) return;
   if (fallocate(fd, 0, offset, RAW_CHUNK_BYTES) == 0 ||
       posix_fallocate(fd, offset, RAW_CHUNK_BYTES) == 0) {
-    void* chunk = mmap(NULL, RAW_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+    void* chunk =
+        mmap(NULL, RAW_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
     if (chunk != MAP_FAILED) {
-      self.next = chunk;
-      self.end = self.next + RAW_EVENTS_PER_CHUNK;
+      self.chunk = chunk;
+      self.used = 0;
+      self.chunk->first_ticket = atomic_load(&header->next_ticket);
+      self.ticket = self.chunk->first_ticket - 1;
     }
   }
   close(fd);
 }
 
 // What threads that ended have left of their chunks, for new threads: a chunk for each of many
-// short-lived ones would cost more than what they do. A place is free (next is NULL), being written
-// or read (busy_mark), or holds a part of a chunk.
+// short-lived ones would cost more than what they do. A place is free (chunk is NULL), being
+// written or read (busy_mark), or holds a chunk.
 enum { SPARES = 64 };
 static struct {
-  _Atomic(raw_event*) next;
-  raw_event* end;
+  _Atomic(raw_chunk*) chunk;
+  uint64_t ticket;
 } spares[SPARES];
-static raw_event busy_mark;
+static raw_chunk busy_mark;
 
-static bool change_spare(size_t place, raw_event* from, raw_event* to) {
-  return atomic_compare_exchange_strong(&spares[place].next, &from, to);
+static bool change_spare(size_t place, raw_chunk* from, raw_chunk* to) {
+  return atomic_compare_exchange_strong(&spares[place].chunk, &from, to);
 }
 
 static void give_spare(void) {
-  for (size_t i = 0; i < SPARES && self.next != self.end; i++) {
+  for (size_t i = 0; i < SPARES && self.chunk != NULL; i++) {
     if (!change_spare(i, NULL, &busy_mark)) continue;
-    spares[i].end = self.end;
-    atomic_store(&spares[i].next, self.next);
-    self.next = self.end = NULL;
+    spares[i].ticket = self.ticket;
+    atomic_store(&spares[i].chunk, self.chunk);
+    self.chunk = NULL;
   }
 }
 
 static bool take_spare(void) {
   for (size_t i = 0; i < SPARES; i++) {
-    raw_event* next = atomic_load(&spares[i].next);
-    if (next == NULL || next == &busy_mark || !change_spare(i, next, &busy_mark)) continue;
-    self.next = next;
-    self.end = spares[i].end;
-    atomic_store(&spares[i].next, NULL);
+    raw_chunk* chunk = atomic_load(&spares[i].chunk);
+    if (chunk == NULL || chunk == &busy_mark || !change_spare(i, chunk, &busy_mark)) continue;
+    self.chunk = chunk;
+    self.used = atomic_load(&chunk->used);
+    self.ticket = spares[i].ticket;
+    atomic_store(&spares[i].chunk, NULL);
     return true;
   }
   return false;
 }
 
-// Makes the thread ready to record, or returns false.
-static bool has_room(void) {
-  if (self.next != self.end) return true;
-  if (self.next != NULL) {
-    munmap(self.end - RAW_EVENTS_PER_CHUNK, RAW_CHUNK_BYTES);
-    self.next = self.end = NULL;
-  } else {
-    self.tid = (uint32_t)syscall(SYS_gettid);
-    if (has_exit_key) pthread_setspecific(exit_key, &self);
-    if (take_spare()) return true;
-  }
-  claim_chunk();
-  return self.next != NULL;
+// ---- writing events ----
+
+static unsigned char* put_number(unsigned char* at, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) *at++ = (unsigned char)(value | 0x80);
+  *at++ = (unsigned char)value;
+  return at;
 }
 
-// Takes a ticket and writes an event; returns the ticket. Preserves errno.
-static uint64_t record(raw_kind kind, const void* pointer, size_t size, uint64_t extra) {
-  if (header == NULL || self.is_busy) return 0;
-  int error = errno;
-  uint64_t ticket = 0;
-  self.is_busy = true;
-  if (has_room()) {
-    raw_event* event = self.next++;
-    ticket = atomic_fetch_add(&header->next_ticket, 1);
-    event->ticket = ticket;
-    event->pointer = (uint64_t)(uintptr_t)pointer;
-    event->size = size;
-    event->extra = extra;
-    event->tid = self.tid;
-    atomic_store_explicit(&event->kind, kind, memory_order_release);
-  } else {
-    atomic_fetch_add(&header->dropped, 1);
+static unsigned char* put_head(unsigned char* at, raw_kind kind, uint64_t ticket) {
+  uint64_t less = ticket - self.ticket - 1;
+  self.ticket = ticket;
+  *at++ = (unsigned char)((unsigned)kind | (unsigned)(less < 15 ? less : 15) << 4);
+  return less < 15 ? at : put_number(at, less - 15);
+}
+
+static unsigned char* put_pointer(unsigned char* at, const void* pointer) {
+  uint64_t eighth = (uint64_t)(uintptr_t)pointer / 8;
+  int64_t difference = (int64_t)(eighth - self.pointer);
+  self.pointer = eighth;
+  return put_number(at, (uint64_t)difference << 1 ^ (uint64_t)(difference >> 63));
+}
+
+static void end_event(const unsigned char* at) {
+  self.used = (uint32_t)(at - self.chunk->events);
+  atomic_store_explicit(&self.chunk->used, self.used, memory_order_release);
+}
+
+// Names the thread in a chunk that it has just got.
+static void sign_chunk(void) {
+  uint64_t ticket = atomic_fetch_add(&header->next_ticket, 1);
+  unsigned char* at = put_head(self.chunk->events + self.used, RAW_THREAD, ticket);
+  self.pointer = 0;
+  end_event(put_number(at, self.tid));
+}
+
+static __attribute__((noinline)) bool get_chunk(void) {
+  if (self.chunk != NULL) munmap(self.chunk, RAW_CHUNK_BYTES);
+  bool is_first = self.tid == 0;
+  self.chunk = NULL;
+  if (is_first) {
+    self.tid = (uint32_t)syscall(SYS_gettid);
+    if (has_exit_key) pthread_setspecific(exit_key, &self);
   }
+  if (!is_first || !take_spare()) claim_chunk();
+  // A spare may be as good as full.
+  if (self.chunk != NULL && self.used + 2 * RAW_EVENT_BYTES > RAW_CHUNK_EVENTS) {
+    munmap(self.chunk, RAW_CHUNK_BYTES);
+    self.chunk = NULL;
+    claim_chunk();
+  }
+  if (self.chunk != NULL) sign_chunk();
+  return self.chunk != NULL;
+}
+
+// Takes a ticket and writes an event. Preserves errno.
+static void record(raw_kind kind, const void* pointer, size_t size, size_t alignment) {
+  if (header == NULL || self.is_busy) return;
+  self.is_busy = true;
+  if (self.chunk == NULL || self.used + RAW_EVENT_BYTES > RAW_CHUNK_EVENTS) {
+    int error = errno;
+    bool has_chunk = get_chunk();
+    errno = error;
+    if (!has_chunk) {
+      atomic_fetch_add(&header->dropped, 1);
+      self.is_busy = false;
+      return;
+    }
+  }
+  uint64_t ticket = atomic_fetch_add_explicit(&header->next_ticket, 1, memory_order_acq_rel);
+  unsigned char* at = put_head(self.chunk->events + self.used, kind, ticket);
+  if (kind <= RAW_REALLOC_END) at = put_pointer(at, pointer);
+  if (kind <= RAW_MEMALIGN || kind == RAW_REALLOC_END) at = put_number(at, size);
+  if (kind == RAW_MEMALIGN) at = put_number(at, alignment);
+  end_event(at);
   self.is_busy = false;
-  errno = error;
-  return ticket;
 }
 
 // Runs as often as the C library repeats destructors, so that most other destructors of the thread
@@ -190,27 +239,80 @@ static void on_thread_exit(void* unused) {
   }
 }
 
-static void stop_in_child(void) { header = NULL; }
+// ---- processes ----
+
+static raw_header* map_header(bool is_new) {
+  int fd =
+      open(raw_path, is_new ? O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL : O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0) return NULL;
+  raw_header* mapped = MAP_FAILED;
+  if (!is_new || ftruncate(fd, RAW_HEADER_BYTES) == 0) {
+    mapped = mmap(NULL, RAW_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  }
+  close(fd);
+  return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+static bool name_recording(const char* name) {
+  int length = snprintf(raw_path, sizeof(raw_path), "%s/%s", raw_folder, name);
+  return length > 0 && (size_t)length < sizeof(raw_path);
+}
+
+// Opens the recording of this process: `name`, if it is the owner's or nobody's yet. `*is_first`
+// says whether it begins.
+static raw_header* open_recording(const char* name, bool* is_first) {
+  if (!name_recording(name)) return NULL;
+  raw_header* mapped = map_header(true);
+  if (mapped != NULL) mapped->magic = RAW_MAGIC;
+  if (mapped == NULL) mapped = map_header(false);
+  if (mapped == NULL) return NULL;
+  int32_t owner = 0;
+  *is_first = atomic_compare_exchange_strong(&mapped->pid, &owner, (int32_t)getpid());
+  if (*is_first || owner == (int32_t)getpid()) return mapped;
+  munmap(mapped, RAW_HEADER_BYTES);
+  return NULL;
+}
+
+static raw_header* open_own(bool* is_first) {
+  char number[16];
+  snprintf(number, sizeof(number), "%d", (int)getpid());
+  return open_recording(number, is_first);
+}
+
+// What the child has of its parent's recording is the parent's: chunks are shared.
+static void begin_in_child(void) {
+  bool is_first;
+  header = NULL;
+  self = (recorder_thread){0};
+  memset(spares, 0, sizeof(spares));
+  if (follows_children) header = open_own(&is_first);
+}
+
+static void note_arena(void) {
+  int32_t found = 0;
+  for (int32_t i = 0; i < RAW_N_ARENAS; i++) {
+    const char* chosen = getenv(raw_arenas[i].variable);
+    const char* value = raw_arenas[i].value;
+    bool uses_malloc = chosen != NULL && strncmp(chosen, value, strlen(value)) == 0;
+    if (!uses_malloc && dlsym(RTLD_DEFAULT, raw_arenas[i].symbol) != NULL) found = i + 1;
+  }
+  atomic_store(&header->arena, found);
+}
 
 __attribute__((constructor)) static void start(void) {
-  const char* path = getenv(RAW_PATH_VARIABLE);
+  const char* folder = getenv(RAW_PATH_VARIABLE);
+  bool is_first = false;
   resolve();
-  if (path == NULL || strlen(path) >= sizeof(raw_path)) return;
-  strcpy(raw_path, path);
-  int fd = open(raw_path, O_RDWR | O_CLOEXEC);
-  if (fd < 0) return;
-  raw_header* mapped = mmap(NULL, RAW_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  close(fd);
-  if (mapped == MAP_FAILED || mapped->magic != RAW_MAGIC) return;
-  int32_t owner = 0;  // the first to come; if that was this process, it was another program then
-  bool is_first = atomic_compare_exchange_strong(&mapped->pid, &owner, (int32_t)getpid());
-  if (!is_first && owner != (int32_t)getpid()) {
-    munmap(mapped, RAW_HEADER_BYTES);
-    return;
-  }
+  if (folder == NULL || strlen(folder) >= sizeof(raw_folder)) return;
+  strcpy(raw_folder, folder);
+  follows_children = getenv(RAW_CHILDREN_VARIABLE) != NULL;
+  raw_header* mapped = open_recording(RAW_FIRST, &is_first);
+  if (mapped == NULL && follows_children) mapped = open_own(&is_first);
+  if (mapped == NULL) return;
   has_exit_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
-  pthread_atfork(NULL, NULL, stop_in_child);
+  pthread_atfork(NULL, NULL, begin_in_child);
   header = mapped;
+  note_arena();
   if (!is_first) record(RAW_EXEC, NULL, 0, 0);
 }
 
@@ -259,9 +361,9 @@ void* realloc(void* block, size_t size) {
     if (empty != NULL) record(RAW_MALLOC, empty, 0, 0);
     return empty;
   }
-  uint64_t begin = record(RAW_REALLOC_BEGIN, block, 0, 0);
+  record(RAW_REALLOC_BEGIN, block, 0, 0);
   void* moved = next_realloc(block, size);
-  record(RAW_REALLOC_END, moved, size, begin);
+  record(moved != NULL ? RAW_REALLOC_END : RAW_REALLOC_FAILED, moved, size, 0);
   return moved;
 }
 

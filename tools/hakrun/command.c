@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/common/text.h"
 #include "tools/hakrun/resources.h"
-#include "tools/hakrun/text.h"
 
 // Phases that run at the same time have files of their own.
 static scratch_files files_of(const run_bench* bench, const experiment_phase* phase) {

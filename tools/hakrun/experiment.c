@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/common/text.h"
 #include "tools/hakrun/json_line.h"
 #include "tools/hakrun/resources.h"
-#include "tools/hakrun/text.h"
 
 static const char kFolder[] = "workloads/experiments";
 static const char kSuffix[] = ".json";

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/common/text.h"
 #include "tools/hakplot/read.h"
 #include "tools/hakplot/verdict.h"
 #include "tools/hakrun/command.h"
@@ -22,7 +23,6 @@
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
 #include "tools/hakrun/run.h"
-#include "tools/hakrun/text.h"
 #include "workloads/harness/options.h"
 
 enum { EXIT_FAILED_RUNS = 1, EXIT_BAD_INPUT = 2, EXIT_INTERRUPTED = 130 };

@@ -10,9 +10,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "tools/common/text.h"
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
-#include "tools/hakrun/text.h"
 
 // The first line of a file, without its newline. False when it cannot be read.
 static bool read_first_line(const char* path, char* line, size_t bytes) {

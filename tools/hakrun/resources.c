@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/hakrun/text.h"
+#include "tools/common/text.h"
 #include "tools/installed/installed.h"
 
 bool resources_enter_user_directory(void) {

@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "tools/common/record.h"
+#include "tools/common/text.h"
 #include "tools/hakrun/command.h"
 #include "tools/hakrun/host.h"
 #include "tools/hakrun/process.h"
-#include "tools/hakrun/text.h"
 
 enum { CHECK_TIMEOUT_S = 60, WRITE_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(10) };
 

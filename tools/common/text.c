@@ -2,7 +2,7 @@
 
 #define _GNU_SOURCE  // vasprintf
 
-#include "tools/hakrun/text.h"
+#include "tools/common/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ char* text_format(const char* format, ...) {
   int length = vasprintf(&text, format, arguments);
   va_end(arguments);
   if (length < 0) {
-    fputs("hakrun: out of memory\n", stderr);
+    fputs("out of memory\n", stderr);
     exit(1);
   }
   return text;
