@@ -295,6 +295,29 @@ std::string NameOf(const testing::TestParamInfo<Row>& row) {
 
 INSTANTIATE_TEST_SUITE_P(All, WorkloadTest, testing::ValuesIn(Rows()), NameOf);
 
+TEST(ReportTest, OutputThatIsLostFailsTheRun) {
+  for (const char* name : {"random_mixed", "ws_sweep"}) {
+    std::string command = "workloads/" + std::string(name) + "_system 1000 4 5 2>&1 >/dev/full";
+    FILE* pipe = popen(command.c_str(), "r");
+    char said[512] = "";
+    said[fread(said, 1, sizeof(said) - 1, pipe)] = '\0';
+    EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 1) << name;
+    EXPECT_THAT(said, HasSubstr(std::string(name) + ": cannot write to standard output"));
+  }
+}
+
+// Blocks that take milliseconds are told in operations a second.
+TEST(ReportTest, UnitsFollowTheSize) {
+  EXPECT_THAT(RunWorkload("large", {"20", "4"}).out, HasSubstr(" ops/s, "));
+  EXPECT_THAT(RunWorkload("random_mixed", {"10000", "64"}).out, HasSubstr(" Mops/s, "));
+}
+
+TEST(ReportTest, ASweepIsOneTable) {
+  std::string out = RunWorkload("ws_sweep", {"20000", "3", "6"}).out;
+  EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 2 + 4) << out;
+  EXPECT_THAT(out, HasSubstr("         slots     Mops/s"));
+}
+
 TEST(RandomMixedTest, LimitsRunTheVeryStreamOfTheAllocators) {
   std::string mixed =
       Text(RunForRecord({"random_mixed", {"9999", "512", "3"}, {}, 0, 0, 0}, {}), "checksum");

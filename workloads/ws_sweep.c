@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
     mixed_choose_warmup(&run, &plan);
     wl_run_workers(&run, &kMixedMalloc, &plan);
     wl_add_u64(&run, "working_set", plan.working_set);
-    wl_report(&run);
+    wl_report_row(&run, "slots", plan.working_set, power == from);
   }
   return wl_end(&run);
 }

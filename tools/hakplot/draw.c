@@ -44,6 +44,28 @@ static void release_signals(void) {
 
 bool hp_output_is_interrupted(void) { return interrupted != 0; }
 
+// ---- what the call before has left ----
+
+// The names of the files that a call makes, one a line, in the folder: the next one takes away
+// those of them that it does not make itself.
+static const char kMade[] = ".made-by-hakplot";
+
+static void remove_stale(hp_output* output) {
+  hp_text path = {0};
+  char name[512];
+  hp_printf(&path, "%s/%s", output->folder, kMade);
+  FILE* file = fopen(path.data, "re");
+  while (file != NULL && fgets(name, sizeof(name), file) != NULL) {
+    name[strcspn(name, "\n")] = '\0';
+    if (strchr(name, '/') != NULL || name[0] == '\0') continue;
+    path.size = 0;
+    hp_printf(&path, "%s/%s", output->folder, name);
+    unlink(path.data);
+  }
+  if (file != NULL) fclose(file);
+  hp_text_free(&path);
+}
+
 // ---- files ----
 
 static bool make_folders(const char* path) {
@@ -75,6 +97,7 @@ bool hp_output_open(hp_output* output, const char* folder, unsigned formats) {
     return fail(output, "write in", folder);
   }
   catch_signals();
+  remove_stale(output);
   return true;
 }
 
@@ -107,6 +130,7 @@ static bool publish(hp_output* output, const char* name) {
   hp_printf(&from, "%s/%s", output->work, name);
   hp_printf(&to, "%s/%s", output->folder, name);
   bool is_good = rename(from.data, to.data) == 0 || fail(output, "write", to.data);
+  if (is_good) hp_printf(&output->made, "%s\n", name);
   hp_text_free(&from);
   hp_text_free(&to);
   return is_good;
@@ -206,6 +230,9 @@ bool hp_output_draw(hp_output* output, const hp_figure* figure, hp_text* svg) {
 // Empties and removes the work folder: what is left there is of pictures that failed.
 void hp_output_close(hp_output* output) {
   if (output->work[0] == '\0') return;
+  hp_puts(&output->made, "");
+  hp_output_write(output, kMade, &output->made);
+  hp_text_free(&output->made);
   DIR* folder = opendir(output->work);
   for (struct dirent* entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
     unlinkat(dirfd(folder), entry->d_name, 0);

@@ -14,6 +14,7 @@ typedef struct hp_output {
   const char* folder;
   unsigned formats;  // HP_SVG | HP_PNG | HP_PDF
   char work[4096];   // the temporary folder inside it
+  hp_text made;      // names of the files that have got their place, a line each
   bool has_failed;   // a picture could not be drawn; its message went to stderr
 } hp_output;
 

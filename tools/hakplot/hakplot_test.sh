@@ -304,8 +304,12 @@ says err "it is made of records of workloads run with --latency"
 expect 2 --format gif "$phases"
 expect 2 --ops many "$phases"
 expect 2 --nonsense
+[[ $(wc -l <err) -le 3 ]] || fail "a page of usage for a wrong argument"
+expect 2 --ops
+expect 2 compare one
+[[ $(wc -l <err) -le 3 ]] || fail "a page of usage for a missing argument"
 expect 0 --help
-says out "usage: hakplot"
+says out "Usage: hakplot"
 expect 0 --chart help
 says out "kernel-share"
 expect 1 --out /proc/none "$phases"
@@ -319,6 +323,14 @@ cp "$data/records.jsonl" clone/results/e/new.jsonl
 (cd clone && "$hakplot" >../out 2>../err) || fail "newest results"
 says out "results/e/new.jsonl"
 [[ -s clone/plots/index.html ]] || fail "no plots/ beside results/"
+
+# ---- a folder holds the pictures of one call, and what others have put there ----
+expect 0 --out stale --chart throughput,profile "$phases"
+echo mine >stale/notes.txt
+[[ -s stale/profile.svg ]] || fail "no profile"
+expect 0 --out stale --chart throughput "$phases"
+[[ -s stale/throughput.svg && -s stale/notes.txt ]] || fail "a file is gone"
+compgen -G 'stale/profile*' >/dev/null && fail "a picture of the call before is left"
 
 # ---- gnuplot missing or failing ----
 mkdir bin

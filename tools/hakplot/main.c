@@ -202,8 +202,7 @@ static int run(hp_session* session, int argc, char** argv) {
 
 static int dispatch(int argc, char** argv) {
   hp_options options;
-  int status = hp_parse_options(&options, argc, argv);
-  if (status >= 0) return status;
+  hp_parse_options(&options, argc, argv);
   if (options.is_compare) return hp_compare(&options.compare);
   hp_session session = {.options = &options};
   return run(&session, argc, argv);

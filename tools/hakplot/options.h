@@ -24,7 +24,7 @@ typedef struct hp_options {
   hp_compare_options compare;
 } hp_options;
 
-// Returns -1 to go on, or the exit status where all is said.
-int hp_parse_options(hp_options* options, int argc, char** argv);
+// Ends the process where all is said, or something is wrong with the arguments.
+void hp_parse_options(hp_options* options, int argc, char** argv);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_OPTIONS_H_

@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static bool has_lost_output;
+
+bool wl_print_has_failed(void) { return has_lost_output; }
+
 void wl_print(int fd, const char* format, ...) {
   char text[WL_PRINT_BYTES];
   va_list arguments;
@@ -18,7 +22,10 @@ void wl_print(int fd, const char* format, ...) {
   for (size_t done = 0; done < length;) {
     ssize_t written = write(fd, text + done, length - done);
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return;  // nobody listens
+    if (written < 0) {
+      if (fd == STDOUT_FILENO) has_lost_output = true;
+      return;
+    }
     done += (size_t)written;
   }
 }

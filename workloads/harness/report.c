@@ -160,13 +160,21 @@ static void row(const wl_run* run, const char* label, const char* format, ...) {
   wl_print(run->table_fd, "  %-18s %s\n", label, text);
 }
 
+// In units that leave digits before the point, however long an operation takes.
+static void put_throughput(const wl_run* run, const figures* all) {
+  const bool is_slow = all->mops < 0.1;
+  row(run, "throughput", "%.4g %s, %.4g %s", all->mops * (is_slow ? 1e6 : 1),
+      is_slow ? "ops/s" : "Mops/s", all->ns_per_op * (is_slow ? 1e-3 : 1),
+      is_slow ? "us/op" : "ns/op");
+}
+
 static void print_measurement(const wl_run* run, const figures* all) {
   uint64_t peak;
   const double mib = 1024.0 * 1024.0;
   if (!run->measured) return;
   row(run, "operations", "%" PRIu64 " in %.3f s", run->ops, (double)all->used.ns * 1e-9);
   if (!isnan(all->mops)) {
-    row(run, "throughput", "%.4g Mops/s, %.4g ns/op", all->mops, all->ns_per_op);
+    put_throughput(run, all);
   }
   if (!isnan(run->steady_mops)) {
     row(run, "in the median slice", "%.4g Mops/s", run->steady_mops);
@@ -260,6 +268,26 @@ static void add_latencies(wl_run* run) {
   wl_add_double(run, "timer_ns", (double)run->empty_ticks * ns_per_tick);
   if (run->step_ticks == 0) return;
   wl_add_double(run, "timer_step_ns", (double)run->step_ticks * ns_per_tick);
+}
+
+void wl_report_row(wl_run* run, const char* name, uint64_t value, bool is_first) {
+  figures all = derive(run);
+  write_record(run, &all);
+  if (is_first) {
+    wl_print(run->table_fd, "%s %s, served by %s\n%14s %10s %10s %8s %10s %10s\n",
+             run->program->name, run->args, run->allocator.path, name, "Mops/s", "ns/op", "kernel",
+             "faults", "peak MiB");
+  }
+  uint64_t peak = 0;
+  char share[16] = "-";
+  if (!isnan(all.kernel_share)) {
+    snprintf(share, sizeof(share), "%.1f %%", all.kernel_share * 100);
+  }
+  wl_peak_rss_bytes(&peak);
+  wl_print(run->table_fd, "%14" PRIu64 " %10.4g %10.4g %8s %10" PRIu64 " %10.1f\n", value, all.mops,
+           all.ns_per_op, share, all.used.minor_faults + all.used.major_faults,
+           (double)peak / 1048576);
+  if (wl_has_failed(run)) row(run, "status", "failed: %s", run->failure);
 }
 
 void wl_report(wl_run* run) {

@@ -394,4 +394,10 @@ void wl_run_workers(wl_run* run, const wl_phases* phases, void* shared) {
   if (is_sliced) find_steady_mops(run, &members[0].worker);
 }
 
-int wl_end(wl_run* run) { return wl_has_failed(run) ? 1 : 0; }
+int wl_end(wl_run* run) {
+  if (wl_print_has_failed()) {
+    wl_print(STDERR_FILENO, "%s: cannot write to standard output\n", run->program->name);
+    return 1;
+  }
+  return wl_has_failed(run) ? 1 : 0;
+}

@@ -174,6 +174,10 @@ void wl_add_percentiles(wl_run* run, const char* prefix, const wl_histogram* tic
 
 void wl_report(wl_run* run);
 
+// The same for one measurement of several, by the parameter `name`: a record, and a row of a table
+// whose heading stands before the first.
+void wl_report_row(wl_run* run, const char* name, uint64_t value, bool is_first);
+
 // A line of a time series beside the record: resident and live bytes at a moment of the run. Needs
 // --json.
 void wl_sample(wl_run* run, uint64_t t_ns, uint64_t live_bytes);
