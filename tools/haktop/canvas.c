@@ -91,6 +91,17 @@ void ht_put_bar(ht_canvas* canvas, int row, int column, int width, double share)
   }
 }
 
+void ht_put_column(ht_canvas* canvas, int row, int rows, int column, double share) {
+  if (isnan(share)) return;
+  int eighths = (int)lround(fmin(fmax(share, 0), 1) * rows * 8);
+  if (eighths == 0 && share > 0) eighths = 1;
+  for (int i = 0; i < rows && eighths > 0; i++, eighths -= 8) {
+    int height = eighths < 8 ? eighths : 8;
+    ht_put_sign(canvas, row - i, column, HT_BAR, (wchar_t)(L'\u2580' + height),
+                height < 5 ? '.' : '#');
+  }
+}
+
 void ht_put_sign(ht_canvas* canvas, int row, int column, ht_style style, wchar_t utf8, char ascii) {
   set(canvas, row, column, style, canvas->has_utf8 ? utf8 : (wchar_t)ascii);
 }

@@ -56,6 +56,10 @@ int ht_put_right(ht_canvas* canvas, int row, int column, int width, ht_style sty
 // else whole columns. No bar for NAN.
 void ht_put_bar(ht_canvas* canvas, int row, int column, int width, double share);
 
+// A column of `rows` cells up from `row`, filled from below by `share` (0..1; beyond is clipped):
+// eighths of a row with UTF-8, else halves. Nothing for NAN.
+void ht_put_column(ht_canvas* canvas, int row, int rows, int column, double share);
+
 // One of two signs, by what the canvas can show.
 void ht_put_sign(ht_canvas* canvas, int row, int column, ht_style style, wchar_t utf8, char ascii);
 

@@ -27,7 +27,7 @@ typedef struct options {
 static void parse(options* chosen, int argc, char** argv) {
   const wl_option positionals[] = {
       {"PID", WL_NUMBER, &chosen->pid, NULL, 1, INT_MAX,
-       "the process; without it, those that can be watched are listed"},
+       "the process; without it, those that can be watched are listed, to choose one"},
   };
   const wl_option rows[] = {
       {"once", WL_FLAG, &chosen->is_once, NULL, 0, 0, "print one frame as text, and no more"},
@@ -86,13 +86,13 @@ static void sleep_s(double seconds) {
   while (nanosleep(&left, &left) != 0) continue;
 }
 
-// As wide as the terminal, or as COLUMNS says, or HT_MIN_COLUMNS, which is the least.
+// As wide as the terminal, or as COLUMNS says, or HT_FULL_COLUMNS, which is the least.
 static int output_columns(void) {
   struct winsize window;
   const char* variable = getenv("COLUMNS");
   long columns = variable != NULL ? strtol(variable, NULL, 10) : 0;
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0) columns = window.ws_col;
-  if (columns < HT_MIN_COLUMNS) return HT_MIN_COLUMNS;
+  if (columns < HT_FULL_COLUMNS) return HT_FULL_COLUMNS;
   return columns < 1000 ? (int)columns : 1000;
 }
 
@@ -118,8 +118,15 @@ int main(int argc, char** argv) {
   setlocale(LC_CTYPE, "");
   bool has_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
   parse(&chosen, argc, argv);
-  if (chosen.pid == WL_UNSET) return list(has_utf8);
-  if (!chosen.is_once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
+  bool has_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+  if (chosen.pid == WL_UNSET && !has_terminal) return list(has_utf8);
+  if (chosen.pid == WL_UNSET) {
+    pid_t pid;
+    int stop = ht_screen_choose(&pid, has_utf8);
+    if (pid == 0) return stop;
+    chosen.pid = (uint64_t)pid;
+  }
+  if (!chosen.is_once && !has_terminal) {
     fputs("haktop: stdin and stdout must be a terminal; --once prints a frame\n", stderr);
     return EXIT_BAD_INPUT;
   }

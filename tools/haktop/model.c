@@ -50,6 +50,13 @@ static void find_rates(ht_model* model) {
       .lock_contentions = RATE(lock_contentions),
   };
 #undef RATE
+  rates->taken = rates->returned = 0;
+  for (unsigned i = 1; i < HAK_N_CLASSES; i++) {
+    rates->taken += increase(model->now.classes[i].taken, model->before.classes[i].taken);
+    rates->returned += increase(model->now.classes[i].returned, model->before.classes[i].returned);
+  }
+  rates->taken /= seconds;
+  rates->returned /= seconds;
   for (unsigned i = 0; i < HT_N_KERNEL_CALLS; i++) {
     const hak_kernel_stats* call = ht_kernel_call(now, i);
     const hak_kernel_stats* earlier = ht_kernel_call(before, i);
@@ -61,11 +68,42 @@ static void find_rates(ht_model* model) {
   }
 }
 
+static double all_calls(const ht_rates* rates) {
+  double calls = 0;
+  for (unsigned i = 0; i < HT_N_KERNEL_CALLS; i++) calls += rates->kernel[i].calls;
+  return calls;
+}
+
+static void remember(ht_model* model) {
+  const hak_stats* now = &model->now.stats;
+  const ht_rates* rates = &model->rates;
+  const double values[HT_N_SERIES] = {
+      [HT_SERIES_RSS] = ht_known(now->rss_bytes),
+      [HT_SERIES_COMMITTED] = ht_known(now->committed_bytes),
+      [HT_SERIES_LIVE] = ht_known(now->allocated_bytes),
+      [HT_SERIES_RETAINED] = ht_retained_bytes(model),
+      [HT_SERIES_CPU] = rates->user + rates->system,
+      [HT_SERIES_KERNEL_SHARE] = rates->kernel_share,
+      [HT_SERIES_FAULTS] = rates->minor_faults + rates->major_faults,
+      [HT_SERIES_TAKEN] = rates->taken,
+      [HT_SERIES_RETURNED] = rates->returned,
+      [HT_SERIES_CALLS] = all_calls(rates),
+  };
+  unsigned at = model->n_history++ % HT_HISTORY;
+  for (unsigned i = 0; i < HT_N_SERIES; i++) model->history[i][at] = values[i];
+}
+
+double ht_history(const ht_model* model, ht_series series, unsigned back) {
+  if (back >= model->n_history || back >= HT_HISTORY) return NAN;
+  return model->history[series][(model->n_history - 1 - back) % HT_HISTORY];
+}
+
 void ht_model_add(ht_model* model, const hak_shared_page_t* page) {
   if (model->n_states > 0) memcpy(&model->before, &model->now, sizeof(*page));
   memcpy(&model->now, page, sizeof(*page));
   if (model->n_states < 2) model->n_states++;
   find_rates(model);
+  remember(model);
 }
 
 // ---- calls into the kernel ----

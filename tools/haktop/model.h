@@ -29,9 +29,27 @@ typedef struct ht_rates {
   double kernel_share;  // system of user and system
   double minor_faults, major_faults;
   double refills, flushes, remote_frees, remote_atomics;
+  double taken, returned;  // blocks, between slabs and threads
   double lock_acquisitions, lock_contentions;
   ht_kernel_rates kernel[HT_N_KERNEL_CALLS];
 } ht_rates;
+
+// What the history keeps of each state.
+typedef enum ht_series {
+  HT_SERIES_RSS,  // bytes, as the next three
+  HT_SERIES_COMMITTED,
+  HT_SERIES_LIVE,
+  HT_SERIES_RETAINED,
+  HT_SERIES_CPU,  // of one processor
+  HT_SERIES_KERNEL_SHARE,
+  HT_SERIES_FAULTS,  // a second, as the rest
+  HT_SERIES_TAKEN,
+  HT_SERIES_RETURNED,
+  HT_SERIES_CALLS,  // into the kernel
+  HT_N_SERIES,
+} ht_series;
+
+enum { HT_HISTORY = 512 };  // states
 
 typedef struct ht_model {
   // Set by who watches.
@@ -45,6 +63,8 @@ typedef struct ht_model {
   hak_shared_page_t before;
   int n_states;  // 0: none; 1: `now`; 2: both
   ht_rates rates;
+  double history[HT_N_SERIES][HT_HISTORY];  // the newest at (n_history - 1) % HT_HISTORY
+  unsigned n_history;                       // ever
 } ht_model;
 
 // Columns of the table of classes; each one's value is a count unless it says otherwise.
@@ -69,6 +89,9 @@ typedef enum ht_class_column {
 
 // A new state of the page.
 void ht_model_add(ht_model* model, const hak_shared_page_t* page);
+
+// The value of a series `back` states ago; NAN before the first.
+double ht_history(const ht_model* model, ht_series series, unsigned back);
 
 const char* ht_kernel_call_name(unsigned call);
 const hak_kernel_stats* ht_kernel_call(const hak_stats* stats, unsigned call);

@@ -149,3 +149,52 @@ void ht_draw_kernel(ht_canvas* canvas, ht_area area, const ht_model* model) {
   area.rows -= HT_CALLS_ROWS + 1;
   ht_put_figures(canvas, area, figures, n_figures, 4);
 }
+
+// ---- the past ----
+
+static const struct {
+  const char* name;
+  ht_format* format;
+} kSeries[HT_N_SERIES] = {
+    [HT_SERIES_RSS] = {"RSS", ht_format_bytes},
+    [HT_SERIES_COMMITTED] = {"committed", ht_format_bytes},
+    [HT_SERIES_LIVE] = {"live", ht_format_bytes},
+    [HT_SERIES_RETAINED] = {"retained", ht_format_bytes},
+    [HT_SERIES_CPU] = {"CPU", ht_format_percent},
+    [HT_SERIES_KERNEL_SHARE] = {"in kernel", ht_format_percent},
+    [HT_SERIES_FAULTS] = {"faults/s", ht_format_count},
+    [HT_SERIES_TAKEN] = {"taken/s", ht_format_count},
+    [HT_SERIES_RETURNED] = {"returned/s", ht_format_count},
+    [HT_SERIES_CALLS] = {"calls/s", ht_format_count},
+};
+
+// The name and the newest value, the graph from 0 to the most of what is shown, and that.
+static void draw_series(ht_canvas* canvas, ht_area area, const ht_model* model, ht_series series) {
+  enum { NAME = 11, VALUE = 9 };
+  char text[HT_NUMBER_BYTES];
+  int width = area.columns - NAME - 2 * VALUE - 3;
+  int bottom = area.row + area.rows - 1;
+  double most = NAN;
+  for (int i = 0; i < width; i++) most = fmax(most, ht_history(model, series, (unsigned)i));
+  ht_put(canvas, bottom, area.column, NAME, HT_LABEL, kSeries[series].name);
+  ht_put_right(canvas, bottom, area.column + NAME, VALUE, HT_PLAIN,
+               kSeries[series].format(text, ht_history(model, series, 0)));
+  for (int i = 0; i < width; i++) {
+    double value = ht_history(model, series, (unsigned)i);
+    ht_put_column(canvas, bottom, area.rows, area.column + NAME + VALUE + width - i,
+                  most > 0 ? value / most : NAN);
+  }
+  ht_put_right(canvas, area.row, area.column + area.columns - VALUE, VALUE, HT_LABEL,
+               kSeries[series].format(text, most));
+}
+
+void ht_draw_past(ht_canvas* canvas, ht_area area, const ht_model* model) {
+  int rows = area.rows / HT_N_SERIES;  // of each graph
+  if (rows < 1) rows = 1;
+  if (rows > 4) rows = 4;
+  for (int i = 0; i < HT_N_SERIES && (i + 1) * rows <= area.rows; i++) {
+    int gap = rows > 1 ? 1 : 0;
+    ht_area one = {area.row + i * rows + gap, area.column, rows - gap, area.columns};
+    draw_series(canvas, one, model, (ht_series)i);
+  }
+}

@@ -35,6 +35,9 @@ void ht_draw_retention(ht_canvas* canvas, ht_area area, const ht_model* model);
 void ht_draw_calls(ht_canvas* canvas, ht_area area, const ht_model* model);
 void ht_draw_kernel(ht_canvas* canvas, ht_area area, const ht_model* model);
 
+// What each figure was over the last states: a column for each.
+void ht_draw_past(ht_canvas* canvas, ht_area area, const ht_model* model);
+
 // A heading and as many rows as fit, from row *scroll on, which is brought into range; NULL where
 // it cannot scroll.
 void ht_draw_classes(ht_canvas* canvas, ht_area area, const ht_model* model, const ht_view* view,

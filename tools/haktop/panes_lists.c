@@ -190,6 +190,6 @@ void ht_draw_events(ht_canvas* canvas, ht_area area, const ht_model* model, int*
   for (int i = 0; i < rows.count; i++) {
     ht_area row = {area.row + 1 + i, area.column, 1, area.columns};
     put_event(canvas, row, model, &model->now.events[n_events - 1 - rows.first - i],
-              area.columns >= HT_MIN_COLUMNS);
+              area.columns >= HT_FULL_COLUMNS);
   }
 }

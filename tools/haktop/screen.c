@@ -70,20 +70,26 @@ static void choose_looks(void) {
   looks[HT_WARNING] |= (attr_t)COLOR_PAIR(3);
 }
 
-static void draw(ht_watch* watch, ht_view* view, bool has_utf8) {
-  ht_canvas canvas = ht_canvas_new(LINES, COLS, has_utf8);
-  ht_view_draw(view, &watch->model, &canvas);
+// Shows the canvas and frees it.
+static void put_canvas(ht_canvas canvas) {
   erase();
   for (int row = 0; row < canvas.rows; row++) {
     const ht_cell* cells = ht_canvas_row(&canvas, row);
     for (int column = 0; column < canvas.columns; column++) {
-      if (cells[column].rune == 0 || cells[column].rune == L' ') continue;
+      if (cells[column].rune == 0) continue;
+      if (cells[column].rune == L' ' && cells[column].style != HT_SELECTED) continue;
       attrset((int)looks[cells[column].style]);
       mvaddnwstr(row, column, &cells[column].rune, 1);
     }
   }
   ht_canvas_free(&canvas);
   refresh();
+}
+
+static void draw(ht_watch* watch, ht_view* view, bool has_utf8) {
+  ht_canvas canvas = ht_canvas_new(LINES, COLS, has_utf8);
+  ht_view_draw(view, &watch->model, &canvas);
+  put_canvas(canvas);
 }
 
 static void resize(void) {
@@ -130,7 +136,7 @@ static void sort_by(ht_view* view, int step) {
 }
 
 static bool take_scroll_key(ht_view* view, int key) {
-  int page = LINES > HT_MIN_ROWS ? LINES - 9 : HT_MIN_ROWS - 9;  // what the frame leaves a list
+  int page = LINES > HT_MIN_ROWS ? LINES - 9 : 1;  // what the frame leaves a list
   switch (key) {
     case KEY_UP:
     case 'k':
@@ -170,6 +176,7 @@ static bool take_key(ht_view* view, int key) {
     case '2':
     case '3':
     case '4':
+    case '5':
       show_pane(view, key - '1');
       break;
     case '\t':
@@ -267,15 +274,16 @@ static bool can_draw(void) {
   return has_cursor;
 }
 
-int ht_screen_run(ht_watch* watch, ht_view* view, bool has_utf8) {
-  sigset_t mask;
-  take_signals(&mask);
+// Takes the terminal. NULL with a message where it cannot be drawn on.
+static SCREEN* open_screen(sigset_t* mask) {
+  end_signal = 0;
+  take_signals(mask);
   SCREEN* screen = can_draw() ? newterm(NULL, stdout, stdin) : NULL;
   if (screen == NULL) {
     const char* term = getenv("TERM");
     fprintf(stderr, "haktop: cannot draw on this terminal (TERM=%s); --once prints a frame\n",
             term != NULL ? term : "");
-    return 1;
+    return NULL;
   }
   cbreak();
   noecho();
@@ -285,8 +293,130 @@ int ht_screen_run(ht_watch* watch, ht_view* view, bool has_utf8) {
   nodelay(stdscr, TRUE);
   set_escdelay(25);
   choose_looks();
-  show(watch, view, has_utf8, &mask);
+  return screen;
+}
+
+// Gives it back. Returns the exit code.
+static int close_screen(SCREEN* screen, const sigset_t* mask) {
   endwin();
   delscreen(screen);
+  sigprocmask(SIG_SETMASK, mask, NULL);
   return end_signal == 0 || end_signal == SIGINT ? 0 : 128 + end_signal;
+}
+
+int ht_screen_run(ht_watch* watch, ht_view* view, bool has_utf8) {
+  sigset_t mask;
+  SCREEN* screen = open_screen(&mask);
+  if (screen == NULL) return 1;
+  show(watch, view, has_utf8, &mask);
+  return close_screen(screen, &mask);
+}
+
+// ---- the list ----
+
+typedef struct list {
+  ht_found* found;
+  size_t count;
+  pid_t selected;
+  ht_found_column sort;
+  bool is_reversed;
+} list;
+
+// Where the selected process stands; the first where it is gone.
+static size_t selected_index(list* self) {
+  size_t i = 0;
+  while (i < self->count && self->found[i].pid != self->selected) i++;
+  if (i == self->count) i = 0;
+  self->selected = self->count > 0 ? self->found[i].pid : 0;
+  return i;
+}
+
+static void look_again(list* self) {
+  free(self->found);
+  self->found = ht_find_all(self->sort, self->is_reversed, &self->count);
+}
+
+static void draw_list(list* self, bool has_utf8) {
+  ht_canvas canvas = ht_canvas_new(LINES, COLS, has_utf8);
+  size_t selected = selected_index(self);
+  size_t room = canvas.rows > 3 ? (size_t)canvas.rows - 2 : 1;
+  size_t first = selected >= room ? selected - room + 1 : 0;
+  ht_put_found(&canvas, 0, HT_HEADING, NULL, self->sort, self->is_reversed);
+  for (size_t i = 0; i < room && first + i < self->count; i++) {
+    bool is_selected = first + i == selected;
+    ht_put_found(&canvas, 1 + (int)i, is_selected ? HT_SELECTED : HT_PLAIN, &self->found[first + i],
+                 self->sort, false);
+    if (is_selected) ht_put_sign(&canvas, 1 + (int)i, 0, HT_SELECTED, L'>', '>');
+  }
+  if (self->count == 0) {
+    ht_put(&canvas, 1, 0, canvas.columns, HT_PLAIN,
+           "none yet: start one with HAKMEM_TELEMETRY_SHM=1 and hakmem as its malloc");
+  }
+  ht_put(&canvas, canvas.rows - 1, 0, canvas.columns, HT_LABEL,
+         "Enter watch  arrows select  s < > sort  r reverse  q quit");
+  put_canvas(canvas);
+}
+
+// True when the user has chosen, or quits: then nothing is selected.
+static bool take_list_key(list* self, int key) {
+  size_t at = selected_index(self);
+  switch (key) {
+    case 'q':
+    case 'Q':
+      self->selected = 0;
+      return true;
+    case '\r':
+    case '\n':
+    case KEY_ENTER:
+      return self->count > 0;
+    case KEY_UP:
+    case 'k':
+      if (at > 0) self->selected = self->found[at - 1].pid;
+      return false;
+    case KEY_DOWN:
+    case 'j':
+      if (at + 1 < self->count) self->selected = self->found[at + 1].pid;
+      return false;
+    case 's':
+    case '>':
+      self->sort = (ht_found_column)((self->sort + 1) % HT_FOUND_N_COLUMNS);
+      break;
+    case 'S':
+    case '<':
+      self->sort = (ht_found_column)((self->sort + HT_FOUND_N_COLUMNS - 1) % HT_FOUND_N_COLUMNS);
+      break;
+    case 'r':
+      self->is_reversed = !self->is_reversed;
+      break;
+    default:
+      return false;
+  }
+  look_again(self);
+  return false;
+}
+
+int ht_screen_choose(pid_t* pid, bool has_utf8) {
+  sigset_t mask;
+  list all = {0};
+  bool is_done = false;
+  SCREEN* screen = open_screen(&mask);
+  *pid = 0;
+  if (screen == NULL) return 1;
+  for (double next_s = 0; !is_done && end_signal == 0;) {
+    if (is_resized) resize();
+    if (ht_now_s() >= next_s) {
+      look_again(&all);
+      next_s = ht_now_s() + 1;
+    }
+    draw_list(&all, has_utf8);
+    input got = wait_for_input(next_s, &mask);
+    if (got == INPUT_ENDED) all.selected = 0;
+    is_done = got == INPUT_ENDED;
+    for (int key; !is_done && got == INPUT && (key = getch()) != ERR;) {
+      is_done = take_list_key(&all, key);
+    }
+  }
+  if (end_signal == 0 && is_done) *pid = all.selected;
+  free(all.found);
+  return close_screen(screen, &mask);
 }

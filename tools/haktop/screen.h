@@ -11,4 +11,8 @@
 // signal that ended it (Ctrl-C quits); 1 with a message when there is no terminal to draw on.
 int ht_screen_run(ht_watch* watch, ht_view* view, bool has_utf8);
 
+// Lists the processes that can be watched until the user chooses one, `*pid`, or quits (0). Returns
+// the exit code as above.
+int ht_screen_choose(pid_t* pid, bool has_utf8);
+
 #endif  // HAKMEM_TOOLS_HAKTOP_SCREEN_H_

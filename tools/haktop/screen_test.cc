@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <new>
@@ -40,7 +41,7 @@ void ExpectGivenBack(const Terminal& terminal) {
 TEST(ScreenTest, ShowsTheOverviewAndQGivesTheTerminalBack) {
   PublishingProcess process;
   Terminal terminal(Command(process.pid()), 80, 24);
-  ASSERT_TRUE(terminal.WaitFor("refills/s     7000")) << terminal.Screen();
+  ASSERT_TRUE(terminal.WaitFor("taken/s       166k")) << terminal.Screen();
   EXPECT_TRUE(terminal.is_full_screen());
   EXPECT_EQ(terminal.settings().c_lflag & (ECHO | ICANON), 0u);
   EXPECT_THAT(terminal.Screen(), HasSubstr("publisher  phase steady"));
@@ -58,7 +59,7 @@ TEST(ScreenTest, KeysChangeThePane) {
   ASSERT_TRUE(terminal.WaitFor("[1 overview]"));
   const std::pair<const char*, const char*> steps[] = {
       {"2", "[2 classes]"},         {"3", "[3 events]"},    {"4", "[4 kernel]"},
-      {"1", "[1 overview]"},        {"\t\t", "[3 events]"}, {"\t\t", "[1 overview]"},
+      {"1", "[1 overview]"},        {"\t\t", "[3 events]"}, {"\t\t", "[5 past]"},
       {"h", "reverse their order"}, {"h", "retained"},      {"?", "reverse their order"},
       {"2", "[2 classes]"},
   };
@@ -66,6 +67,39 @@ TEST(ScreenTest, KeysChangeThePane) {
     terminal.Type(keys);
     EXPECT_TRUE(terminal.WaitFor(text)) << keys << "\n" << terminal.Screen();
   }
+}
+
+TEST(ScreenTest, AProcessIsChosenFromTheList) {
+  PublishingProcess one;
+  PublishingProcess other;
+  const std::string low = std::to_string(std::min(one.pid(), other.pid()));
+  const std::string high = std::to_string(std::max(one.pid(), other.pid()));
+  Terminal terminal({"tools/haktop/haktop"}, 80, 24);
+  ASSERT_TRUE(terminal.WaitFor(high)) << terminal.Screen();
+  std::string screen = terminal.Screen();
+  EXPECT_LT(screen.find(low), screen.find(high)) << screen;
+  terminal.Type("r");
+  ASSERT_TRUE(terminal.WaitFor("▲PID")) << terminal.Screen();
+  screen = terminal.Screen();
+  EXPECT_GT(screen.find(low), screen.find(high)) << screen;
+  terminal.Type("s");
+  ASSERT_TRUE(terminal.WaitFor("▲COMMAND")) << terminal.Screen();
+  terminal.Type("S");
+  ASSERT_TRUE(terminal.WaitFor("▲PID")) << terminal.Screen();
+  terminal.Type("k\r");
+  ASSERT_TRUE(terminal.WaitFor("[1 overview]")) << terminal.Screen();
+  EXPECT_THAT(terminal.Screen(), testing::StartsWith("haktop  " + high + " publisher"));
+  terminal.Type("q");
+  EXPECT_EQ(terminal.WaitForEnd(), 0) << terminal.written();
+  ExpectGivenBack(terminal);
+}
+
+TEST(ScreenTest, TheListCanBeLeft) {
+  Terminal terminal({"tools/haktop/haktop"}, 60, 12);
+  ASSERT_TRUE(terminal.WaitFor("q quit")) << terminal.Screen();
+  terminal.Type("q");
+  EXPECT_EQ(terminal.WaitForEnd(), 0) << terminal.written();
+  ExpectGivenBack(terminal);
 }
 
 TEST(ScreenTest, KeysSortTheClasses) {
@@ -134,7 +168,9 @@ TEST(ScreenTest, FollowsTheSizeOfTheTerminal) {
   EXPECT_TRUE(terminal.WaitFor("remote/s  returned/s")) << terminal.Screen();
   EXPECT_TRUE(terminal.WaitFor("\n\nq quit")) << terminal.Screen();
   terminal.Resize(60, 20);
-  EXPECT_TRUE(terminal.WaitFor("needs 80x24, this is 60x20")) << terminal.Screen();
+  EXPECT_TRUE(terminal.WaitFor("\nq quit h help")) << terminal.Screen();
+  terminal.Resize(30, 9);
+  EXPECT_TRUE(terminal.WaitFor("needs 40x10, this is 30x9")) << terminal.Screen();
   terminal.Resize(3, 2);
   EXPECT_TRUE(terminal.WaitFor("ha…\nne…")) << terminal.Screen();
   terminal.Resize(80, 24);
@@ -150,13 +186,13 @@ TEST(ScreenTest, SignalsGiveTheTerminalBack) {
   PublishingProcess process;
   for (const auto& [signal, exit_code] : ends) {
     Terminal terminal(Command(process.pid()), 80, 24);
-    ASSERT_TRUE(terminal.WaitFor("refills/s"));
+    ASSERT_TRUE(terminal.WaitFor("taken/s"));
     kill(terminal.pid(), signal);
     EXPECT_EQ(terminal.WaitForEnd(), exit_code) << terminal.written();
     ExpectGivenBack(terminal);
   }
   Terminal terminal(Command(process.pid()), 80, 24);
-  ASSERT_TRUE(terminal.WaitFor("refills/s"));
+  ASSERT_TRUE(terminal.WaitFor("taken/s"));
   terminal.Type("\x03");  // Ctrl-C
   EXPECT_EQ(terminal.WaitForEnd(), 0) << terminal.written();
   ExpectGivenBack(terminal);
@@ -165,10 +201,10 @@ TEST(ScreenTest, SignalsGiveTheTerminalBack) {
 TEST(ScreenTest, TheLastFrameOfAProcessThatEndsStays) {
   PublishingProcess process;
   Terminal terminal(Command(process.pid()), 80, 24);
-  ASSERT_TRUE(terminal.WaitFor("refills/s     7000"));
+  ASSERT_TRUE(terminal.WaitFor("taken/s       166k"));
   process.End();
   ASSERT_TRUE(terminal.WaitFor("THE PROCESS HAS ENDED")) << terminal.Screen();
-  EXPECT_THAT(terminal.Screen(), HasSubstr("refills/s     7000"));
+  EXPECT_THAT(terminal.Screen(), HasSubstr("taken/s       166k"));
   terminal.Type("2");
   EXPECT_TRUE(terminal.WaitFor("[2 classes]"));
   terminal.Type("q");
@@ -198,9 +234,9 @@ TEST(ScreenTest, APageThatIsMadeAnewIsFollowed) {
     });
   });
   Terminal terminal(Command(process.pid()), 80, 24);
-  ASSERT_TRUE(terminal.WaitFor("refills/s        -"));
+  ASSERT_TRUE(terminal.WaitFor("taken/s          -"));
   kill(process.pid(), SIGUSR1);
-  EXPECT_TRUE(terminal.WaitFor("refills/s     7000")) << terminal.Screen();
+  EXPECT_TRUE(terminal.WaitFor("taken/s       166k")) << terminal.Screen();
   EXPECT_TRUE(terminal.WaitWithout("NO UPDATE"));
 }
 
@@ -221,10 +257,10 @@ TEST(ScreenTest, AWriterThatDiesInTheMiddleLeavesTheLastState) {
 TEST(ScreenTest, ColourIsUsedUnlessRefused) {
   PublishingProcess process;
   Terminal colourful(Command(process.pid()), 80, 24);
-  ASSERT_TRUE(colourful.WaitFor("refills/s     7000"));
+  ASSERT_TRUE(colourful.WaitFor("taken/s       166k"));
   EXPECT_THAT(colourful.written(), HasSubstr("\x1b[32m"));
   Terminal plain(Command(process.pid()), 80, 24, {{"NO_COLOR", "1"}});
-  ASSERT_TRUE(plain.WaitFor("refills/s     7000"));
+  ASSERT_TRUE(plain.WaitFor("taken/s       166k"));
   for (const char* colour : {"\x1b[31m", "\x1b[32m", "\x1b[36m"}) {
     EXPECT_THAT(plain.written(), Not(HasSubstr(colour)));
   }

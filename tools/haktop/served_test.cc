@@ -83,7 +83,7 @@ TEST(ServedTest, AProgramsOwnBlocksAreShown) {
   ASSERT_TRUE(std::regex_search(text, row, std::regex("\n +112 +(\\d+) "))) << text;
   EXPECT_GE(std::stoi(row[1]), 1000);
   EXPECT_LE(std::stoi(row[1]), 1100);
-  EXPECT_THAT(text, ContainsRegex("refills/s +[0-9]")) << text;
+  EXPECT_THAT(text, ContainsRegex("taken/s +[0-9]")) << text;
   EXPECT_THAT(text, ContainsRegex("VMAs +[0-9]+/[0-9]+ "));
 }
 

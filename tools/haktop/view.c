@@ -14,7 +14,7 @@ ht_view ht_view_new(double interval_s) {
 
 // ---- the header: a title and the figures of process and allocator ----
 
-enum { HEADER_FIGURES = 16, HEADER_ROWS = 5, VMAS_BYTES = 64 };
+enum { HEADER_FIGURES = 16, FIGURE_COLUMNS = 20, FIGURES_IN_ROW = 4, VMAS_BYTES = 64 };
 
 // "57/65530", and whether that is many: with a sign, for colour alone says nothing.
 static ht_style vmas_text(const ht_model* model, char text[VMAS_BYTES]) {
@@ -51,8 +51,8 @@ static void put_header(const ht_model* model, ht_canvas* canvas, ht_area area, i
       FIGURE("reserved", ht_format_bytes, ht_known(now->reserved_bytes)),
       FIGURE("purged", ht_format_bytes, ht_known(now->purged_bytes)),
 
-      FIGURE("refills/s", ht_format_count, rates->refills),
-      FIGURE("flushes/s", ht_format_count, rates->flushes),
+      FIGURE("taken/s", ht_format_count, rates->taken),
+      FIGURE("returned/s", ht_format_count, rates->returned),
       FIGURE("remote/s", ht_format_count, rates->remote_frees),
       FIGURE("lock waits/s", ht_format_count, rates->lock_contentions),
   };
@@ -60,8 +60,14 @@ static void put_header(const ht_model* model, ht_canvas* canvas, ht_area area, i
   ht_put_figures(canvas, area, figures, HEADER_FIGURES, in_row);
 }
 
-static void draw_header(const ht_model* model, ht_canvas* canvas) {
-  put_header(model, canvas, (ht_area){1, 0, HEADER_FIGURES / 4, canvas->columns}, 4);
+// Below the title; as many figures as a third of the frame holds. Returns the row behind it.
+static int draw_header(const ht_model* model, ht_canvas* canvas) {
+  int in_row = canvas->columns / FIGURE_COLUMNS;
+  if (in_row > FIGURES_IN_ROW) in_row = FIGURES_IN_ROW;
+  int rows = (HEADER_FIGURES + in_row - 1) / in_row;
+  if (rows > canvas->rows / 3) rows = canvas->rows / 3;
+  put_header(model, canvas, (ht_area){1, 0, rows, canvas->columns}, in_row);
+  return 1 + rows;
 }
 
 static void draw_title(const ht_view* view, const ht_model* model, ht_canvas* canvas) {
@@ -74,7 +80,7 @@ static void draw_title(const ht_view* view, const ht_model* model, ht_canvas* ca
            ht_format_clock(watched, model->watched_s), view->interval_s);
   int columns = canvas->columns;
   int used = ht_put(canvas, 0, 0, columns, HT_HEADING, left);
-  if (columns >= HT_MIN_COLUMNS) {
+  if (columns >= HT_FULL_COLUMNS) {
     columns -= (int)strlen(right);
     ht_put(canvas, 0, columns, (int)strlen(right), HT_LABEL, right);
   }
@@ -93,10 +99,10 @@ static ht_style status_text(const ht_view* view, const ht_model* model, char tex
       snprintf(text, 96, "THE PROCESS HAS ENDED");
       return HT_WARNING;
     case HT_STUCK:
-      snprintf(text, 96, "WRITER STOPPED AMID AN UPDATE");
+      snprintf(text, 96, "WRITER STOPPED MID-UPDATE");
       return HT_WARNING;
     case HT_SILENT:
-      snprintf(text, 96, "NO UPDATE FOR %.0f s: is it stopped?", model->silent_s);
+      snprintf(text, 96, "NO UPDATE FOR %.0f s", model->silent_s);
       return HT_WARNING;
     case HT_RUNNING:
       break;
@@ -108,7 +114,8 @@ static ht_style status_text(const ht_view* view, const ht_model* model, char tex
 // ---- around the panes ----
 
 static void draw_tabs(const ht_view* view, const ht_model* model, ht_canvas* canvas, int row) {
-  static const char* const kNames[HT_N_PANES] = {"1 overview", "2 classes", "3 events", "4 kernel"};
+  static const char* const kNames[HT_N_PANES] = {"1 overview", "2 classes", "3 events", "4 kernel",
+                                                 "5 past"};
   char text[96];
   int column = 0;
   for (int i = 0; i < HT_N_PANES; i++) {
@@ -121,9 +128,22 @@ static void draw_tabs(const ht_view* view, const ht_model* model, ht_canvas* can
   ht_put(canvas, row, column + 2, canvas->columns - column - 2, style, text);
 }
 
+// The line at the bottom: the keys, or in a narrow frame what is unusual.
+static void draw_keys(const ht_view* view, const ht_model* model, ht_canvas* canvas) {
+  char text[96];
+  ht_style style = status_text(view, model, text);
+  bool is_narrow = canvas->columns < HT_FULL_COLUMNS;
+  bool has_status = is_narrow && text[0] != '\0';
+  ht_put(canvas, canvas->rows - 1, 0, canvas->columns, has_status ? style : HT_LABEL,
+         has_status ? text
+         : is_narrow
+             ? "q quit h help 1-5 pane s sort r p + -"
+             : "q quit  h help  1-5 Tab pane  s < > sort  r reverse  p pause  + - interval");
+}
+
 static void draw_help(ht_canvas* canvas, ht_area area) {
   static const char* const kLines[] = {
-      "1 2 3 4, Tab  the pane: overview, classes, events, kernel",
+      "1 to 5, Tab   the pane: overview, classes, events, kernel, past",
       "s S, > <      sort the classes by the next or the previous column",
       "r             reverse their order",
       "arrows, Page Up, Page Down, Home, End  scroll the classes or the events",
@@ -149,13 +169,14 @@ static void draw_help(ht_canvas* canvas, ht_area area) {
 // Retention beside the kernel's work; what is below the latter's rows is for the last events.
 static void draw_upper(ht_canvas* canvas, ht_area area, const ht_model* model, bool has_events) {
   int half = area.columns / 2;
-  ht_area left = {area.row, 0, HT_RETENTION_ROWS, half - 1};
-  ht_area right = {area.row, half + 1, HT_CALLS_ROWS, area.columns - half - 1};
+  int calls = area.rows < HT_CALLS_ROWS ? area.rows : HT_CALLS_ROWS;
+  ht_area left = {area.row, 0, area.rows, half - 1};
+  ht_area right = {area.row, half + 1, calls, area.columns - half - 1};
   ht_draw_retention(canvas, left, model);
   ht_draw_calls(canvas, right, model);
-  if (!has_events) return;
+  if (!has_events || area.rows < HT_CALLS_ROWS + 2) return;
   right.row += HT_CALLS_ROWS;
-  right.rows = HT_RETENTION_ROWS - HT_CALLS_ROWS;
+  right.rows = area.rows - HT_CALLS_ROWS;
   ht_draw_events(canvas, right, model, NULL);
 }
 
@@ -163,11 +184,18 @@ static void draw_overview(const ht_view* view, const ht_model* model, ht_canvas*
                           ht_area area) {
   unsigned order[HAK_N_CLASSES];
   int n_classes = (int)ht_classes_sorted(model, view->sort, view->is_reversed, order);
-  ht_area lower = {area.row + HT_RETENTION_ROWS, 0, area.rows - HT_RETENTION_ROWS, area.columns};
+  // In a low frame the classes have half of it; in a narrow one the kernel has a pane of its own.
+  int upper = area.rows - HT_RETENTION_ROWS >= 4 ? HT_RETENTION_ROWS : area.rows / 2;
+  ht_area lower = {area.row + upper, 0, area.rows - upper, area.columns};
+  area.rows = upper;
   // Where the classes leave room for more events than fit beside them, the events go below.
   ht_area below = {lower.row + n_classes + 2, 0, lower.rows - n_classes - 2, area.columns};
   bool has_room = below.rows > HT_RETENTION_ROWS - HT_CALLS_ROWS;
-  draw_upper(canvas, area, model, !has_room);
+  if (area.columns >= HT_FULL_COLUMNS) {
+    draw_upper(canvas, area, model, !has_room);
+  } else {
+    ht_draw_retention(canvas, area, model);
+  }
   ht_draw_classes(canvas, lower, model, view, NULL);
   if (has_room) ht_draw_events(canvas, below, model, NULL);
 }
@@ -185,6 +213,9 @@ static void draw_pane(ht_view* view, const ht_model* model, ht_canvas* canvas, h
       break;
     case HT_KERNEL:
       ht_draw_kernel(canvas, area, model);
+      break;
+    case HT_PAST:
+      ht_draw_past(canvas, area, model);
       break;
     case HT_N_PANES:
       break;
@@ -209,16 +240,15 @@ void ht_view_draw(ht_view* view, const ht_model* model, ht_canvas* canvas) {
     draw_small(view, model, canvas);
     return;
   }
-  draw_header(model, canvas);
-  draw_tabs(view, model, canvas, HEADER_ROWS);
-  ht_area area = {HEADER_ROWS + 1, 0, canvas->rows - HEADER_ROWS - 2, canvas->columns};
+  int row = draw_header(model, canvas);
+  draw_tabs(view, model, canvas, row);
+  ht_area area = {row + 1, 0, canvas->rows - row - 2, canvas->columns};
   if (view->has_help) {
     draw_help(canvas, area);
   } else {
     draw_pane(view, model, canvas, area);
   }
-  ht_put(canvas, canvas->rows - 1, 0, canvas->columns, HT_LABEL,
-         "q quit  h help  1-4 Tab pane  s < > sort  r reverse  p pause  + - interval");
+  draw_keys(view, model, canvas);
 }
 
 ht_canvas ht_view_frame(const ht_view* view, const ht_model* model, int columns, bool has_utf8) {
@@ -226,7 +256,8 @@ ht_canvas ht_view_frame(const ht_view* view, const ht_model* model, int columns,
   int n_classes = (int)ht_classes_sorted(model, view->sort, view->is_reversed, order);
   int n_events = (int)ht_event_count(model);
   // A blank row before each part.
-  int upper = HEADER_ROWS + 1;
+  const int header = 1 + HEADER_FIGURES / FIGURES_IN_ROW;
+  int upper = header + 1;
   int classes = upper + HT_RETENTION_ROWS + 1;
   int events = classes + 1 + n_classes + 1;
   ht_canvas canvas = ht_canvas_new(events + 1 + n_events, columns, has_utf8);
@@ -234,7 +265,7 @@ ht_canvas ht_view_frame(const ht_view* view, const ht_model* model, int columns,
   draw_title(view, model, &canvas);
   draw_header(model, &canvas);
   ht_style style = status_text(view, model, text);
-  ht_put(&canvas, HEADER_ROWS, 0, columns, style, text);
+  ht_put(&canvas, header, 0, columns, style, text);
   draw_upper(&canvas, (ht_area){upper, 0, HT_RETENTION_ROWS, columns}, model, false);
   ht_draw_classes(&canvas, (ht_area){classes, 0, 1 + n_classes, columns}, model, view, NULL);
   ht_draw_events(&canvas, (ht_area){events, 0, 1 + n_events, columns}, model, NULL);

@@ -1,7 +1,8 @@
 // What haktop shows, drawn on a canvas: the same for the terminal and for --once.
 //
-// A frame is the header (the process and its allocator), one pane, and a line of keys. It needs
-// HT_MIN_COLUMNS by HT_MIN_ROWS cells; what is smaller says so and lists the header's figures.
+// A frame is the header (the process and its allocator), one pane, and a line of keys. Its parts
+// take what room there is, and stand beside each other from HT_FULL_COLUMNS on; below
+// HT_MIN_COLUMNS by HT_MIN_ROWS cells it says so and lists the header's figures.
 
 #ifndef HAKMEM_TOOLS_HAKTOP_VIEW_H_
 #define HAKMEM_TOOLS_HAKTOP_VIEW_H_
@@ -9,13 +10,14 @@
 #include "tools/haktop/canvas.h"
 #include "tools/haktop/model.h"
 
-enum { HT_MIN_COLUMNS = 80, HT_MIN_ROWS = 24 };
+enum { HT_MIN_COLUMNS = 40, HT_MIN_ROWS = 10, HT_FULL_COLUMNS = 80 };
 
 typedef enum ht_pane {
   HT_OVERVIEW,
   HT_CLASSES,
   HT_EVENTS,
   HT_KERNEL,
+  HT_PAST,
   HT_N_PANES,
 } ht_pane;
 

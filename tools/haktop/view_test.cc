@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <clocale>
 #include <cstdlib>
 #include <cstring>
@@ -133,9 +134,34 @@ TEST_F(ViewTest, OverviewAt120x40) {
   ExpectGolden("overview-120x40", Frame(120, 40));
 }
 
-TEST_F(ViewTest, ATerminalThatIsTooSmallSaysSo) {
+TEST_F(ViewTest, ASmallTerminalShowsEveryPane) {
   AddTwo();
   ExpectGolden("overview-60x20", Frame(60, 20));
+  ExpectGolden("overview-79x20", Frame(79, 20));
+  ExpectGolden("overview-80x18", Frame(80, 18));
+  for (int pane = 0; pane < HT_N_PANES; pane++) {
+    view_.pane = static_cast<ht_pane>(pane);
+    std::string text = Frame(79, 20);
+    EXPECT_THAT(text, HasSubstr("RSS")) << pane;
+    EXPECT_GE(std::count(text.begin(), text.end(), '\n'), 12) << pane;
+  }
+  view_.pane = HT_OVERVIEW;
+  EXPECT_THAT(Frame(39, 20), HasSubstr("needs 40x10"));
+}
+
+TEST_F(ViewTest, ThePastIsAColumnForEachState) {
+  FillPage(&page_, 10);
+  for (int i = 0; i < 70; i++) {
+    page_.stats.time_ns += 1000000000;
+    page_.stats.rss_bytes = (i % 10 + 1) * 1048576ull;
+    page_.stats.minor_faults += i * i;
+    page_.classes[4].taken += 1000 * (i % 7);
+    Add(page_);
+  }
+  view_.pane = HT_PAST;
+  ExpectGolden("past-80x24", Frame(80, 24));
+  ExpectGolden("past-120x40", Frame(120, 40));
+  ExpectGolden("past-80x24-ascii", Frame(80, 24, false));
 }
 
 TEST_F(ViewTest, ClassesThatDoNotFitScroll) {
@@ -246,7 +272,7 @@ TEST_F(ViewTest, WhatIsUnusualIsSaid) {
   model_.silent_s = 12.3;
   EXPECT_THAT(Frame(80, 24), HasSubstr("NO UPDATE FOR 12 s"));
   model_.status = HT_STUCK;
-  EXPECT_THAT(Frame(80, 24), HasSubstr("WRITER STOPPED AMID AN UPDATE"));
+  EXPECT_THAT(Frame(80, 24), HasSubstr("WRITER STOPPED MID-UPDATE"));
   model_.status = HT_ENDED;
   EXPECT_THAT(Frame(80, 24), HasSubstr("THE PROCESS HAS ENDED"));
   EXPECT_THAT(Once(), HasSubstr("THE PROCESS HAS ENDED"));

@@ -1,3 +1,5 @@
+#define _GNU_SOURCE  // qsort_r
+
 #include "tools/haktop/watch.h"
 
 #include <ctype.h>
@@ -102,41 +104,95 @@ static int* all_pids(size_t* count) {
   return pids;
 }
 
-static void put_line(ht_canvas* line, const char* pid, const char* command, const char* phase,
-                     const char* live, const char* rss) {
-  ht_put_right(line, 0, 0, 8, HT_PLAIN, pid);
-  ht_put(line, 0, 10, 16, HT_PLAIN, command);
-  ht_put_right(line, 0, 27, 9, HT_PLAIN, live);
-  ht_put_right(line, 0, 37, 9, HT_PLAIN, rss);
-  ht_put(line, 0, 48, 32, HT_PLAIN, phase);
+static int by_value(double a, double b) { return (a < b) - (a > b); }
+
+static int compare_found(const void* left, const void* right, void* column) {
+  const ht_found* a = left;
+  const ht_found* b = right;
+  int order = 0;
+  switch (*(ht_found_column*)column) {
+    case HT_FOUND_COMMAND:
+      order = strcmp(a->command, b->command);
+      break;
+    case HT_FOUND_LIVE:
+      order = by_value(a->live_bytes, b->live_bytes);
+      break;
+    case HT_FOUND_RSS:
+      order = by_value(a->rss_bytes, b->rss_bytes);
+      break;
+    case HT_FOUND_PID:
+    case HT_FOUND_N_COLUMNS:
+      break;
+  }
+  return order != 0 ? order : (a->pid > b->pid) - (a->pid < b->pid);
 }
 
-unsigned ht_watch_list(FILE* out, bool has_utf8) {
+static ht_found found_of(const ht_watch* watch) {
+  const hak_shared_page_t* page = &watch->model.now;
+  ht_found found = {.pid = (pid_t)watch->model.pid,
+                    .live_bytes = ht_known(page->stats.allocated_bytes),
+                    .rss_bytes = ht_known(page->stats.rss_bytes)};
+  snprintf(found.command, sizeof(found.command), "%s", watch->model.command);
+  snprintf(found.phase, sizeof(found.phase), "%.*s", (int)sizeof(page->phase), page->phase);
+  return found;
+}
+
+ht_found* ht_find_all(ht_found_column sort, bool is_reversed, size_t* count) {
+  static ht_watch watch;
+  char message[HT_MESSAGE_BYTES];
   size_t n_pids;
   int* pids = all_pids(&n_pids);
-  unsigned n_listed = 0;
+  ht_found* found = NULL;
+  *count = 0;
   for (size_t i = 0; i < n_pids; i++) {
-    static ht_watch watch;
-    char message[HT_MESSAGE_BYTES];
-    char pid[16];
-    char live[HT_NUMBER_BYTES];
-    char rss[HT_NUMBER_BYTES];
-    char phase[sizeof(watch.model.now.phase) + 1];
     if (!ht_watch_start(&watch, pids[i], message)) continue;
-    ht_canvas lines[2] = {ht_canvas_new(1, 80, has_utf8), ht_canvas_new(1, 80, has_utf8)};
-    const hak_shared_page_t* page = &watch.model.now;
-    snprintf(pid, sizeof(pid), "%d", pids[i]);
-    snprintf(phase, sizeof(phase), "%.*s", (int)sizeof(page->phase), page->phase);
-    put_line(&lines[0], "PID", "COMMAND", "PHASE", "LIVE", "RSS");
-    put_line(&lines[1], pid, watch.model.command, phase,
-             ht_format_bytes(live, ht_known(page->stats.allocated_bytes)),
-             ht_format_bytes(rss, ht_known(page->stats.rss_bytes)));
-    if (n_listed++ == 0) ht_canvas_print(&lines[0], out);
-    ht_canvas_print(&lines[1], out);
-    ht_canvas_free(&lines[0]);
-    ht_canvas_free(&lines[1]);
+    ht_found* more = realloc(found, (*count + 1) * sizeof(*found));
+    if (more != NULL) found = more;
+    if (more != NULL) found[(*count)++] = found_of(&watch);
     ht_watch_end(&watch);
   }
   free(pids);
-  return n_listed;
+  if (*count > 0) qsort_r(found, *count, sizeof(*found), compare_found, &sort);
+  for (size_t i = 0; is_reversed && i < *count / 2; i++) {
+    ht_found swapped = found[i];
+    found[i] = found[*count - 1 - i];
+    found[*count - 1 - i] = swapped;
+  }
+  return found;
+}
+
+void ht_put_found(ht_canvas* canvas, int row, ht_style style, const ht_found* found,
+                  ht_found_column sort, bool is_reversed) {
+  static const int kEnds[HT_FOUND_N_COLUMNS] = {8, 0, 36, 46};
+  char pid[16] = "PID";
+  char live[HT_NUMBER_BYTES] = "LIVE";
+  char rss[HT_NUMBER_BYTES] = "RSS";
+  if (found != NULL) {
+    snprintf(pid, sizeof(pid), "%d", (int)found->pid);
+    ht_format_bytes(live, found->live_bytes);
+    ht_format_bytes(rss, found->rss_bytes);
+  }
+  ht_put_right(canvas, row, 0, 8, style, pid);
+  ht_put(canvas, row, 10, 16, style, found != NULL ? found->command : "COMMAND");
+  ht_put_right(canvas, row, 27, 9, style, live);
+  ht_put_right(canvas, row, 37, 9, style, rss);
+  ht_put(canvas, row, 48, 32, style, found != NULL ? found->phase : "PHASE");
+  if (found != NULL || sort == HT_FOUND_N_COLUMNS) return;
+  int sign = sort == HT_FOUND_COMMAND ? 9 : kEnds[sort] - (sort == HT_FOUND_LIVE ? 5 : 4);
+  ht_put_sign(canvas, row, sign, style, is_reversed ? L'\u25b2' : L'\u25bc',
+              is_reversed ? '^' : 'v');
+}
+
+unsigned ht_watch_list(FILE* out, bool has_utf8) {
+  size_t count;
+  ht_found* found = ht_find_all(HT_FOUND_PID, false, &count);
+  ht_canvas canvas = ht_canvas_new((int)count + 1, 80, has_utf8);
+  ht_put_found(&canvas, 0, HT_PLAIN, NULL, HT_FOUND_N_COLUMNS, false);
+  for (size_t i = 0; i < count; i++) {
+    ht_put_found(&canvas, (int)i + 1, HT_PLAIN, &found[i], HT_FOUND_PID, false);
+  }
+  if (count > 0) ht_canvas_print(&canvas, out);
+  ht_canvas_free(&canvas);
+  free(found);
+  return (unsigned)count;
 }
