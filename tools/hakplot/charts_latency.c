@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-#include "tools/hakplot/charts.h"
 #include "tools/common/stats.h"
+#include "tools/hakplot/charts.h"
 
 static const char* const kPercentiles[] = {"p50",    "p90",     "p99", "p99.9",
                                            "p99.99", "p99.999", "max"};

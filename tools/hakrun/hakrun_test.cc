@@ -142,6 +142,7 @@ TEST_F(HakrunTest, TheRecordsOfEveryWorkloadAreReadDrawnAndCompared) {
       {"producer_consumer", R"("2e4")"},
       {"server", R"(200, "--sessions", 100)"},
       {"empirical", R"(5000, "--heap", "1m")"},
+      {"call_latency", R"("1e4")"},
       {"peak_shrink", R"("1m", "--cycles", 1, "--idle", 1)"},
       {"realloc_grow", R"("1e4")"},
       {"false_sharing", R"(10)"},
