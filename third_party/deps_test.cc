@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <jansson.h>
 #include <sha2.h>
+#include <uniwidth.h>
 #include <zstd.h>
 
 #include <cstdint>
@@ -72,6 +73,8 @@ TEST(DepsTest, LibmdHashesAsTheStandardDoes) {
   EXPECT_STREQ(SHA256Data(reinterpret_cast<const uint8_t*>("abc"), 3, hex),
                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
+
+TEST(DepsTest, UnistringKnowsWideCharacters) { EXPECT_EQ(uc_width(0x65e5, "UTF-8"), 2); }
 
 TEST(DepsTest, ZstdUnpacksWhatItPacked) {
   const std::string text(1000, 'x');

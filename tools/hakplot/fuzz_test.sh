@@ -16,7 +16,7 @@ for source in record stats text dataset perf_run read read_json read_perf group 
   clang "${flags[@]}" -std=gnu11 -c "$file" -o "$work/$source.o"
   objects+=("$work/$source.o")
 done
-clang++ "${flags[@]}" -std=c++17 tools/hakplot/hakplot_fuzzer.cc "${objects[@]}" -ljansson -lgsl -lgslcblas -lm \
+clang++ "${flags[@]}" -std=c++17 tools/hakplot/hakplot_fuzzer.cc "${objects[@]}" -ljansson -lgsl -lgslcblas -lunistring -lm \
   -o "$work/fuzzer"
 mkdir "$work/corpus" "$work/seeds"
 cp testdata/perf/*.{csv,json,txt} tools/hakplot/testing/*.jsonl "$work/seeds"

@@ -96,8 +96,8 @@ void hp_perf_free(hp_perf_run* run) {
 }
 
 static void forget_seen(hp_perf_run* run) {
-  hp_map_clear(&run->seen);
-  hp_arena_reset(&run->scratch);
+  hp_map_free(&run->seen);
+  hp_arena_free(&run->scratch);
 }
 
 static hp_row* write_row(hp_perf_run* run, hp_kind kind, const hp_perf_cell* cells) {

@@ -1,21 +1,21 @@
+#define _GNU_SOURCE  // obstack_vprintf, tdestroy
+
 #include "tools/hakplot/text.h"
 
+#include <limits.h>
 #include <math.h>
+#include <search.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistr.h>
+#include <uniwidth.h>
 
 // ---- memory ----
 
-enum { HP_CHUNK_BYTES = 64 << 10 };
-
-typedef struct hp_chunk {
-  struct hp_chunk* next;
-  size_t used;
-  size_t size;
-  _Alignas(16) char data[];
-} hp_chunk;
+#define obstack_chunk_alloc malloc
+#define obstack_chunk_free free
 
 void* hp_must(void* memory) {
   if (memory == NULL) {
@@ -25,38 +25,29 @@ void* hp_must(void* memory) {
   return memory;
 }
 
-void* hp_alloc(hp_arena* arena, size_t bytes) {
-  bytes = (bytes + 15) & ~(size_t)15;
-  hp_chunk* chunk = arena->chunks;
-  if (chunk == NULL || chunk->size - chunk->used < bytes) {
-    size_t size = bytes > HP_CHUNK_BYTES ? bytes : HP_CHUNK_BYTES;
-    chunk = hp_must(calloc(1, sizeof(*chunk) + size));
-    chunk->size = size;
-    chunk->next = arena->chunks;
-    arena->chunks = chunk;
+// Without memory the C library ends the process with a message.
+static struct obstack* stack_of(hp_arena* arena) {
+  if (arena->first == NULL) {
+    obstack_begin(&arena->stack, 1 << 16);
+    obstack_alignment_mask(&arena->stack) = 15;
+    arena->first = obstack_alloc(&arena->stack, 1);
   }
-  void* memory = chunk->data + chunk->used;
-  chunk->used += bytes;
-  return memory;
+  return &arena->stack;
+}
+
+// What an obstack takes for a size.
+static int checked(size_t bytes) {
+  hp_must(bytes <= INT_MAX ? &bytes : NULL);
+  return (int)bytes;
+}
+
+void* hp_alloc(hp_arena* arena, size_t bytes) {
+  return memset(obstack_alloc(stack_of(arena), checked(bytes)), 0, bytes);
 }
 
 void hp_arena_free(hp_arena* arena) {
-  for (hp_chunk* chunk = arena->chunks; chunk != NULL;) {
-    hp_chunk* next = chunk->next;
-    free(chunk);
-    chunk = next;
-  }
-  arena->chunks = NULL;
-}
-
-void hp_arena_reset(hp_arena* arena) {
-  hp_chunk* kept = arena->chunks;
-  if (kept == NULL) return;
-  hp_arena older = {kept->next};
-  hp_arena_free(&older);
-  kept->next = NULL;
-  memset(kept->data, 0, kept->used);
-  kept->used = 0;
+  if (arena->first != NULL) obstack_free(&arena->stack, NULL);
+  arena->first = NULL;
 }
 
 char* hp_copy(hp_arena* arena, const char* data, size_t size) {
@@ -68,14 +59,10 @@ char* hp_copy(hp_arena* arena, const char* data, size_t size) {
 char* hp_format(hp_arena* arena, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  va_list again;
-  va_copy(again, arguments);
-  int length = vsnprintf(NULL, 0, format, arguments);
+  obstack_vprintf(stack_of(arena), format, arguments);
   va_end(arguments);
-  char* text = hp_alloc(arena, (size_t)length + 1);
-  vsnprintf(text, (size_t)length + 1, format, again);
-  va_end(again);
-  return text;
+  obstack_1grow(&arena->stack, '\0');
+  return obstack_finish(&arena->stack);
 }
 
 void* hp_grow(hp_arena* arena, void* array, size_t count, size_t element_bytes) {
@@ -128,54 +115,40 @@ void hp_text_free(hp_text* text) {
   *text = (hp_text){0};
 }
 
-// ---- map ----
+// ---- map: a tree of the C library, and the keys in their order ----
 
-static uint64_t hash_of(const char* key) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (; *key != '\0'; key++) hash = (hash ^ (unsigned char)*key) * 0x100000001b3u;
-  return hash ^ (hash >> 32);
-}
+typedef struct map_entry {
+  const char* key;
+  size_t number;
+} map_entry;
 
-static uint32_t* slot_of(const hp_map* map, const char* key) {
-  size_t slot = hash_of(key) & (map->slot_count - 1);
-  while (map->slots[slot] != 0 && strcmp(map->keys[map->slots[slot] - 1], key) != 0) {
-    slot = (slot + 1) & (map->slot_count - 1);
-  }
-  return &map->slots[slot];
-}
-
-static void enlarge(hp_map* map) {
-  free(map->slots);
-  map->slot_count = map->slot_count == 0 ? 64 : map->slot_count * 2;
-  map->slots = hp_must(calloc(map->slot_count, sizeof(*map->slots)));
-  map->keys = hp_must(realloc(map->keys, map->slot_count / 2 * sizeof(*map->keys)));
-  for (size_t i = 0; i < map->count; i++) *slot_of(map, map->keys[i]) = (uint32_t)(i + 1);
+static int by_key(const void* a, const void* b) {
+  return strcmp(((const map_entry*)a)->key, ((const map_entry*)b)->key);
 }
 
 size_t hp_map_put(hp_map* map, hp_arena* arena, const char* key, bool* is_new) {
-  if (map->count * 2 >= map->slot_count) enlarge(map);
-  uint32_t* slot = slot_of(map, key);
-  *is_new = *slot == 0;
-  if (*is_new) {
-    map->keys[map->count++] = hp_copy(arena, key, strlen(key));
-    *slot = (uint32_t)map->count;
+  size_t number = hp_map_get(map, key, SIZE_MAX);
+  *is_new = number == SIZE_MAX;
+  if (!*is_new) return number;
+  map_entry* one = hp_must(malloc(sizeof(*one)));
+  *one = (map_entry){hp_copy(arena, key, strlen(key)), map->count};
+  hp_must(tsearch(one, &map->root, by_key));
+  if ((map->count & (map->count - 1)) == 0) {
+    size_t room = map->count == 0 ? 1 : 2 * map->count;
+    map->keys = hp_must(realloc(map->keys, room * sizeof(*map->keys)));
   }
-  return *slot - 1;
+  map->keys[map->count] = one->key;
+  return map->count++;
 }
 
 size_t hp_map_get(const hp_map* map, const char* key, size_t missing) {
-  if (map->count == 0) return missing;
-  uint32_t slot = *slot_of(map, key);
-  return slot != 0 ? slot - 1 : missing;
-}
-
-void hp_map_clear(hp_map* map) {
-  if (map->count > 0) memset(map->slots, 0, map->slot_count * sizeof(*map->slots));
-  map->count = 0;
+  const map_entry wanted = {.key = key};
+  map_entry* const* found = tfind(&wanted, &map->root, by_key);
+  return found != NULL ? (*found)->number : missing;
 }
 
 void hp_map_free(hp_map* map) {
-  free(map->slots);
+  tdestroy(map->root, free);
   free(map->keys);
   *map = (hp_map){0};
 }
@@ -206,42 +179,23 @@ void hp_names_free(hp_names* names) { hp_map_free(&names->given); }
 
 // ---- UTF-8 ----
 
-enum { HP_REPLACEMENT = 0xfffd };
-
-// Decodes one character of at most `size` bytes. Returns its length, or 0 where it is not UTF-8.
-static size_t decode(const unsigned char* data, size_t size, uint32_t* rune) {
-  static const uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  size_t length = data[0] < 0x80   ? 1
-                  : data[0] < 0xc0 ? 0
-                  : data[0] < 0xe0 ? 2
-                  : data[0] < 0xf0 ? 3
-                  : data[0] < 0xf8 ? 4
-                                   : 0;
-  if (length == 0 || length > size) return 0;
-  *rune = length == 1 ? data[0] : data[0] & (0x7fu >> length);
-  for (size_t i = 1; i < length; i++) {
-    if ((data[i] & 0xc0) != 0x80) return 0;
-    *rune = *rune << 6 | (data[i] & 0x3fu);
-  }
-  bool is_surrogate = *rune >= 0xd800 && *rune <= 0xdfff;
-  return *rune < kSmallest[length] || is_surrogate || *rune > 0x10ffff ? 0 : length;
+// The first character of at most `size` bytes, the replacement character where it is none. Returns
+// its length.
+static size_t decode(const char* data, size_t size, ucs4_t* rune) {
+  int length = u8_mbtoucr(rune, (const uint8_t*)data, size);
+  if (length < 0) *rune = 0xfffd;
+  return length < 0 ? 1 : (size_t)length;
 }
 
-static void put_rune(hp_text* text, uint32_t rune) {
-  char bytes[4];
-  size_t length = rune < 0x80 ? 1 : rune < 0x800 ? 2 : rune < 0x10000 ? 3 : 4;
-  if (length == 1) {
-    bytes[0] = (char)rune;
-  } else {
-    for (size_t i = length; i-- > 1; rune >>= 6) bytes[i] = (char)(0x80 | (rune & 0x3f));
-    bytes[0] = (char)((0xf00u >> length) | rune);
-  }
-  hp_put(text, bytes, length);
+static void put_rune(hp_text* text, ucs4_t rune) {
+  uint8_t bytes[6];
+  int length = u8_uctomb(bytes, rune, sizeof(bytes));
+  if (length > 0) hp_put(text, (const char*)bytes, (size_t)length);
 }
 
 // Control characters as C writes them, so that every font can show them; C1 controls, bidirectional
 // marks and non-characters replaced.
-static void put_visible(hp_text* text, uint32_t rune) {
+static void put_visible(hp_text* text, ucs4_t rune) {
   static const char kEscapes[] = "abtnvfr";  // from 7 on
   bool is_hidden = (rune >= 0x80 && rune < 0xa0) || rune == 0x2028 || rune == 0x2029 ||
                    (rune >= 0x200b && rune <= 0x200f) || (rune >= 0x202a && rune <= 0x202e) ||
@@ -252,7 +206,7 @@ static void put_visible(hp_text* text, uint32_t rune) {
   } else if (rune < 0x20 || rune == 0x7f) {
     hp_printf(text, "\\x%02x", rune);
   } else {
-    put_rune(text, is_hidden ? HP_REPLACEMENT : rune);
+    put_rune(text, is_hidden ? 0xfffd : rune);
   }
 }
 
@@ -260,10 +214,9 @@ char* hp_clean(hp_arena* arena, const char* data, size_t size) {
   hp_text text = {0};
   hp_put(&text, "", 0);
   for (size_t at = 0; at < size;) {
-    uint32_t rune = HP_REPLACEMENT;
-    size_t length = decode((const unsigned char*)data + at, size - at, &rune);
-    put_visible(&text, length == 0 ? HP_REPLACEMENT : rune);
-    at += length == 0 ? 1 : length;
+    ucs4_t rune;
+    at += decode(data + at, size - at, &rune);
+    put_visible(&text, rune);
   }
   char* copy = hp_copy(arena, text.data, text.size);
   hp_text_free(&text);
@@ -271,46 +224,26 @@ char* hp_clean(hp_arena* arena, const char* data, size_t size) {
 }
 
 uint32_t hp_next_rune(const char** at) {
-  uint32_t rune = HP_REPLACEMENT;
-  size_t length = decode((const unsigned char*)*at, strnlen(*at, 4), &rune);
-  *at += length == 0 ? 1 : length;
+  ucs4_t rune;
+  *at += decode(*at, strnlen(*at, 4), &rune);
   return rune;
 }
 
-static size_t rune_columns(uint32_t rune) {
-  if (rune >= 0x300 && rune <= 0x36f) return 0;
-  bool is_wide = (rune >= 0x1100 && rune <= 0x115f) || (rune >= 0x2e80 && rune <= 0xa4cf) ||
-                 (rune >= 0xac00 && rune <= 0xd7a3) || (rune >= 0xf900 && rune <= 0xfaff) ||
-                 (rune >= 0xfe30 && rune <= 0xfe6f) || (rune >= 0xff00 && rune <= 0xff60) ||
-                 (rune >= 0x1f300 && rune <= 0x1faff) || (rune >= 0x20000 && rune <= 0x3fffd);
-  return is_wide ? 2 : 1;
-}
-
-// Walks characters until `limit` columns are full; returns bytes, columns in *columns.
-static size_t walk(const char* utf8, size_t limit, size_t* columns) {
-  size_t size = strlen(utf8);
-  size_t at = 0;
-  *columns = 0;
-  while (at < size) {
-    uint32_t rune = HP_REPLACEMENT;
-    size_t length = decode((const unsigned char*)utf8 + at, size - at, &rune);
-    size_t width = rune_columns(rune);
-    if (at > 0 && *columns + width > limit) break;
-    *columns += width;
-    at += length == 0 ? 1 : length;
-  }
-  return at;
-}
-
 size_t hp_columns(const char* utf8) {
-  size_t columns;
-  walk(utf8, SIZE_MAX, &columns);
-  return columns;
+  return (size_t)u8_width((const uint8_t*)utf8, strlen(utf8), "UTF-8");
 }
 
 size_t hp_prefix(const char* utf8, size_t columns) {
-  size_t used;
-  return walk(utf8, columns, &used);
+  size_t used = 0;
+  size_t at = 0;
+  for (size_t length; utf8[at] != '\0'; at += length) {
+    ucs4_t rune;
+    length = decode(utf8 + at, strlen(utf8 + at), &rune);
+    int width = uc_width(rune, "UTF-8");
+    used += width > 0 ? (size_t)width : 0;
+    if (at > 0 && used > columns) break;
+  }
+  return at;
 }
 
 // Where to break the first `size` bytes: after the last blank of their second half, else behind the

@@ -8,6 +8,7 @@
 #ifndef HAKMEM_TOOLS_HAKPLOT_TEXT_H_
 #define HAKMEM_TOOLS_HAKPLOT_TEXT_H_
 
+#include <obstack.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,12 +16,12 @@
 // ---- memory ----
 
 typedef struct hp_arena {
-  struct hp_chunk* chunks;  // newest first
+  struct obstack stack;
+  void* first;  // in it; NULL: there is none yet
 } hp_arena;
 
 void* hp_alloc(hp_arena* arena, size_t bytes);  // zeroed, 16-byte aligned
 void hp_arena_free(hp_arena* arena);
-void hp_arena_reset(hp_arena* arena);  // frees what is in it and keeps some room
 char* hp_copy(hp_arena* arena, const char* data, size_t size);
 char* hp_format(hp_arena* arena, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -47,8 +48,7 @@ void hp_text_free(hp_text* text);
 // ---- strings to numbers 0, 1, 2 ... in the order they first came ----
 
 typedef struct hp_map {
-  uint32_t* slots;  // index + 1; 0 = free
-  size_t slot_count;
+  void* root;
   const char** keys;
   size_t count;
 } hp_map;
@@ -56,7 +56,6 @@ typedef struct hp_map {
 // The key's number. `*is_new` says whether it was not there before. The key is copied to the arena.
 size_t hp_map_put(hp_map* map, hp_arena* arena, const char* key, bool* is_new);
 size_t hp_map_get(const hp_map* map, const char* key, size_t missing);  // its number, or `missing`
-void hp_map_clear(hp_map* map);
 void hp_map_free(hp_map* map);
 
 // ---- names, each given once ----
