@@ -17,6 +17,9 @@
 #define obstack_chunk_alloc malloc
 #define obstack_chunk_free free
 
+// The C library's macros align addresses as distances from NULL.
+#define USES_OBSTACK __attribute__((no_sanitize("pointer-overflow")))
+
 void* hp_must(void* memory) {
   if (memory == NULL) {
     fputs("hakplot: out of memory\n", stderr);
@@ -26,7 +29,7 @@ void* hp_must(void* memory) {
 }
 
 // Without memory the C library ends the process with a message.
-static struct obstack* stack_of(hp_arena* arena) {
+USES_OBSTACK static struct obstack* stack_of(hp_arena* arena) {
   if (arena->first == NULL) {
     obstack_begin(&arena->stack, 1 << 16);
     obstack_alignment_mask(&arena->stack) = 15;
@@ -41,11 +44,11 @@ static int checked(size_t bytes) {
   return (int)bytes;
 }
 
-void* hp_alloc(hp_arena* arena, size_t bytes) {
+USES_OBSTACK void* hp_alloc(hp_arena* arena, size_t bytes) {
   return memset(obstack_alloc(stack_of(arena), checked(bytes)), 0, bytes);
 }
 
-void hp_arena_free(hp_arena* arena) {
+USES_OBSTACK void hp_arena_free(hp_arena* arena) {
   if (arena->first != NULL) obstack_free(&arena->stack, NULL);
   arena->first = NULL;
 }
@@ -56,7 +59,7 @@ char* hp_copy(hp_arena* arena, const char* data, size_t size) {
   return copy;
 }
 
-char* hp_format(hp_arena* arena, const char* format, ...) {
+USES_OBSTACK char* hp_format(hp_arena* arena, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
   obstack_vprintf(stack_of(arena), format, arguments);
