@@ -4,54 +4,9 @@
 #include <string.h>
 
 const hp_chart kCharts[] = {
-    {"throughput",
-     "Longer is better. A bar is the median of its runs, the line on it the 95 % interval of that "
-     "median, each circle one run: where intervals overlap, the difference may be noise.",
-     "records of runs, or perf stat files with --ops", hp_chart_throughput},
-    {"kernel-share",
-     "Time in the kernel is time an allocator spends on mmap, munmap, madvise and page faults. The "
-     "line is what sampling by timer ticks leaves open (95 %).",
-     "user and system time, or cycles by mode", hp_chart_kernel_share},
-    {"profile", "Where the processor's time goes, by part, as a profiler saw it.",
-     "lines of schema hakmem.profile.1", hp_chart_profile},
-    {"time-split",
-     "CPU time of one operation. The dry loop runs without an allocator: what "
-     "lies beyond it is the allocator's, in user space and in the kernel.",
-     "records with operations, user and system time", hp_chart_time_split},
-    {"kernel-events",
-     "What an allocator asks of the kernel, on a logarithmic axis with a place for 0. In a steady "
-     "state all should be near 0.",
-     "records with page faults or calls, and operations", hp_chart_kernel_events},
-    {"limit",
-     "The best run, as a share of the loop that has no allocator at all. The second mark is an "
-     "ideal allocator: one load and one store.",
-     "records of a workload and of dry with the same parameters", hp_chart_limit},
-    {"elapsed", "Shorter is better. Wall-clock time of a run.", "perf stat files without --ops",
-     hp_chart_elapsed},
-    {"working-set",
-     "Throughput against the bytes that are live. The marks are this machine's caches: behind each "
-     "the program's own misses grow, and an allocator that touches more memory falls sooner.",
-     "records of one workload with 3 working sets or more", hp_chart_working_set},
-    {"remote-free", "Throughput as more blocks are freed by another thread than allocated them.",
-     "records with 3 shares of remote frees or more", hp_chart_remote_free},
-    {"scaling",
-     "Throughput against threads. The ideal line is the best single thread times the threads.",
-     "records of one workload with 2 numbers of threads or more", hp_chart_scaling},
-    {"latency",
-     "How long single calls take: the further right, the rarer. Both axes are logarithmic.",
-     "records of workloads run with --latency, or of call_latency", hp_chart_latency},
-    {"rss",
-     "Memory of the process (thick) and bytes the program holds (thin, dashed). The gap is what "
-     "the allocator keeps.",
-     "lines of schema hakmem.sample.1 or hakmem.telemetry.1", hp_chart_rss},
-    {"retention",
-     "Every byte held from the kernel that is not live in the program, by the one reason for it.",
-     "telemetry of the allocator", hp_chart_retention},
-    {"classes",
-     "How full the slabs of each size class are over time: dark means memory held for few blocks.",
-     "telemetry of the allocator", hp_chart_classes},
-    {"intervals", "Page faults a second over the run, from perf stat -I.", "perf stat -I",
-     hp_chart_intervals},
+#define HP_CHART(function, name, about, needs) {name, about, needs, hp_chart_##function},
+#include "tools/hakplot/charts.def"
+#undef HP_CHART
 };
 const size_t kChartCount = sizeof(kCharts) / sizeof(kCharts[0]);
 

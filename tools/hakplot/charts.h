@@ -76,20 +76,8 @@ bool hp_is_limit(const hp_group* group);
 // Marks the cases that are points of long sweeps (hp_figures_begin calls it).
 void hp_find_sweep_points(hp_figures* figures);
 
-void hp_chart_throughput(hp_figures* figures);
-void hp_chart_elapsed(hp_figures* figures);
-void hp_chart_kernel_share(hp_figures* figures);
-void hp_chart_time_split(hp_figures* figures);
-void hp_chart_kernel_events(hp_figures* figures);
-void hp_chart_limit(hp_figures* figures);
-void hp_chart_profile(hp_figures* figures);
-void hp_chart_working_set(hp_figures* figures);
-void hp_chart_remote_free(hp_figures* figures);
-void hp_chart_scaling(hp_figures* figures);
-void hp_chart_latency(hp_figures* figures);
-void hp_chart_rss(hp_figures* figures);
-void hp_chart_retention(hp_figures* figures);
-void hp_chart_classes(hp_figures* figures);
-void hp_chart_intervals(hp_figures* figures);
+#define HP_CHART(function, name, about, needs) void hp_chart_##function(hp_figures* figures);
+#include "tools/hakplot/charts.def"
+#undef HP_CHART
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_CHARTS_H_
