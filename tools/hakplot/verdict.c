@@ -133,7 +133,7 @@ const char* hp_duet_remark(const hp_row* row) {
 
 // ---- the verdict table ----
 
-static const hp_metric* main_metric(hp_arena* arena, const hp_case* one) {
+const hp_metric* hp_main_metric(hp_arena* arena, const hp_case* one) {
   for (size_t i = 0; i < one->group_count; i++) {
     hp_summary summary = hp_summarise(arena, &one->groups[i], &kMetrics[HP_THROUGHPUT]);
     if (!isnan(summary.centre)) return &kMetrics[HP_THROUGHPUT];
@@ -185,7 +185,7 @@ static void fill_row(hp_table* table, const hp_group* group, bool is_alone, cons
 hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one) {
   hp_table* table = hp_alloc(&data->arena, sizeof(*table));
   *table = (hp_table){.arena = &data->arena, .title = one->title};
-  const hp_metric* metric = main_metric(&data->arena, one);
+  const hp_metric* metric = hp_main_metric(&data->arena, one);
   hp_table_column(table, "phase");
   const hp_unit unit = hp_unit_of(&data->arena, one, metric);
   hp_table_column(table, unit.name);

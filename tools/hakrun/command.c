@@ -23,6 +23,7 @@ static scratch_files files_of(const run_bench* bench, const experiment_phase* ph
 
 // The program that does a workload under a phase. The experiment was checked: it is there.
 static char* find_program(const experiment_workload* workload, const experiment_phase* phase) {
+  if (workload->program != NULL) return text_format("%s", workload->program);
   const char* name = experiment_is_limit(phase) ? "dry" : workload->name;
   const char* suffix = phase->kind == ALLOCATOR_HAKMEM_STATIC ? "" : "_system";
   char* target = text_format("workloads/%s%s", name, suffix);
@@ -64,6 +65,8 @@ void command_build(run_command* self, const run_bench* bench, const experiment_w
   }
   push(self, self->program);
   for (size_t i = 0; i < workload->arg_count; i++) push(self, workload->args[i]);
+  self->argv[self->count] = NULL;
+  if (workload->program != NULL) return;
   if (experiment_is_limit(phase)) {
     push(self, "--limit");
     push(self, phase->kind == ALLOCATOR_VOID ? "void" : "list");

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,11 +177,11 @@ static bool choose_processor(reader* self) {
 
 // ---- workloads and phases ----
 
-static bool read_args(reader* self, json_t* list, experiment_workload* workload) {
+static bool read_args(reader* self, json_t* list, const char* key, experiment_workload* workload) {
   size_t index;
   json_t* value;
   if (list == NULL) return true;
-  enter(self, "args");
+  enter(self, key);
   if (!json_is_array(list)) return wrong(self, "must be a list");
   json_array_foreach(list, index, value) {
     enter_element(self, index);
@@ -194,23 +195,84 @@ static bool read_args(reader* self, json_t* list, experiment_workload* workload)
   return true;
 }
 
-static bool read_workload(reader* self, json_t* object, experiment_workload* workload) {
-  if (!check_keys(self, object, "name label args")) return false;
-  if (!read_text(self, object, "name", &workload->name)) return false;
-  workload->label = workload->name;
-  if (json_object_get(object, "label") != NULL &&
-      !read_text(self, object, "label", &workload->label)) {
-    return false;
-  }
+// An optional text.
+static bool read_option(reader* self, json_t* object, const char* key, const char** out) {
+  return json_object_get(object, key) == NULL || read_text(self, object, key, out);
+}
+
+static bool find_workload(reader* self, const experiment_workload* workload) {
   char* target = text_format("workloads/%s_system", workload->name);
   char* program = strchr(workload->name, '/') == NULL ? resources_find(target) : NULL;
   free(target);
-  if (program == NULL) {
-    enter(self, "name");
-    return wrong(self, "there is no workload '%s'", workload->name);
-  }
   free(program);
-  return read_args(self, json_object_get(object, "args"), workload);
+  if (program != NULL) return true;
+  enter(self, "name");
+  return wrong(self, "there is no workload '%s'", workload->name);
+}
+
+// Where PATH has a program.
+static char* find_program(const char* name) {
+  const char* path = getenv("PATH");
+  if (strchr(name, '/') != NULL) return access(name, X_OK) == 0 ? realpath(name, NULL) : NULL;
+  for (const char* at = path != NULL ? path : "/usr/bin:/bin"; *at != '\0';) {
+    size_t length = strcspn(at, ":");
+    char* found = text_format("%.*s/%s", (int)length, at, name);
+    if (access(found, X_OK) == 0) return found;
+    free(found);
+    at += length + (at[length] == ':');
+  }
+  return NULL;
+}
+
+// "command", a list, or "shell", a line for sh.
+static bool read_command(reader* self, json_t* object, experiment_workload* workload) {
+  const char* line = NULL;
+  regex_t rate;
+  if (!read_args(self, json_object_get(object, "command"), "command", workload) ||
+      !read_option(self, object, "shell", &line) ||
+      !read_option(self, object, "prepare", &workload->prepare) ||
+      !read_option(self, object, "rate", &workload->rate)) {
+    return false;
+  }
+  if (line != NULL) {
+    if (workload->arg_count > 0) return wrong(self, "command and shell exclude each other");
+    const char* const words[] = {"sh", "-c", line};
+    for (size_t i = 0; i < 3; i++) workload->args[workload->arg_count++] = words[i];
+  }
+  enter(self, line != NULL ? "shell" : "command");
+  if (workload->arg_count == 0) return wrong(self, "must name a program");
+  workload->program = find_program(workload->args[0]);
+  if (workload->program == NULL) return wrong(self, "there is no program '%s'", workload->args[0]);
+  leave(self);
+  if (workload->rate != NULL) {
+    enter(self, "rate");
+    bool is_good = regcomp(&rate, workload->rate, REG_EXTENDED) == 0 && rate.re_nsub >= 1;
+    if (!is_good) return wrong(self, "must be a regular expression with a group");
+    regfree(&rate);
+    leave(self);
+  }
+  const char* slash = strrchr(workload->args[0], '/');
+  workload->name = slash != NULL ? slash + 1 : workload->args[0];
+  memmove(&workload->args[0], &workload->args[1], --workload->arg_count * sizeof(char*));
+  return true;
+}
+
+static bool read_workload(reader* self, json_t* object, experiment_workload* workload) {
+  bool is_named = json_object_get(object, "name") != NULL;
+  if (!check_keys(self, object,
+                  is_named ? "name label args" : "command shell prepare rate label")) {
+    return false;
+  }
+  bool is_command =
+      json_object_get(object, "command") != NULL || json_object_get(object, "shell") != NULL;
+  if (is_command
+          ? !read_command(self, object, workload)
+          : !read_text(self, object, "name", &workload->name) || !find_workload(self, workload) ||
+                !read_args(self, json_object_get(object, "args"), "args", workload)) {
+    return false;
+  }
+  workload->label = workload->name;
+  return read_option(self, object, "label", &workload->label);
 }
 
 static bool read_env(reader* self, json_t* object, experiment_phase* phase) {
@@ -241,6 +303,7 @@ static const struct {
     {"hakmem", ALLOCATOR_HAKMEM, "hakmem"},
     {"hakmem-static", ALLOCATOR_HAKMEM_STATIC, "hakmem"},
     {"system", ALLOCATOR_SYSTEM, "glibc"},
+    {"glibc", ALLOCATOR_SYSTEM, "glibc"},
     {"mimalloc", ALLOCATOR_LIBRARY, "mimalloc"},
     {"jemalloc", ALLOCATOR_LIBRARY, "jemalloc"},
     {"tcmalloc", ALLOCATOR_LIBRARY, "tcmalloc"},
@@ -256,10 +319,11 @@ static bool resolve_allocator(reader* self, experiment_phase* phase) {
   while (row < rows && strcmp(kKinds[row].name, phase->allocator) != 0) row++;
   if (row == rows) {
     if (strchr(phase->allocator, '/') == NULL) {
-      return wrong(self,
-                   "'%s' is none of hakmem, hakmem-static, system, mimalloc, jemalloc, tcmalloc, "
-                   "void, list, nor the path of a library",
-                   phase->allocator);
+      return wrong(
+          self,
+          "'%s' is none of hakmem, hakmem-static, system, glibc, mimalloc, jemalloc, tcmalloc, "
+          "void, list, nor the path of a library",
+          phase->allocator);
     }
     phase->kind = ALLOCATOR_LIBRARY;
     phase->library = realpath(phase->allocator, NULL);
@@ -381,11 +445,15 @@ static char* name_of_file(const char* path) {
 }
 
 char* experiment_read(const char* path, experiment* out) {
+  char* text = read_file(path);
+  if (text == NULL) return text_format("%s: %s", path, strerror(errno));
+  return experiment_parse(path, name_of_file(path), text, out);
+}
+
+char* experiment_parse(const char* path, const char* name, char* text, experiment* out) {
   json_error_t error;
   *out = (experiment){
-      .path = path, .name = name_of_file(path), .runs = 10, .warmup_runs = 1, .timeout_s = 300};
-  out->text = read_file(path);
-  if (out->text == NULL) return text_format("%s: %s", path, strerror(errno));
+      .path = path, .name = name, .text = text, .runs = 10, .warmup_runs = 1, .timeout_s = 300};
   json_t* root = json_loads(out->text, JSON_REJECT_DUPLICATES, &error);
   if (root == NULL) return text_format("%s:%d: not valid JSON: %s", path, error.line, error.text);
   reader self = {.out = out};
@@ -417,6 +485,9 @@ bool experiment_is_limit(const experiment_phase* phase) {
 }
 
 bool experiment_has_pair(const experiment_workload* workload, const experiment_phase* phase) {
+  if (workload->program != NULL) {
+    return !experiment_is_limit(phase) && phase->kind != ALLOCATOR_HAKMEM_STATIC;
+  }
   return !experiment_is_limit(phase) || strcmp(workload->name, "random_mixed") == 0;
 }
 

@@ -4,7 +4,8 @@
 //   {
 //     "title": "...",
 //     "runs": 10, "warmup_runs": 1, "timeout_s": 300, "pin": "1", "duet": true,
-//     "workloads": [{"name": "random_mixed", "label": "small", "args": ["1e7", 256, 42]}],
+//     "workloads": [{"name": "random_mixed", "label": "small", "args": ["1e7", 256, 42]},
+//                   {"command": ["redis-benchmark", "-q"], "prepare": "...", "rate": "..."}],
 //     "phases": [{"label": "hakmem", "allocator": "hakmem", "env": {"A": "1"}, "telemetry": false}]
 //   }
 //
@@ -39,6 +40,10 @@ typedef struct experiment_workload {
   const char* label;
   const char* args[EXPERIMENT_MAX_ARGS];
   size_t arg_count;
+  // Of any command, which writes no record: else NULL.
+  const char* program;  // its path; `name` is the last part
+  const char* prepare;  // a shell line before each run
+  const char* rate;     // a regular expression, its first group being a figure a second
 } experiment_workload;
 
 typedef struct experiment_phase {
@@ -78,13 +83,17 @@ char* experiment_find(const char* argument);
 // long as the program.
 char* experiment_read(const char* path, experiment* out);
 
+// The same of a text that `path` names in messages and `name` in results; keeps the text.
+char* experiment_parse(const char* path, const char* name, char* text, experiment* out);
+
 // Leaves only the workloads or phases with this label. False when there is none.
 bool experiment_select(experiment* self, const char* label);
 
 // Whether `dry` takes the workload's place: void and list.
 bool experiment_is_limit(const experiment_phase* phase);
 
-// Whether this pair is to be run: void and list stand in for random_mixed only.
+// Whether this pair is to be run: void and list stand in for random_mixed only, and no command is
+// linked with hakmem.
 bool experiment_has_pair(const experiment_workload* workload, const experiment_phase* phase);
 
 // The folder of the shipped experiments; NULL when it is not there.

@@ -2,6 +2,7 @@
 // rotated order, or run at the same time, so that what changes on the machine during the hour hits
 // all of them alike.
 
+#include <argp.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,15 +24,20 @@
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
 #include "tools/hakrun/run.h"
-#include "workloads/harness/options.h"
 
 enum { EXIT_FAILED_RUNS = 1, EXIT_BAD_INPUT = 2, EXIT_INTERRUPTED = 130 };
 
 typedef struct options {
   const char* experiment;
-  uint64_t runs;
+  char** command;    // of compare; NULL: an experiment
+  const char* with;  // allocators, for compare
+  const char* prepare;
+  const char* rate;
+  int runs;  // 0: as the experiment says
   const char* out;
   const char* only;
+  double precision;   // of the ratios, 0.02 for 2 %; 0: whatever comes
+  double max_time_s;  // 0: none
   bool list;
   bool dry_run;
 } options;
@@ -46,6 +52,8 @@ typedef struct session {
   int failed;    // of them
   int warm_ups;  // done
   double started_s;
+  double precision;  // as in options
+  double max_time_s;
   bool is_terminal;
 } session;
 
@@ -140,6 +148,11 @@ static bool check_phases(session* self) {
   for (size_t p = 0; p < self->experiment.phase_count; p++) {
     const experiment_phase* phase = &self->experiment.phases[p];
     char* wrong = run_check_phase(&self->bench, phase);
+    for (size_t w = 0; w < self->experiment.workload_count && wrong == NULL; w++) {
+      const experiment_workload* workload = &self->experiment.workloads[w];
+      if (workload->program == NULL || !experiment_has_pair(workload, phase)) continue;
+      wrong = run_check_command(&self->bench, workload, phase);
+    }
     if (wrong == NULL) continue;
     char* place = text_format("/phases/%zu/allocator", phase->index);
     fprintf(stderr, "hakrun: %s:%d: %s: %s cannot be used: %s\n", self->experiment.path,
@@ -181,7 +194,8 @@ static int stop_early(const session* self, int error) {
 
 // Returns 0, or the exit code with which to stop.
 static int check_arguments(const session* self, const run_job* job, const run_outcome* outcome) {
-  if (job->run >= 0 || !outcome->rejects_arguments) return 0;
+  bool is_command = job->workload->program != NULL;
+  if (job->run >= 0 || is_command || !outcome->rejects_arguments) return 0;
   char* place = text_format("/workloads/%zu/args", job->workload->index);
   fprintf(stderr, "hakrun: %s:%d: %s: %s does not take these arguments\n", self->experiment.path,
           json_line_of(self->experiment.text, place), place + 1, job->workload->name);
@@ -224,25 +238,76 @@ static int run_round(session* self, int run) {
   return 0;
 }
 
-// What hakplot says of the records.
-static void print_summary(const session* self) {
+typedef void (*on_records)(const session* self, hp_figures* figures, void* context);
+
+// Has the records read so far by hakplot.
+static void with_records(const session* self, on_records use, void* context) {
   hp_dataset data;
   hp_figures figures;
   hp_dataset_init(&data);
   if (hp_read_argument(&data, self->results_path, false) == 0) {
     hp_cases cases = hp_group_runs(&data);
     hp_figures_begin(&figures, &data, &cases);
-    printf("%s\n\n", self->experiment.title);
-    hp_verdict_print(&figures);
+    use(self, &figures, context);
     hp_figures_end(&figures);
   }
   hp_dataset_free(&data);
 }
 
+static void print_summary(const session* self, hp_figures* figures, void* unused) {
+  (void)unused;
+  printf("%s\n\n", self->experiment.title);
+  hp_verdict_print(figures);
+}
+
+// The widest interval of a phase's ratio to the baseline, half of it; infinite without one.
+static void find_width(const session* self, hp_figures* figures, void* context) {
+  double* width = context;
+  (void)self;
+  *width = 0;
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    const hp_metric* metric = hp_main_metric(&figures->data->arena, one);
+    for (size_t g = 0; g < one->group_count; g++) {
+      const hp_group* group = &one->groups[g];
+      if (group->baseline == NULL || group->baseline == group) continue;
+      hp_comparison ratio =
+          hp_compare_groups(&figures->data->arena, group->baseline, group, metric);
+      double half = (ratio.of.high - ratio.of.low) / 2;
+      *width = fmax(*width, isfinite(half) ? half : INFINITY);
+    }
+  }
+}
+
+// Whether there are rounds enough: all ratios are known as well as was asked, or the time is up.
+static bool is_enough(const session* self) {
+  double width = INFINITY;
+  if (self->done == 0) return false;
+  if (self->max_time_s > 0 && process_now_s() - self->started_s > self->max_time_s) return true;
+  if (self->precision > 0) with_records(self, find_width, &width);
+  return width <= self->precision;
+}
+
+static void print_precision(const session* self) {
+  double width = INFINITY;
+  if (self->precision <= 0) return;
+  with_records(self, find_width, &width);
+  if (width <= self->precision) return;
+  fprintf(
+      stderr,
+      "hakrun: the ratios are not known to %g %% (but to %.2g %%): the machine is too noisy for "
+      "so few rounds%s\n",
+      self->precision * 100, width * 100,
+      self->experiment.is_duet ? ""
+                               : "; of one thread a duet (\"duet\": true) tells more, by "
+                                 "processor time");
+}
+
 static int run_experiment(session* self) {
   int stop = 0;
   self->started_s = process_now_s();
-  for (int run = -self->experiment.warmup_runs; run < self->experiment.runs && stop == 0; run++) {
+  for (int run = -self->experiment.warmup_runs;
+       run < self->experiment.runs && stop == 0 && !is_enough(self); run++) {
     stop = run_round(self, run);
   }
   if (self->is_terminal) fprintf(stderr, "\r\x1b[K");
@@ -250,7 +315,8 @@ static int run_experiment(session* self) {
     unlink(self->results_path);  // holds nothing
     return stop;
   }
-  print_summary(self);
+  with_records(self, print_summary, NULL);
+  print_precision(self);
   printf("records: %s\n", self->results_path);
   if (stop == 0 && self->failed > 0) {
     fprintf(stderr, "hakrun: %d of %d runs failed; they are in the records, marked\n", self->failed,
@@ -308,55 +374,165 @@ static int list_experiments(void) {
   return 0;
 }
 
+static const char kUsage[] = "EXPERIMENT\ncompare --with ALLOCATOR,ALLOCATOR... -- COMMAND...";
+
+static const char kAbout[] =
+    "Runs an experiment, a JSON file or the name of a shipped one: every workload under every "
+    "phase, interleaved, each with proof of its allocator. Records go to "
+    "results/EXPERIMENT/TIME.jsonl; hakplot draws them.\v"
+    "compare runs COMMAND on several allocators (hakmem, glibc, mimalloc, jemalloc, tcmalloc, or "
+    "the path of a library), the first being the baseline.";
+
+enum {
+  KEY_RUNS = 256,
+  KEY_OUT,
+  KEY_ONLY,
+  KEY_LIST,
+  KEY_DRY,
+  KEY_WITH,
+  KEY_PREPARE,
+  KEY_RATE,
+  KEY_PRECISION,
+  KEY_TIME
+};
+
+static const struct argp_option kOptions[] = {
+    {"runs", KEY_RUNS, "N", 0, "runs of each workload and phase", 0},
+    {"precision", KEY_PRECISION, "PERCENT", 0,
+     "runs until all ratios to the baseline are known that well, 1000 at most or --runs", 0},
+    {"max-time", KEY_TIME, "SECONDS", 0, "no new round after that", 0},
+    {"out", KEY_OUT, "DIR", 0, "folder for records (default: results)", 0},
+    {"only", KEY_ONLY, "LABEL", 0, "only this phase, or this workload", 0},
+    {"list", KEY_LIST, NULL, 0, "list the shipped experiments", 0},
+    {"dry-run", KEY_DRY, NULL, 0, "check and print the commands only", 0},
+    {NULL, 0, NULL, 0, "compare:", 1},
+    {"with", KEY_WITH, "A,B...", 0, "the allocators (default: hakmem,glibc)", 1},
+    {"prepare", KEY_PREPARE, "LINE", 0, "a line for sh before each run", 1},
+    {"rate", KEY_RATE, "REGEX", 0,
+     "the command's figure a second, the first group of what this finds last in its output; else "
+     "its time is compared",
+     1},
+    {0},
+};
+
+static double take_number(const struct argp_state* state, const char* option, const char* text,
+                          double min, double max) {
+  char* end;
+  double value = strtod(text, &end);
+  if (*end == '%') end++;
+  if (end == text || *end != '\0' || !(value >= min && value <= max)) {
+    argp_error(state, "--%s: '%s' is not a number from %g to %g", option, text, min, max);
+  }
+  return value;
+}
+
+static error_t take_option(int key, char* value, struct argp_state* state) {
+  options* self = state->input;
+  switch (key) {
+    case KEY_RUNS:
+      self->runs = (int)take_number(state, "runs", value, 1, 10000);
+      return 0;
+    case KEY_PRECISION:
+      self->precision = take_number(state, "precision", value, 0.01, 100) / 100;
+      return 0;
+    case KEY_TIME:
+      self->max_time_s = take_number(state, "max-time", value, 1, 1e6);
+      return 0;
+    case KEY_OUT:
+      self->out = value;
+      return 0;
+    case KEY_ONLY:
+      self->only = value;
+      return 0;
+    case KEY_LIST:
+      self->list = true;
+      return 0;
+    case KEY_DRY:
+      self->dry_run = true;
+      return 0;
+    case KEY_WITH:
+      self->with = value;
+      return 0;
+    case KEY_PREPARE:
+      self->prepare = value;
+      return 0;
+    case KEY_RATE:
+      self->rate = value;
+      return 0;
+    case ARGP_KEY_ARGS:
+      self->experiment = state->argv[state->next];
+      self->command = &state->argv[state->next + 1];
+      return 0;
+    case ARGP_KEY_END:
+      break;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
+  bool is_compare = self->experiment != NULL && strcmp(self->experiment, "compare") == 0;
+  if (self->experiment == NULL && !self->list) {
+    argp_error(state, "EXPERIMENT is missing (--list shows those shipped)");
+  } else if (is_compare && self->command[0] == NULL) {
+    argp_error(state, "compare: COMMAND is missing");
+  } else if (!is_compare && self->experiment != NULL && self->command[0] != NULL) {
+    argp_error(state, "unexpected argument '%s'", self->command[0]);
+  } else if (!is_compare && (self->with != NULL || self->prepare != NULL || self->rate != NULL)) {
+    argp_error(state, "--with, --prepare and --rate belong to compare");
+  }
+  if (!is_compare) self->command = NULL;
+  return 0;
+}
+
 static void parse(options* chosen, int argc, char** argv) {
-  const wl_option positionals[] = {
-      {"EXPERIMENT", WL_TEXT, &chosen->experiment, NULL, 0, 0,
-       "a JSON file, or the name of a shipped experiment"},
-  };
-  const wl_option rows[] = {
-      {"runs", WL_NUMBER, &chosen->runs, "N", 1, 10000, "runs of each workload and phase"},
-      {"out", WL_TEXT, &chosen->out, "DIR", 0, 0, "folder for records (default: results)"},
-      {"only", WL_TEXT, &chosen->only, "LABEL", 0, 0, "only this phase, or this workload"},
-      {"list", WL_FLAG, &chosen->list, NULL, 0, 0, "list the shipped experiments"},
-      {"dry-run", WL_FLAG, &chosen->dry_run, NULL, 0, 0, "check and print the commands only"},
-  };
-  const wl_syntax syntax = {
-      .program = "hakrun",
-      .about =
-          "Runs an experiment: every workload under every phase, interleaved, each with proof "
-          "of its allocator.\nRecords go to results/<experiment>/<time>.jsonl; "
-          "hakplot draws them.",
-      .positionals = positionals,
-      .positional_count = 1,
-      .options = rows,
-      .option_count = sizeof(rows) / sizeof(rows[0]),
-  };
-  char message[WL_MESSAGE_BYTES];
-  wl_parse_result result = wl_parse_options(&syntax, argc, argv, message);
-  if (result == WL_HELP_WANTED) {
-    wl_print_help(&syntax, STDOUT_FILENO);
-    exit(0);
+  static const struct argp kArgp = {kOptions, take_option, kUsage, kAbout, NULL, NULL, NULL};
+  argp_err_exit_status = EXIT_BAD_INPUT;
+  argp_parse(&kArgp, argc, argv, 0, NULL, chosen);
+}
+
+// ---- what is to be run ----
+
+// The experiment that compare stands for.
+static char* experiment_of(const options* chosen) {
+  json_t* words = json_array();
+  json_t* phases = json_array();
+  char* title = text_format("%s", chosen->command[0]);
+  for (char** word = chosen->command; *word != NULL; word++) {
+    json_array_append_new(words, json_string(*word));
+    if (word == chosen->command) continue;
+    char* longer = text_format("%s %s", title, *word);
+    free(title);
+    title = longer;
   }
-  if (result == WL_PARSED && chosen->experiment == NULL && !chosen->list) {
-    snprintf(message, sizeof(message), "EXPERIMENT is missing (--list shows those shipped)");
-    result = WL_BAD_ARGUMENT;
+  for (const char* at = chosen->with != NULL ? chosen->with : "hakmem,glibc"; *at != '\0';) {
+    size_t length = strcspn(at, ",");
+    json_array_append_new(phases, json_pack("{s:o}", "allocator", json_stringn(at, length)));
+    at += length + (at[length] == ',');
   }
-  if (result == WL_BAD_ARGUMENT) {
-    fprintf(stderr, "hakrun: %s\n", message);
-    wl_print_usage(&syntax, STDERR_FILENO);
-    exit(EXIT_BAD_INPUT);
-  }
+  json_t* workload = json_pack("{s:o}", "command", words);
+  if (chosen->prepare != NULL)
+    json_object_set_new(workload, "prepare", json_string(chosen->prepare));
+  if (chosen->rate != NULL) json_object_set_new(workload, "rate", json_string(chosen->rate));
+  json_t* root =
+      json_pack("{s:s, s:[o], s:o}", "title", title, "workloads", workload, "phases", phases);
+  char* text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+  json_decref(root);
+  free(title);
+  return text;
 }
 
 // Reads the experiment and applies --only and --runs. False with a message printed.
 static bool load(session* self, const options* chosen) {
-  char* path = experiment_find(chosen->experiment);
-  if (path == NULL) {
-    fprintf(stderr, "hakrun: %s: no such file, nor a shipped experiment (hakrun --list)\n",
-            chosen->experiment);
-    return false;
+  const char* path = "compare";
+  char* wrong = NULL;
+  if (chosen->command != NULL) {
+    char* text = experiment_of(chosen);
+    wrong = text != NULL ? experiment_parse(path, path, text, &self->experiment)
+                         : text_format("compare: the command is no UTF-8");
+  } else if ((path = experiment_find(chosen->experiment)) != NULL) {
+    wrong = experiment_read(path, &self->experiment);
+  } else {
+    wrong = text_format("%s: no such file, nor a shipped experiment (hakrun --list)",
+                        chosen->experiment);
   }
-  char* wrong = experiment_read(path, &self->experiment);
   if (wrong != NULL) {
     fprintf(stderr, "hakrun: %s\n", wrong);
     return false;
@@ -366,7 +542,10 @@ static bool load(session* self, const options* chosen) {
             chosen->only);
     return false;
   }
-  if (chosen->runs != WL_UNSET) self->experiment.runs = (int)chosen->runs;
+  if (chosen->precision > 0) self->experiment.runs = 1000;
+  if (chosen->runs > 0) self->experiment.runs = chosen->runs;
+  self->precision = chosen->precision;
+  self->max_time_s = chosen->max_time_s;
   for (size_t w = 0; w < self->experiment.workload_count; w++) {
     for (size_t p = 0; p < self->experiment.phase_count; p++) {
       self->pairs +=
@@ -394,7 +573,7 @@ static int conduct(session* self, const options* chosen) {
 
 int main(int argc, char** argv) {
   static session self;
-  options chosen = {.runs = WL_UNSET};
+  options chosen = {0};
   if (!resources_enter_user_directory()) {
     fprintf(stderr, "hakrun: cannot enter the folder it was called from: %s\n", strerror(errno));
     return EXIT_BAD_INPUT;

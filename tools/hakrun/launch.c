@@ -1,6 +1,7 @@
 // launch STATUS_FILE [NAME=VALUE ...] PROGRAM [ARGUMENTS]
 //
-// Runs PROGRAM with some variables set and writes down how it ended: "exit 2" or "signal 11".
+// Runs PROGRAM with some variables set and writes down how it ended, and its peak of resident
+// memory in KiB: "exit 2 5120" or "signal 11 5120".
 // hakrun puts it between perf and the workload, as perf passes exit codes on only most of the time
 // and signals never; and the variables (a preloaded allocator, its options) are not meant for perf.
 // It is small, for its own page faults are counted too.
@@ -13,13 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int write_status(const char* path, const char* kind, int number) {
+static int write_status(const char* path, const char* kind, int number, long peak_kib) {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return 127;
-  dprintf(fd, "%s %d\n", kind, number);
+  dprintf(fd, "%s %d %ld\n", kind, number, peak_kib);
   close(fd);
   return 0;
 }
@@ -33,18 +35,19 @@ int main(int argc, char** argv) {
   }
   pid_t child;
   int status;
+  struct rusage usage;
   int error = posix_spawn(&child, argv[at], NULL, NULL, argv + at, environ);
   if (error != 0) {
     dprintf(STDERR_FILENO, "%s: %s\n", argv[at], strerror(error));
     return 127;
   }
-  while (waitpid(child, &status, 0) < 0) {
+  while (wait4(child, &status, 0, &usage) < 0) {
     if (errno != EINTR) return 127;
   }
   if (WIFSIGNALED(status)) {
-    write_status(argv[1], "signal", WTERMSIG(status));
+    write_status(argv[1], "signal", WTERMSIG(status), usage.ru_maxrss);
     return 128 + WTERMSIG(status);
   }
-  int failed = write_status(argv[1], "exit", WEXITSTATUS(status));
+  int failed = write_status(argv[1], "exit", WEXITSTATUS(status), usage.ru_maxrss);
   return failed != 0 ? failed : WEXITSTATUS(status);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <regex.h>
 #include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,39 +93,88 @@ static bool is_served_by(const experiment_phase* phase, const char* program, con
   return phase->kind != ALLOCATOR_HAKMEM_STATIC || strcmp(path, program) == 0;
 }
 
-// What the launcher noted: the exit code, or 0 and the signal. False when it came to no end.
-static bool read_end(const char* path, int* exit_code, int* signal_number) {
+// What the launcher noted.
+typedef struct run_end {
+  int exit_code;      // 0 after a signal
+  int signal_number;  // 0: none
+  double peak_bytes;  // of resident memory
+} run_end;
+
+// False when it came to no end.
+static bool read_end(const char* path, run_end* end) {
   char kind[16];
   int number;
+  long peak_kib;
   FILE* file = fopen(path, "re");
   if (file == NULL) return false;
-  bool is_read = fscanf(file, "%15s %d", kind, &number) == 2;
+  bool is_read = fscanf(file, "%15s %d %ld", kind, &number, &peak_kib) == 3;
   fclose(file);
   bool is_signal = is_read && strcmp(kind, "signal") == 0;
-  *exit_code = is_signal ? 0 : number;
-  *signal_number = is_signal ? number : 0;
+  if (is_read)
+    *end = (run_end){is_signal ? 0 : number, is_signal ? number : 0, 1024.0 * (double)peak_kib};
   return is_read;
+}
+
+// The last figure of the output that the expression finds; NAN where it finds none.
+static double find_rate(const char* expression, const char* output_path) {
+  char output[1 << 16];
+  regex_t rate;
+  regmatch_t found[2];
+  double value = NAN;
+  read_part(output_path, true, output, sizeof(output));
+  if (regcomp(&rate, expression, REG_EXTENDED | REG_NEWLINE) != 0) return NAN;
+  for (const char* at = output; regexec(&rate, at, 2, found, 0) == 0; at += found[0].rm_eo) {
+    if (found[1].rm_so >= 0) value = strtod(at + found[1].rm_so, NULL);
+    if (found[0].rm_eo == 0) break;
+  }
+  regfree(&rate);
+  return value;
+}
+
+// The record that a command did not write. It was proved before the first run that its program
+// loads the phase's allocator.
+static json_t* record_of_command(const run_job* job, const run_command* command) {
+  const experiment_phase* phase = job->phase;
+  run_end end = {.peak_bytes = NAN};
+  json_t* record = json_object();
+  const char* status = "ok";
+  read_end(command->files.end, &end);
+  json_object_set_new(record, "schema", json_string("hakmem.workload.1"));
+  if (job->workload->rate != NULL) {
+    double rate = find_rate(job->workload->rate, command->files.output);
+    if (isnan(rate)) status = "failed: its output holds no rate";
+    if (!isnan(rate)) json_object_set_new(record, "mops", json_real(rate * 1e-6));
+  }
+  if (!isnan(end.peak_bytes)) {
+    json_object_set_new(record, "peak_rss_bytes", json_real(end.peak_bytes));
+  }
+  json_object_set_new(record, "allocator",
+                      json_string(phase->expected != NULL ? phase->expected : "unknown"));
+  if (phase->library != NULL) {
+    json_object_set_new(record, "allocator_path", json_string(phase->library));
+  }
+  json_object_set_new(record, "status", json_string(status));
+  return record;
 }
 
 // How the run ended, from the process and then from what the workload says: see docs/RECORDS.md.
 static char* decide_status(const run_command* command, const experiment_phase* phase,
-                           const process_result* result, const json_t* record) {
+                           const process_result* result, const json_t* record, bool is_command) {
   static const char kFailed[] = "failed: ";
   static const char kWrong[] = "failed: wrong allocator: ";
   const char* said = text_of(record, "status");
-  int exit_code = 0;
-  int signal_number = 0;
+  run_end end;
   if (result->end == PROCESS_TIMED_OUT) return text_format("timed out");
   if (result->end == PROCESS_INTERRUPTED) return text_format("interrupted");
-  if (!read_end(command->files.end, &exit_code, &signal_number)) return text_format("not started");
-  if (signal_number != 0) return text_format("crashed: signal %d", signal_number);
+  if (!read_end(command->files.end, &end)) return text_format("not started");
+  if (end.signal_number != 0) return text_format("crashed: signal %d", end.signal_number);
   if (strncmp(said, kWrong, strlen(kWrong)) == 0) {
     return text_format("%s", said + strlen(kFailed));
   }
   if (strncmp(said, kFailed, strlen(kFailed)) == 0) return text_format("%s", said);
-  if (exit_code != 0) return text_format("exit %d", exit_code);
+  if (end.exit_code != 0) return text_format("exit %d", end.exit_code);
   if (strcmp(said, "ok") != 0) return text_format("no record");
-  if (!is_served_by(phase, command->program, record)) {
+  if (!is_command && !is_served_by(phase, command->program, record)) {
     return text_format("wrong allocator: expected %s, served by %s (%s)", phase->allocator,
                        text_of(record, "allocator"), text_of(record, "allocator_path"));
   }
@@ -164,7 +214,7 @@ char* run_check_phase(const run_bench* bench, const experiment_phase* phase) {
   process_result result;
   process_run(&spec, 1, &result);
   json_t* lines = read_lines(command.files.record);
-  char* status = decide_status(&command, phase, &result, json_array_get(lines, 0));
+  char* status = decide_status(&command, phase, &result, json_array_get(lines, 0), false);
   read_part(command.files.errors, false, errors, sizeof(errors));
   if (strcmp(status, "ok") != 0) {
     errors[strcspn(errors, "\n")] = '\0';
@@ -177,6 +227,34 @@ char* run_check_phase(const run_bench* bench, const experiment_phase* phase) {
   command_free(&command);
   json_decref(lines);
   free(status);
+  return message;
+}
+
+// The dynamic linker tells what a program would load, instead of running it.
+char* run_check_command(const run_bench* bench, const experiment_workload* workload,
+                        const experiment_phase* phase) {
+  run_command command;
+  char* loaded = NULL;
+  char* message = NULL;
+  size_t length = 0;
+  if (phase->library == NULL) return NULL;
+  command_build(&command, bench, workload, phase, COMMAND_CHECK);
+  // The variable goes in before the program, behind the launcher and its file.
+  memmove(&command.argv[3], &command.argv[2], (command.count - 1) * sizeof(command.argv[0]));
+  command.argv[2] = "LD_TRACE_LOADED_OBJECTS=1";
+  const process_spec spec = {
+      .argv = command.argv, .output_path = command.files.output, .timeout_s = CHECK_TIMEOUT_S};
+  process_result result;
+  process_run(&spec, 1, &result);
+  FILE* file = fopen(command.files.output, "re");
+  ssize_t got = file != NULL ? getdelim(&loaded, &length, '\0', file) : -1;
+  if (got < 0 || strstr(loaded, phase->library) == NULL) {
+    message = text_format("%s does not load it: is it linked statically?", workload->program);
+  }
+  if (file != NULL) fclose(file);
+  free(loaded);
+  command_remove_files(&command);
+  command_free(&command);
   return message;
 }
 
@@ -216,14 +294,23 @@ static json_t* join_words(const char* const* words, size_t count) {
   return json_string(joined);
 }
 
+// A command that has a label is called that: its arguments may be a page.
+static void add_workload(json_t* line, const experiment_workload* workload) {
+  bool is_command = workload->program != NULL;
+  bool is_labelled = is_command && strcmp(workload->label, workload->name) != 0;
+  const char* name = is_labelled ? workload->label : workload->name;
+  json_object_set_new(line, "workload", json_string(name));
+  json_object_set_new(line, is_labelled ? "command" : "args",
+                      join_words(workload->args, workload->arg_count));
+}
+
 // What every line of a run has first.
 static json_t* start_line(const run_bench* bench, const run_job* job, const char* schema) {
   json_t* line = json_object();
   json_object_set_new(line, "schema", json_string(schema));
   json_object_set_new(line, "experiment", json_string(bench->experiment->name));
   json_object_set_new(line, "phase", json_string(job->phase->label));
-  json_object_set_new(line, "workload", json_string(job->workload->name));
-  json_object_set_new(line, "args", join_words(job->workload->args, job->workload->arg_count));
+  add_workload(line, job->workload);
   json_object_set_new(line, "workload_label", json_string(job->workload->label));
   json_object_set_new(line, "run", json_integer(job->run));
   return line;
@@ -424,6 +511,14 @@ static double headline(const run_bench* bench, const json_t* record) {
                                     : number_or_nan(record, "mops");
 }
 
+// What comes before a run, and is no part of it. Its failure shows in the run.
+static void prepare(const finished_run* run) {
+  const char* const argv[] = {"sh", "-c", run->job->workload->prepare, NULL};
+  const process_spec spec = {.argv = argv, .output_path = "/dev/null", .timeout_s = 3600};
+  process_result result;
+  process_run(&spec, 1, &result);
+}
+
 // Lets the commands run at the same time.
 static void run_commands(const run_bench* bench, finished_run* runs, size_t count) {
   process_spec specs[EXPERIMENT_MAX_PHASES];
@@ -438,6 +533,7 @@ static void run_commands(const run_bench* bench, finished_run* runs, size_t coun
         .processors = plan->pin != NULL ? &plan->processors : NULL,
     };
   }
+  for (size_t i = 0; i < count && runs[i].job->workload->prepare != NULL; i++) prepare(&runs[i]);
   double stolen_s = host_steal_s();
   process_run(specs, count, results);
   stolen_s = host_steal_s() - stolen_s;
@@ -469,10 +565,12 @@ static char* drop_misfits(json_t* lines) {
 // What came of a run; it and the outcome share the status.
 static run_outcome conclude(const run_bench* bench, finished_run* run) {
   run_outcome outcome = {.mops = NAN};
+  const bool is_command = run->job->workload->program != NULL;
   run->lines = read_lines(run->command.files.record);
+  if (is_command) json_array_append_new(run->lines, record_of_command(run->job, &run->command));
   char* misfit = drop_misfits(run->lines);
-  outcome.status =
-      decide_status(&run->command, run->job->phase, &run->process, last_record(run->lines));
+  outcome.status = decide_status(&run->command, run->job->phase, &run->process,
+                                 last_record(run->lines), is_command);
   if (misfit != NULL && strcmp(outcome.status, "ok") == 0) {
     free(outcome.status);
     outcome.status = misfit;

@@ -40,6 +40,10 @@ void run_close_bench(const run_bench* bench);
 // NULL, or what is wrong.
 char* run_check_phase(const run_bench* bench, const experiment_phase* phase);
 
+// Proves that the command's program loads the phase's allocator. Returns NULL, or what is wrong.
+char* run_check_command(const run_bench* bench, const experiment_workload* workload,
+                        const experiment_phase* phase);
+
 // Runs the jobs, all of one workload and round, at the same time, and appends their records to the
 // file `results`, one JSON object a line, all of them or none. A run that failed is written and
 // marked. Returns 0, EINTR when hakrun was interrupted, or why the records could not be written.
