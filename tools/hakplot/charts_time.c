@@ -199,9 +199,16 @@ void hp_chart_rss(hp_figures* figures) {
     hp_figure* figure = by_title[i].figure;
     figure->x.title = "time, s";
     figure->y.title = "MiB";
-    figure->caption = hp_format(
-        arena, "Thick: resident memory; thin and dashed, same colour: bytes the program holds. %s",
-        run_text(arena, &by_title[i].runs));
+    bool has_live = false;
+    for (size_t k = 0; k < figure->series_count; k++) {
+      has_live |= figure->series[k].look == HP_DASHED;
+    }
+    figure->caption =
+        hp_format(arena, "%s. %s",
+                  has_live ? "Thick: resident memory; thin and dashed, same colour: bytes the "
+                             "program holds"
+                           : "Resident memory",
+                  run_text(arena, &by_title[i].runs));
     hp_figures_add(figures, figure);
   }
   hp_map_free(&titles);

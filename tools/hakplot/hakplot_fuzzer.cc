@@ -37,6 +37,7 @@ void draw(hp_dataset* data) {
   }
   hp_page page = {};
   page.data = data;
+  page.cases = &cases;
   page.tables = tables.data();
   page.table_count = tables.size();
   page.pictures = pictures.data();

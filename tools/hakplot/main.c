@@ -133,6 +133,7 @@ static bool write_files(hp_session* session, const char* command) {
   if (folder == NULL) folder = hp_format(arena, "%s/plots", hp_workspace());
   if (!hp_output_open(&output, folder, session->options->formats)) return false;
   hp_page page = {.data = &session->data,
+                  .cases = &session->cases,
                   .tables = session->tables,
                   .table_count = session->cases.count,
                   .pictures = hp_alloc(arena, (figures->count + 1) * sizeof(hp_picture)),

@@ -118,6 +118,8 @@ static double syscalls(const hp_row* row) { return per_million(row, call_count(r
 
 static double syscalls_total(const hp_row* row) { return unless_per_op(row, call_count(row)); }
 
+static double mean_rss(const hp_row* row) { return hp_number(row, HP_mean_rss_bytes) / 1048576; }
+
 static double peak_rss(const hp_row* row) { return hp_number(row, HP_peak_rss_bytes) / 1048576; }
 
 const hp_metric kMetrics[HP_METRIC_COUNT] = {
@@ -142,6 +144,8 @@ const hp_metric kMetrics[HP_METRIC_COUNT] = {
                            syscalls_total, false, NULL, NULL},
     [HP_STEADY] = {"steady", "throughput in the median slice, million operations a second",
                    "M ops/s steady", steady, true, NULL, NULL},
+    [HP_MEAN_RSS] = {"mean-rss", "resident memory over the run, mean, MiB", "MiB mean", mean_rss,
+                     false, NULL, NULL},
 };
 
 const char* hp_metric_title(const hp_metric* metric, const hp_row* row) {
@@ -171,7 +175,8 @@ static double relative_error(const hp_row* row, const hp_metric* metric) {
                                                       [HP_CPU_TIME] = HP_FIELD_COUNT,
                                                       [HP_FAULTS_TOTAL] = HP_perf_page_faults,
                                                       [HP_SYSCALLS_TOTAL] = HP_perf_syscalls,
-                                                      [HP_STEADY] = HP_FIELD_COUNT};
+                                                      [HP_STEADY] = HP_FIELD_COUNT,
+                                                      [HP_MEAN_RSS] = HP_FIELD_COUNT};
   const hp_value* value = hp_find(row, kMeasured[metric - kMetrics]);
   return value != NULL && value->error > 0 ? value->error : NAN;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/hakplot/gnuplot.h"
+#include "tools/hakplot/verdict.h"
 
 // The pictures have the colours of ink, soft ink and grid as attributes; in the dark those are
 // changed here. Bars and lines keep theirs, which stand out on both.
@@ -42,6 +43,10 @@ static const char kStyle[] =
     "pre{background:var(--shade);padding:.7em .9em;overflow-x:auto;font-size:.86rem}\n"
     ".notes{border-left:4px solid #d55e00;padding:.2em 1em;background:var(--shade)}\n"
     "figure svg>g>rect:first-of-type{fill:none}\n"
+    // An overview's cells: better, worse, and what cannot be told.
+    ".better{background:#0072b233}.worse{background:#d55e0033}.unsure{color:var(--soft)}\n"
+    "nav ul{columns:2;padding-left:1.2em;font-size:.9rem}\n"
+    "@media(max-width:600px){nav ul{columns:1}th,td{padding:.2em .4em}}\n"
     "@media(prefers-color-scheme:dark){\n" HP_RECOLOUR("rgb(34,34,34)", "rgb( 34,  34,  34)",
                                                        "var(--ink)")
         HP_RECOLOUR("rgb(92,92,92)", "rgb( 92,  92,  92)", "var(--soft)")
@@ -260,7 +265,7 @@ static void put_environment(hp_text* html, const hp_page* page) {
     add_facts(&machines, arena, hp_string(row, HP_host_id), row, kMachineFacts);
     add_facts(&phases, arena, hp_string(row, HP_phase), row, kPhaseFacts);
   }
-  hp_puts(html, "<h2>Environment</h2>\n");
+  hp_puts(html, "<h2 id=\"environment\">Environment</h2>\n");
   for (size_t i = 0; i < machines.count; i++) put_machine(html, arena, &machines.at[i]);
   put_phases(html, arena, &phases);
   hp_map_free(&machines.names);
@@ -296,6 +301,89 @@ static void put_repeat(hp_text* html, const hp_page* page) {
   hp_puts(html, "</p>\n");
 }
 
+// ---- overview ----
+
+// The cell of a phase in the row of a workload.
+static void put_ratio(hp_text* html, hp_arena* arena, const hp_case* one, const char* phase) {
+  const hp_metric* metric = hp_main_metric(arena, one);
+  for (size_t g = 0; g < one->group_count; g++) {
+    const hp_group* group = &one->groups[g];
+    if (strcmp(group->label, phase) != 0) continue;
+    if (group->baseline == group) {
+      hp_summary summary = hp_summarise(arena, group, metric);
+      hp_unit unit = hp_unit_of(arena, one, metric);
+      hp_printf(html, "<td>%s %s</td>", hp_number_text(arena, summary.centre * unit.factor, 3),
+                unit.name);
+      return;
+    }
+    if (group->baseline == NULL) break;
+    hp_comparison ratio = hp_compare_groups(arena, group->baseline, group, metric);
+    bool is_told = ratio.judgement == HP_DIFFERENT;
+    bool is_better = (ratio.ratio > 1) == metric->is_better_larger;
+    hp_printf(html, "<td class=\"%s\">%s</td>",
+              !is_told    ? "unsure"
+              : is_better ? "better"
+                          : "worse",
+              hp_change_text(arena, &ratio));
+    return;
+  }
+  hp_puts(html, "<td></td>");
+}
+
+// Workloads by phases, where there are several of both.
+static void put_overview(hp_text* html, const hp_page* page) {
+  hp_arena* arena = &page->data->arena;
+  hp_map phases = {0};
+  size_t rows = 0;
+  bool is_new;
+  for (size_t i = 0; i < page->table_count; i++) {
+    const hp_case* one = &page->cases->at[i];
+    if (page->tables[i]->is_detail) continue;
+    rows++;
+    for (size_t g = 0; g < one->group_count; g++) {
+      hp_map_put(&phases, arena, one->groups[g].label, &is_new);
+    }
+  }
+  if (rows > 1 && phases.count > 1) {
+    hp_puts(html,
+            "<h2 id=\"overview\">Overview</h2>\n<div class=\"scroll\"><table><thead><tr>"
+            "<th scope=\"col\">workload</th>");
+    for (size_t p = 0; p < phases.count; p++) {
+      hp_puts(html, "<th scope=\"col\">");
+      hp_put_html(html, phases.keys[p]);
+      hp_puts(html, "</th>");
+    }
+    hp_puts(html, "</tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < page->table_count; i++) {
+      if (page->tables[i]->is_detail) continue;
+      hp_puts(html, "<tr><th scope=\"row\">");
+      hp_put_html(html, page->cases->at[i].title);
+      hp_puts(html, "</th>");
+      for (size_t p = 0; p < phases.count; p++) {
+        put_ratio(html, arena, &page->cases->at[i], phases.keys[p]);
+      }
+      hp_puts(html, "</tr>\n");
+    }
+    hp_puts(html,
+            "</tbody></table></div>\n<p class=\"small\">Each phase against the baseline of its "
+            "row, which stands with its own figure. Blue: better; orange: worse; grey: no "
+            "difference can be told, or too few runs.</p>\n");
+  }
+  hp_map_free(&phases);
+}
+
+static void put_contents(hp_text* html, const hp_page* page) {
+  if (page->picture_count < 2) return;
+  hp_puts(html, "<nav><h2>Contents</h2>\n<ul>\n<li><a href=\"#verdict\">Verdict</a></li>\n");
+  for (size_t i = 0; i < page->picture_count; i++) {
+    const hp_figure* figure = page->pictures[i].figure;
+    hp_printf(html, "<li><a href=\"#%s\">", figure->name);
+    hp_put_html(html, figure->title);
+    hp_puts(html, "</a></li>\n");
+  }
+  hp_puts(html, "<li><a href=\"#environment\">Environment</a></li>\n</ul></nav>\n");
+}
+
 static void put_tables(hp_text* html, const hp_page* page) {
   size_t details = 0;
   for (size_t i = 0; i < page->table_count; i++) {
@@ -326,7 +414,9 @@ void hp_page_html(const hp_page* page, hp_text* html) {
       put_element(html, "li", page->data->notes[i]);
     hp_puts(html, "</ul></div>\n");
   }
-  hp_puts(html, "<h2>Verdict</h2>\n");
+  put_overview(html, page);
+  put_contents(html, page);
+  hp_puts(html, "<h2 id=\"verdict\">Verdict</h2>\n");
   put_tables(html, page);
   put_pictures(html, page);
   put_environment(html, page);

@@ -7,6 +7,7 @@
 
 #include "tools/hakplot/dataset.h"
 #include "tools/hakplot/figure.h"
+#include "tools/hakplot/group.h"
 #include "tools/hakplot/table.h"
 
 typedef struct hp_picture {
@@ -16,6 +17,7 @@ typedef struct hp_picture {
 
 typedef struct hp_page {
   hp_dataset* data;
+  const hp_cases* cases;  // a table each
   hp_table** tables;
   size_t table_count;
   hp_picture* pictures;

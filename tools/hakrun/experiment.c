@@ -458,11 +458,13 @@ char* experiment_parse(const char* path, const char* name, char* text, experimen
   if (root == NULL) return text_format("%s:%d: not valid JSON: %s", path, error.line, error.text);
   reader self = {.out = out};
   bool is_right =
-      check_keys(&self, root, "title runs warmup_runs timeout_s pin duet workloads phases") &&
+      check_keys(&self, root,
+                 "title runs warmup_runs timeout_s sample_ms pin duet workloads phases") &&
       read_text(&self, root, "title", &out->title) &&
       read_integer(&self, root, "runs", 1, 10000, &out->runs) &&
       read_integer(&self, root, "warmup_runs", 0, 100, &out->warmup_runs) &&
       read_integer(&self, root, "timeout_s", 1, 86400, &out->timeout_s) &&
+      read_integer(&self, root, "sample_ms", 5, 60000, &out->sample_ms) &&
       read_flag(&self, root, "duet", &out->is_duet) && read_processors(&self, root) &&
       choose_processor(&self) && read_workloads(&self, root) && read_phases(&self, root);
   return is_right ? NULL : self.message;

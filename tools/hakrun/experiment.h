@@ -3,7 +3,8 @@
 //
 //   {
 //     "title": "...",
-//     "runs": 10, "warmup_runs": 1, "timeout_s": 300, "pin": "1", "duet": true,
+//     "runs": 10, "warmup_runs": 1, "timeout_s": 300, "sample_ms": 50, "pin": "1",
+//     "duet": true,
 //     "workloads": [{"name": "random_mixed", "label": "small", "args": ["1e7", 256, 42]},
 //                   {"command": ["redis-benchmark", "-q"], "prepare": "...", "rate": "..."}],
 //     "phases": [{"label": "hakmem", "allocator": "hakmem", "env": {"A": "1"}, "telemetry": false}]
@@ -65,6 +66,7 @@ typedef struct experiment {
   int runs;
   int warmup_runs;
   int timeout_s;
+  int sample_ms;         // how often the memory of a run is looked at; 0: never
   bool is_duet;          // the phases of a round run at the same time, on one processor
   const char* pin;       // NULL: any processor; a duet has one
   cpu_set_t processors;  // those of `pin`

@@ -245,6 +245,26 @@ TEST_F(HakrunTest, RoundsEndWhenTheRatiosAreKnownOrTheTimeIsUp) {
   EXPECT_THAT(outcome.output, HasSubstr("the machine is too noisy"));
 }
 
+TEST_F(HakrunTest, MemoryIsLookedAtOverTheRun) {
+  std::string path =
+      Write(R"({"title": "t", "runs": 1, "warmup_runs": 0, "sample_ms": 5, "workloads": [
+    {"label": "idle", "command": ["sleep", "0.5"]}], "phases": [{"allocator": "glibc"}]})");
+  Outcome outcome = Shell(Hakrun(path));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  std::vector<Json> records = Records();
+  ASSERT_EQ(records.size(), 1u);
+  const Json& record = records[0];
+  double mean = json_number_value(json_object_get(record.get(), "mean_rss_bytes"));
+  double peak = json_number_value(json_object_get(record.get(), "peak_rss_bytes"));
+  EXPECT_GT(mean, 1e5);
+  EXPECT_LE(mean, peak + 1e6);
+  std::vector<Json> lines = Lines();
+  EXPECT_GE(lines.size(), 4u);
+  EXPECT_EQ(Text(lines[0], "schema"), "hakmem.sample.1");
+  EXPECT_EQ(Text(lines[0], "workload"), "idle");
+  EXPECT_GT(Integer(lines[0], "pss_bytes"), 0);
+}
+
 // An option that the allocator does not know, or a value, would be listed as the phase's.
 TEST_F(HakrunTest, WhatTheAllocatorRefusesIsRefused) {
   const std::pair<const char*, const char*> kRefused[] = {

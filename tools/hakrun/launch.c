@@ -1,7 +1,7 @@
 // launch STATUS_FILE [NAME=VALUE ...] PROGRAM [ARGUMENTS]
 //
 // Runs PROGRAM with some variables set and writes down how it ended, and its peak of resident
-// memory in KiB: "exit 2 5120" or "signal 11 5120".
+// memory in KiB: "exit 2 5120" or "signal 11 5120". Until then its number: "runs 4242 0".
 // hakrun puts it between perf and the workload, as perf passes exit codes on only most of the time
 // and signals never; and the variables (a preloaded allocator, its options) are not meant for perf.
 // It is small, for its own page faults are counted too.
@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
     dprintf(STDERR_FILENO, "%s: %s\n", argv[at], strerror(error));
     return 127;
   }
+  write_status(argv[1], "runs", child, 0);
   while (wait4(child, &status, 0, &usage) < 0) {
     if (errno != EINTR) return 127;
   }

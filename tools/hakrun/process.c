@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -106,11 +107,22 @@ static double collect(const process_spec* specs, size_t count, double start_s,
 }
 
 void process_run(const process_spec* specs, size_t count, process_result* results) {
+  process_run_ticking(specs, count, results, 0, NULL, NULL);
+}
+
+void process_run_ticking(const process_spec* specs, size_t count, process_result* results,
+                         double tick_s, void (*tick)(void* context), void* context) {
   const double start_s = process_now_s();
+  double next_s = start_s + tick_s;
   for (size_t i = 0; i < count; i++) results[i] = start(&specs[i]);
   for (double left_s; (left_s = collect(specs, count, start_s, results)) >= 0;) {
+    if (tick != NULL) left_s = fmax(0, fmin(left_s, next_s - process_now_s()));
     struct timespec timeout = {(time_t)left_s, (long)((left_s - (double)(time_t)left_s) * 1e9)};
     int signal_number = sigtimedwait(&awaited, NULL, &timeout);
+    if (tick != NULL && process_now_s() >= next_s) {
+      tick(context);
+      next_s = fmax(next_s + tick_s, process_now_s());
+    }
     if (signal_number <= 0 || signal_number == SIGCHLD) continue;
     for (size_t i = 0; i < count; i++) {
       if (results[i].pid != 0) stop(&results[i], PROCESS_INTERRUPTED, start_s);

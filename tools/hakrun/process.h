@@ -43,6 +43,10 @@ void process_start(void);
 // ends those that still run.
 void process_run(const process_spec* specs, size_t count, process_result* results);
 
+// The same; calls `tick` with `context` every so many seconds meanwhile.
+void process_run_ticking(const process_spec* specs, size_t count, process_result* results,
+                         double tick_s, void (*tick)(void* context), void* context);
+
 // The standard output of a short command, without the newline at its end. False when it failed.
 bool process_capture(const char* const* argv, char* output, size_t bytes);
 

@@ -31,6 +31,8 @@ typedef struct finished_run {
   process_result process;
   double stolen_s;  // by the hypervisor, meanwhile; NAN when unknown
   json_t* lines;    // that the workload wrote
+  json_t* samples;  // of its memory, by hakrun
+  double started_s;
   const char* status;
 } finished_run;
 
@@ -519,6 +521,75 @@ static void prepare(const finished_run* run) {
   process_run(&spec, 1, &result);
 }
 
+// ---- memory over time ----
+
+// Resident and proportional bytes of a process, as the kernel sums them up. False when it is gone.
+static bool read_memory(int pid, json_int_t* rss_bytes, json_int_t* pss_bytes) {
+  char line[256];
+  char* path = text_format("/proc/%d/smaps_rollup", pid);
+  FILE* file = fopen(path, "re");
+  int found = 0;
+  long long kib;
+  free(path);
+  while (file != NULL && found < 2 && fgets(line, sizeof(line), file) != NULL) {
+    if (sscanf(line, "Rss: %lld", &kib) == 1) *rss_bytes = kib << 10, found++;
+    if (sscanf(line, "Pss: %lld", &kib) == 1) *pss_bytes = kib << 10, found++;
+  }
+  if (file != NULL) fclose(file);
+  return found == 2;
+}
+
+typedef struct sampling {
+  finished_run* runs;
+  size_t count;
+} sampling;
+
+static void take_samples(void* context) {
+  const sampling* self = context;
+  for (size_t i = 0; i < self->count; i++) {
+    finished_run* run = &self->runs[i];
+    json_int_t rss;
+    json_int_t pss;
+    int pid;
+    FILE* file = fopen(run->command.files.end, "re");
+    if (file == NULL) continue;
+    bool is_running = fscanf(file, "runs %d", &pid) == 1;
+    fclose(file);
+    if (!is_running || !read_memory(pid, &rss, &pss)) continue;
+    double t_ns = (process_now_s() - run->started_s) * 1e9;
+    json_array_append_new(run->samples,
+                          json_pack("{s:s, s:I, s:I, s:I}", "schema", "hakmem.sample.1", "t_ns",
+                                    (json_int_t)t_ns, "rss_bytes", rss, "pss_bytes", pss));
+  }
+}
+
+static double number_or_nan(const json_t* object, const char* key);
+
+// What the run held on the mean over its time: the integral of the samples over it. NAN for too
+// few.
+static double mean_rss(const json_t* samples) {
+  double sum = 0;
+  size_t count = json_array_size(samples);
+  if (count < 3) return NAN;
+  for (size_t i = 1; i < count; i++) {
+    const json_t* a = json_array_get(samples, i - 1);
+    const json_t* b = json_array_get(samples, i);
+    sum += (number_or_nan(b, "t_ns") - number_or_nan(a, "t_ns")) *
+           (number_or_nan(a, "rss_bytes") + number_or_nan(b, "rss_bytes")) / 2;
+  }
+  return sum / (number_or_nan(json_array_get(samples, count - 1), "t_ns") -
+                number_or_nan(json_array_get(samples, 0), "t_ns"));
+}
+
+// Adds them to what the workload wrote, unless it took samples itself.
+static void add_samples(finished_run* run) {
+  json_t* last = (json_t*)(uintptr_t)last_record(run->lines);
+  double mean = mean_rss(run->samples);
+  if (count_records(run->lines) < json_array_size(run->lines) || last == NULL) return;
+  if (!isnan(mean)) json_object_set_new(last, "mean_rss_bytes", json_real(mean));
+  json_array_extend(run->lines, run->samples);
+}
+
 // Lets the commands run at the same time.
 static void run_commands(const run_bench* bench, finished_run* runs, size_t count) {
   process_spec specs[EXPERIMENT_MAX_PHASES];
@@ -535,7 +606,13 @@ static void run_commands(const run_bench* bench, finished_run* runs, size_t coun
   }
   for (size_t i = 0; i < count && runs[i].job->workload->prepare != NULL; i++) prepare(&runs[i]);
   double stolen_s = host_steal_s();
-  process_run(specs, count, results);
+  sampling samples = {runs, count};
+  for (size_t i = 0; i < count; i++) {
+    runs[i].samples = json_array();
+    runs[i].started_s = process_now_s();
+  }
+  process_run_ticking(specs, count, results, plan->sample_ms * 1e-3,
+                      plan->sample_ms > 0 ? take_samples : NULL, &samples);
   stolen_s = host_steal_s() - stolen_s;
   for (size_t i = 0; i < count; i++) {
     runs[i].process = results[i];
@@ -568,6 +645,7 @@ static run_outcome conclude(const run_bench* bench, finished_run* run) {
   const bool is_command = run->job->workload->program != NULL;
   run->lines = read_lines(run->command.files.record);
   if (is_command) json_array_append_new(run->lines, record_of_command(run->job, &run->command));
+  add_samples(run);
   char* misfit = drop_misfits(run->lines);
   outcome.status = decide_status(&run->command, run->job->phase, &run->process,
                                  last_record(run->lines), is_command);
@@ -608,6 +686,7 @@ int run_jobs(const run_bench* bench, const run_job* jobs, size_t count, int resu
     command_remove_files(&runs[i].command);
     command_free(&runs[i].command);
     json_decref(runs[i].lines);
+    json_decref(runs[i].samples);
   }
   return error;
 }
