@@ -43,12 +43,15 @@ typedef struct options {
   char** command;
 } options;
 
+enum { KEY_CHILDREN = 256, KEY_CONVERT, KEY_PRINT };
+
 static const struct argp_option kOptions[] = {
     {"output", 'o', "TRACE", 0, "where the trace goes", 0},
-    {"children", 'c', NULL, 0, "record the processes it starts, too: each in a TRACE.NUMBER", 0},
-    {"convert", 'r', "FOLDER", 0,
+    {"children", KEY_CHILDREN, NULL, 0,
+     "record the processes it starts, too: each in a TRACE.NUMBER", 0},
+    {"convert", KEY_CONVERT, "FOLDER", 0,
      "write the trace of a recording whose hakrecord was killed: TRACE.raw-...", 0},
-    {"print", 'p', "TRACE", 0, "print a trace as a text of Android's memory_replay", 0},
+    {"print", KEY_PRINT, "TRACE", 0, "print a trace as a text of Android's memory_replay", 0},
     {0},
 };
 
@@ -58,13 +61,13 @@ static error_t take_option(int key, char* value, struct argp_state* state) {
     case 'o':
       self->trace = value;
       return 0;
-    case 'c':
+    case KEY_CHILDREN:
       self->has_children = true;
       return 0;
-    case 'r':
+    case KEY_CONVERT:
       self->raw = value;
       return 0;
-    case 'p':
+    case KEY_PRINT:
       self->print = value;
       return 0;
     case ARGP_KEY_ARG:  // what follows is the program's
