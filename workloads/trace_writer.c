@@ -15,6 +15,7 @@ enum {
   LEVEL = 3,
   TID_PLACES = 2 * TRACE_MAX_THREADS,
   PLAIN_BYTES = TRACE_FRAME_CALLS * TRACE_CALL_BYTES,
+  ROOM_BYTES = 3 * TRACE_CALL_BYTES,  // for a thread, a call and an end
   LEAST_LIVE = 1 << 12,
 };
 
@@ -186,8 +187,7 @@ static trace_tid* find_tid(const trace_writer* self, uint64_t tid) {
 
 // Says whose the next item is, where that changes; the frame has room for it and a call then.
 static bool enter_thread(trace_writer* self, uint64_t tid) {
-  if (self->frame_calls == TRACE_FRAME_CALLS ||
-      self->plain_bytes + 3 * TRACE_CALL_BYTES > PLAIN_BYTES) {
+  if (self->frame_calls == TRACE_FRAME_CALLS || self->plain_bytes + ROOM_BYTES > PLAIN_BYTES) {
     end_frame(self);
   }
   if (self->message != NULL) return false;

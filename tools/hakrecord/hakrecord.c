@@ -55,6 +55,7 @@ static const struct argp_option kOptions[] = {
     {0},
 };
 
+// NOLINTNEXTLINE(readability-non-const-parameter): argp's type
 static error_t take_option(int key, char* value, struct argp_state* state) {
   options* self = state->input;
   switch (key) {

@@ -450,7 +450,7 @@ char* experiment_read(const char* path, experiment* out) {
   return experiment_parse(path, name_of_file(path), text, out);
 }
 
-char* experiment_parse(const char* path, const char* name, char* text, experiment* out) {
+char* experiment_parse(const char* path, const char* name, const char* text, experiment* out) {
   json_error_t error;
   *out = (experiment){
       .path = path, .name = name, .text = text, .runs = 10, .warmup_runs = 1, .timeout_s = 300};

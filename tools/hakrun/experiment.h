@@ -74,7 +74,7 @@ typedef struct experiment {
   size_t workload_count;
   experiment_phase phases[EXPERIMENT_MAX_PHASES];
   size_t phase_count;
-  char* text;  // the file, for line numbers
+  const char* text;  // the file, for line numbers
 } experiment;
 
 // Finds the file: a path from where the user stands, or the name of a shipped experiment. NULL when
@@ -86,7 +86,7 @@ char* experiment_find(const char* argument);
 char* experiment_read(const char* path, experiment* out);
 
 // The same of a text that `path` names in messages and `name` in results; keeps the text.
-char* experiment_parse(const char* path, const char* name, char* text, experiment* out);
+char* experiment_parse(const char* path, const char* name, const char* text, experiment* out);
 
 // Leaves only the workloads or phases with this label. False when there is none.
 bool experiment_select(experiment* self, const char* label);
