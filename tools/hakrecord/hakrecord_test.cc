@@ -107,6 +107,15 @@ TEST(HakrecordTest, BlocksThatChangeThreadsKeepTheirOrder) {
   ExpectReplays("blocks");
 }
 
+// A batch holds 131 072 calls: blocks, threads and their starts go over its end.
+TEST(HakrecordTest, LongTracesAreReplayedBatchByBatch) {
+  Outcome outcome = Record("workloads/server_system 1500 --threads=3 --lifetime=100");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  ExpectReplays("blocks");
+  outcome = Shell("workloads/replay_system " + TracePath());
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("operations +[1-9][0-9]{6} "));
+}
+
 TEST(HakrecordTest, MovesOfConcurrentReallocsStayConsistent) {
   Outcome outcome = Record("workloads/realloc_grow_system 20000 --threads=3");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
