@@ -183,9 +183,8 @@ static place_t find_place(const void* block) {
   hak_superslab_t* super = hak_page_map_super(block);
   unsigned entry = hak_page_map_class(block);
   unsigned size_class = hak_class_proper(entry);
-  if (super == NULL || size_class == 0) {
-    hak_fatal_block("free of a pointer that is not ours", block, 0, 0);
-  }
+  if (super == NULL) hak_fatal_foreign("free of a pointer that is not ours", block);
+  if (size_class == 0) hak_fatal_block("free of a pointer that is not in a slab", block, 0, 0);
   uintptr_t base = hak_page_map_run_base(block);
   return (place_t){
       .page = (uintptr_t)block >> HAK_PAGE_SHIFT,

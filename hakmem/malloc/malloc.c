@@ -59,6 +59,7 @@ static size_t usable_size(const void* ptr, const char* misuse) {
   size_t bytes = run_block_bytes(ptr);
   if (hak_unlikely(bytes == 0)) bytes = hak_large_usable_size(ptr);
   if (hak_unlikely(bytes == 0)) {
+    if (hak_page_map_super(ptr) == NULL) hak_fatal_foreign(misuse, ptr);
     unsigned size_class = class_at(ptr);
     hak_fatal_block(misuse, ptr, size_class, hak_class_info(size_class)->block_bytes);
   }
@@ -174,9 +175,7 @@ void* hak_aligned_alloc(size_t alignment, size_t size) {
 
 int hak_posix_memalign(void** out, size_t alignment, size_t size) {
   if (!hak_is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-  int saved_errno = errno;
   void* block = alloc_aligned(alignment, size);
-  errno = saved_errno;
   if (block == NULL) return ENOMEM;
   *out = block;
   return 0;

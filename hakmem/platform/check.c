@@ -6,6 +6,7 @@
 #include "hakmem/base/atomic.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/lock.h"
+#include "hakmem/platform/origin.h"
 #include "hakmem/platform/platform.h"
 
 // How long a thread waits for the last words of another, which may have got stuck in them.
@@ -58,6 +59,17 @@ void hak_fatal_block(const char* what, const void* address, unsigned size_class,
     hak_line_number(&text, block_bytes);
     hak_line_text(&text, " bytes)");
   }
+  hak_line_end(&text);
+  end();
+}
+
+void hak_fatal_foreign(const char* what, const void* address) {
+  hak_line_t text;
+  hak_line_begin(&text);
+  hak_line_text(&text, what);
+  hak_line_text(&text, ": ");
+  hak_line_hex(&text, (uintptr_t)address);
+  hak_origin_describe(&text, address);
   hak_line_end(&text);
   end();
 }

@@ -22,6 +22,10 @@ hak_noreturn hak_cold void hak_fatal_assert(const char* expression, const char* 
 hak_noreturn hak_cold void hak_fatal_block(const char* what, const void* address,
                                            unsigned size_class, size_t block_bytes);
 
+// The same for an address where this allocator has nothing: "hakmem: WHAT: 0xADDRESS (...)", with
+// what origin.h finds out.
+hak_noreturn hak_cold void hak_fatal_foreign(const char* what, const void* address);
+
 // The condition is evaluated only at the level that asks for it, and compiled at every level.
 #define hak_check_at_level(level, x)                                            \
   do {                                                                          \

@@ -29,6 +29,14 @@ TEST(CheckDeathTest, FatalBlockLeavesOutAClassThatIsNotKnown) {
               testing::Eq("hakmem: free of a pointer that is not ours: 0x7f12345678f0\n"));
 }
 
+TEST(CheckDeathTest, FatalForeignSaysWhereTheAddressComesFrom) {
+  static int here;
+  EXPECT_EXIT(hak_fatal_foreign("free of a pointer that is not ours", &here),
+              KilledBySignal(SIGABRT),
+              MatchesRegex("hakmem: free of a pointer that is not ours: 0x[0-9a-f]+ "
+                           "\\(static memory, or another malloc's, in the program itself\\)\n"));
+}
+
 TEST(CheckDeathTest, FatalAssertNamesExpressionAndPlace) {
   EXPECT_EXIT(hak_fatal_assert("a == b", "some/file.c", 42), KilledBySignal(SIGABRT),
               testing::Eq("hakmem: assertion failed: a == b at some/file.c:42\n"));

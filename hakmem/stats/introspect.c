@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "hakmem/base/atomic.h"
@@ -46,6 +47,16 @@ static void drop_snapshot(hak_snapshot_t* snapshot) {
     hak_platform_unmap(snapshot, sizeof *snapshot);
   }
 }
+
+// Writing is a cancellation point, and a thread that ended there would keep its snapshot.
+// (malloc_stats is none at all in glibc.)
+static int hold_cancellation(void) {
+  int state = PTHREAD_CANCEL_ENABLE;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+  return state;
+}
+
+static void release_cancellation(int state) { pthread_setcancelstate(state, NULL); }
 
 struct mallinfo2 hak_introspect_mallinfo2(void) {
   struct mallinfo2 info = {0};
@@ -145,12 +156,7 @@ static void print_retention(const hak_retention* retention) {
   print_bytes("  metadata", retention->metadata_bytes);
 }
 
-void hak_introspect_print(void) {
-  hak_snapshot_t* snapshot = take_snapshot();
-  if (snapshot == NULL) {
-    print_text("malloc_stats: out of memory");
-    return;
-  }
+static void print_snapshot(const hak_snapshot_t* snapshot) {
   hak_line_t line;
   hak_line_begin(&line);
   hak_line_text(&line, "version ");
@@ -166,7 +172,18 @@ void hak_introspect_print(void) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     if (snapshot->classes[c].slabs != 0) print_class(c, &snapshot->classes[c]);
   }
-  drop_snapshot(snapshot);
+}
+
+void hak_introspect_print(void) {
+  int cancel_state = hold_cancellation();
+  hak_snapshot_t* snapshot = take_snapshot();
+  if (snapshot != NULL) {
+    print_snapshot(snapshot);
+    drop_snapshot(snapshot);
+  } else {
+    print_text("malloc_stats: out of memory");
+  }
+  release_cancellation(cancel_state);
 }
 
 // ---- malloc_info ----
@@ -199,10 +216,7 @@ static void print_xml_total(FILE* stream, const char* type, uint64_t count, uint
   fputs("/>\n", stream);
 }
 
-int hak_introspect_xml(FILE* stream) {
-  // The first bytes written may allocate the stream's buffer: all figures are read by then.
-  hak_snapshot_t* snapshot = take_snapshot();
-  if (snapshot == NULL) return ENOMEM;
+static void print_xml(FILE* stream, const hak_snapshot_t* snapshot) {
   const hak_stats* stats = &snapshot->stats;
   fprintf(stream, "<malloc version=\"hakmem-%s\">\n<heap nr=\"0\">\n<sizes>\n", hak_version());
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
@@ -215,8 +229,19 @@ int hak_introspect_xml(FILE* stream) {
   print_xml_size(stream, "system", "max", stats->committed_bytes + stats->purged_bytes);
   print_xml_size(stream, "aspace", "total", stats->reserved_bytes);
   fputs("</heap>\n</malloc>\n", stream);
-  drop_snapshot(snapshot);
-  // Most streams meet the disk only here.
-  if (fflush(stream) != 0) return errno;
-  return ferror(stream) != 0 ? EIO : 0;
+}
+
+int hak_introspect_xml(FILE* stream) {
+  int cancel_state = hold_cancellation();
+  // The first bytes written may allocate the stream's buffer: all figures are read by then.
+  hak_snapshot_t* snapshot = take_snapshot();
+  int error = snapshot != NULL ? 0 : ENOMEM;
+  if (snapshot != NULL) {
+    print_xml(stream, snapshot);
+    drop_snapshot(snapshot);
+    // Most streams meet the disk only here.
+    error = fflush(stream) != 0 ? errno : ferror(stream) != 0 ? EIO : 0;
+  }
+  release_cancellation(cancel_state);
+  return error;
 }

@@ -243,7 +243,7 @@ static hak_superslab_t* huge_at(hak_superslab_t* super, const void* ptr) {
 
 void hak_large_free(void* ptr) {
   hak_superslab_t* super = hak_page_map_super(ptr);
-  if (super == NULL) hak_fatal_block("free of a pointer that is not ours", ptr, 0, 0);
+  if (super == NULL) hak_fatal_foreign("free of a pointer that is not ours", ptr);
   hak_run_t* span = span_at(super, ptr);
   hak_superslab_t* huge = huge_at(super, ptr);
   if (span != NULL) {

@@ -557,9 +557,11 @@ TEST(LargeDeathTest, MisuseEndsWithOneLineThatNamesTheAddress) {
       {"inside huge", [] { hak_large_free(Alloc(5 * HAK_MIB) + hak_super_bytes()); }, not_live},
       {"a byte into huge", [] { hak_large_free(Alloc(5 * HAK_MIB) + 1); }, not_live},
       {"foreign", [] { hak_large_free(&foreign); },
-       "hakmem: free of a pointer that is not ours: 0x[0-9a-f]+\n"},
+       "hakmem: free of a pointer that is not ours: 0x[0-9a-f]+ \\(static memory, or another "
+       "malloc's, in the program itself\\)\n"},
       {"wild", [] { hak_large_free(reinterpret_cast<void*>(UINTPTR_MAX)); },
-       "hakmem: free of a pointer that is not ours: 0xffffffffffffffff\n"},
+       "hakmem: free of a pointer that is not ours: 0xffffffffffffffff \\(another malloc's, or no "
+       "block at all\\)\n"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

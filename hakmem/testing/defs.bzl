@@ -10,7 +10,7 @@ def library_test(name, data = [], tags = [], deps = [], **attributes):
         name = name,
         data = data + ["//hakmem:libhakmem.so"],
         tags = OWN_MALLOC + tags,
-        deps = deps + [":command"],
+        deps = deps + ["//hakmem/testing:command"],
         **attributes
     )
 

@@ -54,7 +54,8 @@ void* Mapping() {
 
 #define BLOCK "0x[0-9a-f]+"
 #define CLASS " \\(class [0-9]+, [0-9]+ bytes\\)"
-#define FOREIGN "free of a pointer that is not ours: " BLOCK
+#define ORIGIN " \\(.*another malloc's.*\\)"
+#define FOREIGN "free of a pointer that is not ours: " BLOCK ORIGIN
 #define NOT_LIVE \
   "free of a pointer that is not a live block \\(freed already, or inside one\\): " BLOCK
 #define INTERIOR "free of a pointer inside a block, not at its beginning: " BLOCK CLASS
@@ -117,7 +118,7 @@ const Misuse kMisuses[] = {
        Free(block);
      },
      NOT_LIVE},
-    {"ReallocForeign", [] { Free(realloc(Hide(static_memory), 100)); }, BAD_REALLOC},
+    {"ReallocForeign", [] { Free(realloc(Hide(static_memory), 100)); }, BAD_REALLOC ORIGIN},
     {"ReallocInterior", [] { Free(realloc(Allocate(100) + 16, 200)); }, BAD_REALLOC CLASS},
     {"ReallocFreedSpan",
      [] {
@@ -127,14 +128,15 @@ const Misuse kMisuses[] = {
      },
      BAD_REALLOC},
     {"ReallocInsideHugeBlock", [] { Free(realloc(Allocate(32 << 20) + 4096, 100)); }, BAD_REALLOC},
-    {"UsableSizeForeign", [] { (void)malloc_usable_size(Hide(static_memory)); }, BAD_SIZE_OF},
+    {"UsableSizeForeign", [] { (void)malloc_usable_size(Hide(static_memory)); },
+     BAD_SIZE_OF ORIGIN},
     {"UsableSizeInterior", [] { (void)malloc_usable_size(Allocate(100) + 16); }, BAD_SIZE_OF CLASS},
     {"UsableSizeInsideSpan", [] { (void)malloc_usable_size(Allocate(200000) + 64); }, BAD_SIZE_OF},
 #ifdef HAK_DEBUG  // the look-up that this takes is made with assertions only
     {"FreeSizedTooLarge", [] { free_sized(Allocate(100), 5000); },
      "free_sized with a size the block cannot have: " BLOCK CLASS},
     {"FreeSizedForeign", [] { free_sized(Hide(static_memory), 64); },
-     "free_sized of a pointer that is not a block: " BLOCK},
+     "free_sized of a pointer that is not a block: " BLOCK ORIGIN},
 #endif
 };
 

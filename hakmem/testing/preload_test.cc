@@ -14,13 +14,9 @@ namespace {
 
 // Checks the record that LD_DEBUG=bindings made of one process.
 void ExpectBoundToHakmem(const std::string& record) {
-  static const char* const kFamily[] = {"malloc",         "free",
-                                        "calloc",         "realloc",
-                                        "reallocarray",   "aligned_alloc",
-                                        "posix_memalign", "memalign",
-                                        "valloc",         "pvalloc",
-                                        "_Znwm",          "_ZdlPv",
-                                        "_ZdlPvm",        "malloc_usable_size"};
+  static const char* const kFamily[] = {
+      "malloc",         "free",     "calloc", "realloc", "reallocarray",    "aligned_alloc",
+      "posix_memalign", "memalign", "valloc", "pvalloc", "__libc_memalign", "malloc_usable_size"};
   std::istringstream lines(record);
   bool is_bound = false;
   for (std::string line; std::getline(lines, line);) {

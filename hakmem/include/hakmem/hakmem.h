@@ -2,7 +2,7 @@
 //
 // The functions of this header are the allocator under its own names. They can be used beside
 // another malloc (link //hakmem:core) or as the process's malloc (link //hakmem, or preload
-// libhakmem.so, which also define malloc, free and the rest of the C and C++ allocation functions).
+// libhakmem.so, which also define malloc, free and the rest of libc's allocation functions).
 //
 // Common to all functions, unless one says otherwise:
 // - Sizes are in bytes. Every block is aligned to 16 bytes at least.
@@ -89,7 +89,7 @@ HAK_API void* hak_aligned_alloc(size_t alignment, size_t size) HAK_MALLOC_LIKE H
     HAK_ALLOC_SIZE(2);
 
 // POSIX posix_memalign: `alignment` is a power of two and a multiple of sizeof(void*). Returns 0,
-// EINVAL or ENOMEM; does not touch errno, and leaves *out unchanged on failure.
+// EINVAL or ENOMEM, and leaves *out unchanged on failure. As glibc's it sets errno for ENOMEM only.
 HAK_API int hak_posix_memalign(void** out, size_t alignment, size_t size) HAK_NODISCARD;
 
 // glibc memalign: an alignment that is not a power of two is rounded up to the next one; one for
