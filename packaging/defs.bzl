@@ -1,9 +1,10 @@
 """Rules for what is installed. Bazel's own for packages are not to be had without a download."""
 
-load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
+load("@rules_cc//cc:find_cc_toolchain.bzl", "CC_TOOLCHAIN_ATTRS", "find_cc_toolchain", "use_cc_toolchain")
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
 def _archive_impl(ctx):
-    tools = find_cpp_toolchain(ctx)
+    tools = find_cc_toolchain(ctx)
     libraries = []
     for input in ctx.attr.library[CcInfo].linking_context.linker_inputs.to_list():
         for library in input.libraries:
@@ -36,12 +37,12 @@ def _archive_impl(ctx):
 archive = rule(
     doc = "One static library of a cc_library and all that it depends on.",
     implementation = _archive_impl,
-    attrs = {
-        "archive": attr.string(mandatory = True, doc = "the file's name"),
-        "library": attr.label(mandatory = True, providers = [CcInfo]),
-        "_cc_toolchain": attr.label(default = "@bazel_tools//tools/cpp:current_cc_toolchain"),
-    },
-    toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
+    attrs = dict(
+        CC_TOOLCHAIN_ATTRS,
+        archive = attr.string(mandatory = True, doc = "the file's name"),
+        library = attr.label(mandatory = True, providers = [CcInfo]),
+    ),
+    toolchains = use_cc_toolchain(),
 )
 
 def _install_tree_impl(ctx):
