@@ -120,3 +120,37 @@ deb = rule(
         "_make_deb": attr.label(default = ":make_deb", executable = True, cfg = "exec"),
     },
 )
+
+_CompileLinesInfo = provider(
+    doc = "How C sources are compiled.",
+    fields = {"lines": "depset of lines: the source's path and its target's flags"},
+)
+
+def _compile_lines_aspect_impl(_target, ctx):
+    lines = []
+    for source in getattr(ctx.rule.files, "srcs", []):
+        if source.extension == "c":
+            lines.append(" ".join([source.short_path] + ctx.rule.attr.copts))
+    deps = getattr(ctx.rule.attr, "deps", [])
+    return [_CompileLinesInfo(lines = depset(
+        lines,
+        transitive = [dep[_CompileLinesInfo].lines for dep in deps if _CompileLinesInfo in dep],
+    ))]
+
+_compile_lines_aspect = aspect(
+    implementation = _compile_lines_aspect_impl,
+    attr_aspects = ["deps"],
+)
+
+def _compile_lines_impl(ctx):
+    file = ctx.actions.declare_file(ctx.label.name + ".txt")
+    lines = ctx.attr.library[_CompileLinesInfo].lines.to_list()
+    ctx.actions.write(file, "".join([line + "\n" for line in sorted(lines)]))
+    return [DefaultInfo(files = depset([file]), runfiles = ctx.runfiles([file]))]
+
+compile_lines = rule(
+    doc = "A text with a line for each C source of a cc_library and all that it depends on: its path " +
+          "and the flags of its target.",
+    implementation = _compile_lines_impl,
+    attrs = {"library": attr.label(mandatory = True, aspects = [_compile_lines_aspect])},
+)
