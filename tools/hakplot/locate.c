@@ -11,7 +11,7 @@
 
 #include "tools/installed/installed.h"
 
-#define HP_RECORDINGS "testdata/phases"
+#define HP_RECORDINGS "testdata/report"
 
 static char* started_in;
 

@@ -14,7 +14,7 @@ static const char kUsage[] =
     "\n"
     "Draws records of hakrun and of workloads, perf stat output (text, -x, -j; -r,\n"
     "-I, -A) and telemetry. Without files: the newest results under results/, or the\n"
-    "recordings in testdata/phases.\n"
+    "recordings in testdata/report.\n"
     "\n"
     "  --chart NAME[,NAME]  only these charts (--chart help lists them)\n"
     "  --format F[,F]       svg (default), png, pdf; term: all charts in the terminal,\n"
