@@ -1,4 +1,4 @@
-"""Rules for what is installed. Bazel's own for packages are not to be had without a download."""
+"""Rules for what is installed. Bazel's own rules for packages would have to be downloaded."""
 
 load("@rules_cc//cc:find_cc_toolchain.bzl", "CC_TOOLCHAIN_ATTRS", "find_cc_toolchain", "use_cc_toolchain")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
