@@ -44,11 +44,15 @@ def layer(name, modules, deps = [], srcs = [], hdrs = [], copts = LIBRARY_COPTS,
     # What the layer is made of, and what it may include: for the tests that read the sources.
     native.filegroup(
         name = "sources",
-        srcs = native.glob([
-            "*.c",
-            "*.h",
-            "*.def",
-        ]) + [":deps.txt"],
+        # Not every layer has files of each kind.
+        srcs = native.glob(
+            [
+                "*.c",
+                "*.h",
+                "*.def",
+            ],
+            allow_empty = True,
+        ) + [":deps.txt"],
     )
     native.genrule(
         name = "deps",
