@@ -1,7 +1,9 @@
 """Targets of our own code: the rules of rules_cc, with our flags and with sources named as they are."""
 
-load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
-load(":copts.bzl", "HAK_COPTS", "HAK_TEST_COPTS")
+load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
+load("@rules_cc//cc:cc_library.bzl", "cc_library")
+load("@rules_cc//cc:cc_test.bzl", "cc_test")
+load(":copts.bzl", "HAK_COPTS", "HAK_CXX_COPTS", "HAK_TEST_COPTS", "IS_MAIN_REPOSITORY")
 
 # For tests of the process's own malloc: AddressSanitizer and ThreadSanitizer bring another.
 OWN_MALLOC = [
@@ -36,7 +38,12 @@ def hak_test(
         deps = [],
         main = "@googletest//:gtest_main",
         **attributes):
-    """A test in C++ with GoogleTest: NAME.cc unless told otherwise. `main` holds its main function."""
+    """A test in C++ with GoogleTest: NAME.cc unless told otherwise. `main` holds its main function.
+
+    Only where this repository is the one being built: those that depend on it lack GoogleTest.
+    """
+    if not IS_MAIN_REPOSITORY:
+        return
     cc_test(
         name = name,
         size = size,
@@ -46,15 +53,15 @@ def hak_test(
         **attributes
     )
 
-def source_test(name, srcs = None, size = "small", tags = [], **attributes):
-    """A script that checks the sources, NAME.sh unless told otherwise.
-
-    What is built of them is not tested, so that one run serves every configuration.
-    """
-    native.sh_test(
+def hak_benchmark(name, srcs, deps):
+    """A benchmark in C++ with Google Benchmark. Not a test: `bazel test //...` never measures."""
+    if not IS_MAIN_REPOSITORY:
+        return
+    cc_binary(
         name = name,
-        size = size,
-        srcs = [name + ".sh"] if srcs == None else srcs,
-        tags = OWN_MALLOC + ["noubsan"] + tags,
-        **attributes
+        testonly = True,
+        srcs = srcs,
+        copts = HAK_CXX_COPTS,
+        tags = ["manual"],
+        deps = deps + ["@google_benchmark//:benchmark_main"],
     )

@@ -1,16 +1,22 @@
 """What the allocator's layers have in common: a folder each, one target that bears its name."""
 
-load("@rules_cc//cc:defs.bzl", "cc_library")
+load("@rules_cc//cc:cc_library.bzl", "cc_library")
 load("//:cc.bzl", "hak_test")
 load("//:copts.bzl", "HAK_COPTS")
 
 # Only what is marked HAK_API is exported. Fortified functions are other functions of libc, each of
 # which may bring 64 KiB of libc's text into a small program. And hak_prefetch_write is to be one for
 # writing: x86-64 has had that instruction, or takes it for none, for as long as there is x86-64 Linux.
+#
+# Bazel's default mode, fastbuild, does not optimise: ours does, since an allocator that is not
+# optimised serves nobody. Who asks for dbg gets it.
 LIBRARY_COPTS = HAK_COPTS + [
     "-fvisibility=hidden",
     "-U_FORTIFY_SOURCE",
 ] + select({
+    "//hakmem:fastbuild": ["-O2"],
+    "//conditions:default": [],
+}) + select({
     "@platforms//cpu:x86_64": ["-mprfchw"],
     "//conditions:default": [],
 })
@@ -38,11 +44,15 @@ def layer(name, modules, deps = [], srcs = [], hdrs = [], copts = LIBRARY_COPTS,
     # What the layer is made of, and what it may include: for the tests that read the sources.
     native.filegroup(
         name = "sources",
-        srcs = native.glob([
-            "*.c",
-            "*.h",
-            "*.def",
-        ]) + [":deps.txt"],
+        # Not every layer has files of each kind.
+        srcs = native.glob(
+            [
+                "*.c",
+                "*.h",
+                "*.def",
+            ],
+            allow_empty = True,
+        ) + [":deps.txt"],
     )
     native.genrule(
         name = "deps",

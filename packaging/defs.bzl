@@ -1,9 +1,10 @@
-"""Rules for what is installed. Bazel's own for packages are not to be had without a download."""
+"""Rules for what is installed. Bazel's own rules for packages would have to be downloaded."""
 
-load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
+load("@rules_cc//cc:find_cc_toolchain.bzl", "CC_TOOLCHAIN_ATTRS", "find_cc_toolchain", "use_cc_toolchain")
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
 def _archive_impl(ctx):
-    tools = find_cpp_toolchain(ctx)
+    tools = find_cc_toolchain(ctx)
     libraries = []
     for input in ctx.attr.library[CcInfo].linking_context.linker_inputs.to_list():
         for library in input.libraries:
@@ -36,12 +37,12 @@ def _archive_impl(ctx):
 archive = rule(
     doc = "One static library of a cc_library and all that it depends on.",
     implementation = _archive_impl,
-    attrs = {
-        "archive": attr.string(mandatory = True, doc = "the file's name"),
-        "library": attr.label(mandatory = True, providers = [CcInfo]),
-        "_cc_toolchain": attr.label(default = "@bazel_tools//tools/cpp:current_cc_toolchain"),
-    },
-    toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
+    attrs = dict(
+        CC_TOOLCHAIN_ATTRS,
+        archive = attr.string(mandatory = True, doc = "the file's name"),
+        library = attr.label(mandatory = True, providers = [CcInfo]),
+    ),
+    toolchains = use_cc_toolchain(),
 )
 
 def _install_tree_impl(ctx):
@@ -118,4 +119,38 @@ deb = rule(
         "version": attr.string(mandatory = True),
         "_make_deb": attr.label(default = ":make_deb", executable = True, cfg = "exec"),
     },
+)
+
+_CompileLinesInfo = provider(
+    doc = "How C sources are compiled.",
+    fields = {"lines": "depset of lines: the source's path and its target's flags"},
+)
+
+def _compile_lines_aspect_impl(_target, ctx):
+    lines = []
+    for source in getattr(ctx.rule.files, "srcs", []):
+        if source.extension == "c":
+            lines.append(" ".join([source.short_path] + ctx.rule.attr.copts))
+    deps = getattr(ctx.rule.attr, "deps", [])
+    return [_CompileLinesInfo(lines = depset(
+        lines,
+        transitive = [dep[_CompileLinesInfo].lines for dep in deps if _CompileLinesInfo in dep],
+    ))]
+
+_compile_lines_aspect = aspect(
+    implementation = _compile_lines_aspect_impl,
+    attr_aspects = ["deps"],
+)
+
+def _compile_lines_impl(ctx):
+    file = ctx.actions.declare_file(ctx.label.name + ".txt")
+    lines = ctx.attr.library[_CompileLinesInfo].lines.to_list()
+    ctx.actions.write(file, "".join([line + "\n" for line in sorted(lines)]))
+    return [DefaultInfo(files = depset([file]), runfiles = ctx.runfiles([file]))]
+
+compile_lines = rule(
+    doc = "A text with a line for each C source of a cc_library and all that it depends on: its path " +
+          "and the flags of its target.",
+    implementation = _compile_lines_impl,
+    attrs = {"library": attr.label(mandatory = True, aspects = [_compile_lines_aspect])},
 )

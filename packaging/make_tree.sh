@@ -11,7 +11,8 @@ trap 'rm -rf "$tree"' EXIT
 put() {
   case $3 in
     *.in)
-      sed "s/@VERSION@/$version/g" "$3" >"$tree/${2%.in}"
+      # Of the folder lib/, the prefix is the parent.
+      sed -e "s/@VERSION@/$version/g" -e 's/@LIB_TO_PREFIX@/../g' "$3" >"$tree/${2%.in}"
       chmod "$1" "$tree/${2%.in}"
       ;;
     *) install -m "$1" "$3" "$tree/$2" ;;

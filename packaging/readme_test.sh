@@ -31,7 +31,7 @@ holds() {
   [[ $(<"$out") == *${pattern}* ]] || { echo "the output should hold: $2" && exit 1; }
 }
 
-for page in README.md CONTRIBUTING.md docs/*.md; do
+for page in *.md docs/*.md; do
   for link in $(grep -o '](\([^)#]*\)' "$page" | cut -c3- | grep -v '^https\?:'); do
     [[ -e ${page%"${page##*/}"}$link ]] || { echo "$page: $link does not exist" && exit 1; }
   done

@@ -30,7 +30,7 @@ list_sources() {
 }
 
 # need COMMAND: stops where it is not installed.
-need() { command -v "$1" >/dev/null || die "lint.sh: $1 is not installed; ./bazelw installs it"; }
+need() { command -v "$1" >/dev/null || die "lint.sh: $1 is not installed; ./bazelw test installs it"; }
 
 # Sets files to what list_sources finds and the disk holds (git lists deleted files until the
 # deletion is committed).

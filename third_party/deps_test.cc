@@ -2,8 +2,6 @@
 // One case a library; a package that is missing fails here by name and not in the middle of
 // something else.
 
-#include <absl/container/flat_hash_map.h>
-#include <absl/container/flat_hash_set.h>
 #include <benchmark/benchmark.h>
 #include <curses.h>
 #include <gmock/gmock.h>
@@ -14,23 +12,10 @@
 #include <uniwidth.h>
 #include <zstd.h>
 
-#include <cstdint>
 #include <sstream>
 #include <string>
 
 namespace {
-
-TEST(DepsTest, AbseilHashTablesHoldWhatIsInserted) {
-  absl::flat_hash_set<uintptr_t> blocks;
-  absl::flat_hash_map<std::string, int> counts;
-  for (uintptr_t i = 0; i < 1000; ++i) {
-    EXPECT_TRUE(blocks.insert(i * 16).second);
-    ++counts[std::to_string(i % 10)];
-  }
-  EXPECT_FALSE(blocks.insert(16).second);
-  EXPECT_EQ(blocks.size(), 1000u);
-  EXPECT_EQ(counts.at("7"), 100);
-}
 
 TEST(DepsTest, JanssonReadsItsOwnOutput) {
   json_t* record =

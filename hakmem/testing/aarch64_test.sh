@@ -5,7 +5,7 @@ set -euo pipefail
 
 readonly CC=aarch64-linux-gnu-gcc
 for tool in "$CC" qemu-aarch64; do
-  command -v "$tool" >/dev/null || { echo "$tool is missing; ./bazelw installs it" >&2; exit 1; }
+  command -v "$tool" >/dev/null || { echo "$tool is missing; ./bazelw test installs it" >&2; exit 1; }
 done
 
 sources=()

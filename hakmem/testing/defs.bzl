@@ -1,6 +1,6 @@
 """The kinds of tests that this folder has, and of programs that they run."""
 
-load("@rules_cc//cc:defs.bzl", "cc_binary")
+load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("//:cc.bzl", "OWN_MALLOC", "hak_test")
 load("//:copts.bzl", "HAK_COPTS", "HAK_TEST_COPTS")
 

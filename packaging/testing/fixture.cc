@@ -84,7 +84,7 @@ void ExpectToolsWork(const std::string& prefix) {
   EXPECT_NE(drawn.find("results/smoke/"), std::string::npos) << drawn;
   std::string recordings = Must(clean + "hakplot --format term --chart throughput",
                                 ScratchDirectory("empty"), environment);
-  EXPECT_NE(recordings.find("share/hakmem/testdata/phases"), std::string::npos) << recordings;
+  EXPECT_NE(recordings.find("share/hakmem/testdata/report"), std::string::npos) << recordings;
 
   Must(clean + "hakrecord -o trace.txt sh -c 'echo done'", directory, environment);
   Must(clean + "$P/libexec/hakmem/workloads/replay trace.txt", directory, environment);

@@ -9,6 +9,8 @@
 #   <!-- tested with: ARGS -->   its first command gets these arguments too, so as to end sooner
 #   <!-- run by .ci/run -->      it is left out
 #
+# <!-- made by TARGET --> and <!-- end --> stand around text that a program writes.
+#
 # Blocks in other languages are for reading; one of no known language, or only indented, is an error,
 # lest commands go unnoticed, and so is any other comment.
 
@@ -31,12 +33,13 @@ kind == "" && /^<!--/ {
   if (/^<!-- file: .* -->$/) file = value
   else if (/^<!-- tested with: .* -->$/) more = " " value
   else if (/^<!-- run by .ci\/run -->$/) elsewhere = 1
+  else if (/^<!-- (made by \/\/[a-z:]+|end) -->$/) next
   else reject("a comment that says nothing: " $0)
 }
 
 kind == "" && /^```/ {
   kind = substr($0, 4)
-  if (kind !~ /^(sh|text|c|cmake|json|python)$/) reject("a block in an unknown language: " kind)
+  if (kind !~ /^(sh|text|c|cmake|json|python|rust)$/) reject("a block in an unknown language: " kind)
   what = kind == "text" && last_run == NR - 1 ? "output" : "reading"
   if (kind == "sh" && !elsewhere) what = "commands"
   if (file != "") what = "file"

@@ -7,7 +7,7 @@ set -uo pipefail
 hakplot=$PWD/tools/hakplot/hakplot
 data=$PWD/tools/hakplot/testing
 perf=$PWD/testdata/perf
-phases=$PWD/testdata/phases
+report=$PWD/testdata/report
 source_golden=${BUILD_WORKSPACE_DIRECTORY:-}/tools/hakplot/testing/golden
 unset BUILD_WORKSPACE_DIRECTORY BUILD_WORKING_DIRECTORY
 
@@ -54,14 +54,14 @@ PYTHON
 }
 
 # ---- the first picture after cloning ----
-expect 0 --out plots "$phases"
+expect 0 --out plots "$report"
 says out "mimalloc"
 says out "plots/index.html"
-holds plots/throughput.svg "Throughput: random_mixed 1e7 8192 42" "Phase 8 baseline" "mimalloc" "96.5, n=1"
+holds plots/throughput.svg "Throughput: random_mixed 1e7 8192 42" "baseline" "mimalloc" "96.5, n=1"
 holds plots/kernel-share.svg "Kernel and user time" "unknown" "55 % kernel, as stated"
 holds plots/profile.svg "munmap and VMA splitting" "30 %, ~64 cycles/op"
 grep -v "index.html" out >table.txt
-golden phases.txt table.txt
+golden report.txt table.txt
 
 # ---- every chart that records and telemetry make ----
 expect 0 --out every --format svg,png "$data/every_chart.jsonl"
@@ -266,13 +266,13 @@ expect 0 --out private --chart throughput private.jsonl
 grep -q "'a�b'" private/throughput.gp && fail "an SVG needs no font here"
 
 # ---- the terminal ----
-expect 0 --format term "$phases"
+expect 0 --format term "$report"
 says out "█"
 [[ ! -e plots ]] || rm -r plots
-expect 0 --format term "$phases"
+expect 0 --format term "$report"
 [[ ! -e plots ]] || fail "files written for the terminal"
 [[ $(LC_ALL=C.UTF-8 wc -L <out) -le 80 ]] || fail "lines of more than 80 columns"
-expect 0 --format term,svg --out both "$phases"
+expect 0 --format term,svg --out both "$report"
 says out "Kernel and user time"
 [[ -s both/profile.svg ]] || fail "no files beside the terminal's charts"
 expect 0 --format term --chart rss "$data/records.jsonl"
@@ -297,12 +297,12 @@ says err "nothing to draw"
 mkdir hollow
 expect 2 hollow
 says err "hollow: no file in it"
-expect 2 --chart nonsense "$phases"
+expect 2 --chart nonsense "$report"
 says err 'no chart "nonsense"'
-expect 2 --chart latency --out latency "$phases"
+expect 2 --chart latency --out latency "$report"
 says err "it is made of records of workloads run with --latency"
-expect 2 --format gif "$phases"
-expect 2 --ops many "$phases"
+expect 2 --format gif "$report"
+expect 2 --ops many "$report"
 expect 2 --nonsense
 [[ $(wc -l <err) -le 3 ]] || fail "a page of usage for a wrong argument"
 expect 2 --ops
@@ -312,11 +312,11 @@ expect 0 --help
 says out "Usage: hakplot"
 expect 0 --chart help
 says out "kernel-share"
-expect 1 --out /proc/none "$phases"
+expect 1 --out /proc/none "$report"
 says err "/proc/none"
 
 # ---- nothing named ----
-mkdir -p clone/testdata/phases clone/results/e
+mkdir -p clone/testdata/report clone/results/e
 (cd clone && "$hakplot" >../out 2>../err)
 says out "The report that this project answers"
 cp "$data/records.jsonl" clone/results/e/new.jsonl
@@ -334,7 +334,7 @@ compgen -G 'stale/profile*' >/dev/null && fail "a picture of the call before is 
 
 # ---- gnuplot missing or failing ----
 mkdir bin
-PATH=$work/bin "$hakplot" --out missing "$phases" >out 2>err
+PATH=$work/bin "$hakplot" --out missing "$report" >out 2>err
 [[ $? -eq 1 ]] || fail "status without gnuplot"
 says err "gnuplot is not installed"
 says out "mimalloc"
@@ -342,7 +342,7 @@ says out "mimalloc"
 [[ ! -e missing/throughput.svg ]] || fail "a picture from nowhere"
 printf '#!/bin/sh\necho "line 0: no terminal" >&2\nexit 3\n' >bin/gnuplot
 chmod +x bin/gnuplot
-PATH=$work/bin:$PATH "$hakplot" --out broken "$phases" >out 2>err
+PATH=$work/bin:$PATH "$hakplot" --out broken "$report" >out 2>err
 [[ $? -eq 1 ]] || fail "status of a failing gnuplot"
 says err "line 0: no terminal"
 says out "mimalloc"
@@ -352,11 +352,11 @@ expect_full() {
   [[ $? -eq 1 ]] || fail "status on a full disk: $1"
   says err "$2"
 }
-"$hakplot" --format term "$phases" >/dev/full 2>err
+"$hakplot" --format term "$report" >/dev/full 2>err
 expect_full stdout "cannot write to standard output"
 # A limit on the size of files stands for the disk: gnuplot does not notice it.
 printf '#!/bin/sh\ntrap "" XFSZ\nulimit -f 8\nexec "%s" "$@"\n' "$(command -v gnuplot)" >bin/gnuplot
-PATH=$work/bin:$PATH "$hakplot" --out full "$phases" >out 2>err
+PATH=$work/bin:$PATH "$hakplot" --out full "$report" >out 2>err
 expect_full picture "full/throughput.svg was not written whole"
 says out "0 pictures and the page"
 [[ -s full/throughput.gp && ! -e full/throughput.svg ]] || fail "half a picture"
@@ -365,7 +365,7 @@ cat >bin/gnuplot <<EOF
 kill -TERM \$PPID
 exec $(command -v gnuplot) "\$@"
 EOF
-PATH=$work/bin:$PATH "$hakplot" --out stopped "$phases" >out 2>err
+PATH=$work/bin:$PATH "$hakplot" --out stopped "$report" >out 2>err
 [[ $? -eq 143 ]] || fail "status after a signal"
 [[ -z $(find stopped -name '.hakplot-*') ]] || fail "a temporary folder is left by a signal"
 [[ ! -e stopped/index.html ]] || fail "a page of pictures that were not drawn"
@@ -435,6 +435,6 @@ expect 0 compare "old side=base.jsonl" "new side=slow.jsonl"
 expect 2 compare old nothing both.jsonl
 expect 2 compare base.jsonl
 expect 2 compare --metric nonsense base.jsonl slow.jsonl
-expect 2 --fail-above 5 "$phases"
+expect 2 --fail-above 5 "$report"
 
 [[ $failures -eq 0 ]] || { echo "$failures failed"; exit 1; }

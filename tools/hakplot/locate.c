@@ -11,7 +11,7 @@
 
 #include "tools/installed/installed.h"
 
-#define HP_RECORDINGS "testdata/phases"
+#define HP_RECORDINGS "testdata/report"
 
 static char* started_in;
 
@@ -72,12 +72,13 @@ const char* hp_recordings(hp_arena* arena) {
   ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
   self[length > 0 ? length : 0] = '\0';
   char* installed = installed_find(HP_RECORDINGS);
-  // The checkout, the runfiles that `bazel run` starts in, those beside the program, those
-  // installed with it.
+  // The checkout, the runfiles that `bazel run` starts in, those beside the program (the repository
+  // is `hakmem` for Bazel 4, `_main` for Bazel 7 and later), what was installed with it.
   char* places[] = {
       hp_format(arena, "%s/" HP_RECORDINGS, hp_workspace()),
       hp_format(arena, "%s/" HP_RECORDINGS, started_in != NULL ? started_in : "."),
       hp_format(arena, "%s.runfiles/hakmem/" HP_RECORDINGS, self),
+      hp_format(arena, "%s.runfiles/_main/" HP_RECORDINGS, self),
       hp_format(arena, "%s", installed != NULL ? installed : ""),
   };
   free(installed);

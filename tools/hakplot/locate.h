@@ -18,7 +18,7 @@ const char* hp_command(hp_arena* arena, const char* tool);
 // The newest .jsonl file below results/ of the checkout or of the present folder; NULL: none.
 const char* hp_newest_results(hp_arena* arena);
 
-// testdata/phases of the checkout, or of the files that came with the program; NULL: none.
+// testdata/report of the checkout, or of the files that came with the program; NULL: none.
 const char* hp_recordings(hp_arena* arena);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_LOCATE_H_

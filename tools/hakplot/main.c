@@ -47,7 +47,7 @@ static bool read_input(hp_session* session) {
         "(no results yet; to make some: %s smoke)\n\n",
         input, hp_command(&data->arena, "hakrun"));
   } else {
-    fprintf(stderr, "hakplot: no results/ and no testdata/phases here: name files to read\n");
+    fprintf(stderr, "hakplot: no results/ and no testdata/report here: name files to read\n");
     return false;
   }
   session->failed_files += hp_read_argument(data, input, options->keep_going);

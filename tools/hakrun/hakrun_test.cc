@@ -724,7 +724,7 @@ TEST_F(HakrunTest, DryRunPrintsTheCommandsAndRunsNone) {
 TEST_F(HakrunTest, ListsWhatIsShippedAndAllOfItIsValid) {
   Outcome outcome = Shell("tools/hakrun/hakrun --list");
   EXPECT_EQ(outcome.exit_code, 0);
-  for (const char* name : {"call_latency", "kernel", "peers", "phase9", "remote", "same", "smoke",
+  for (const char* name : {"call_latency", "kernel", "peers", "report", "remote", "same", "smoke",
                            "sweep", "telemetry", "threads"}) {
     EXPECT_THAT(outcome.output, HasSubstr(std::string(name) + " "));
     // The peers may not be installed here; hakmem is.

@@ -27,7 +27,7 @@ char* resources_find(const char* path) {
   char* found = installed_find(path);
   if (found != NULL) return found;
   // Beside the program in Bazel's output tree, in its runfiles, in those of a test or tool that
-  // started it.
+  // started it. There the repository is `hakmem` for Bazel 4, `_main` for Bazel 7 and later.
   char* program = realpath("/proc/self/exe", NULL);
   char* folder = program != NULL ? text_format("%s", program) : NULL;
   for (int i = 0; i < 3 && folder != NULL; i++) {
@@ -40,8 +40,11 @@ char* resources_find(const char* path) {
   } places[] = {
       {folder, ""},
       {program, ".runfiles/hakmem"},
+      {program, ".runfiles/_main"},
       {getenv("RUNFILES_DIR"), "/hakmem"},
+      {getenv("RUNFILES_DIR"), "/_main"},
       {getenv("TEST_SRCDIR"), "/hakmem"},
+      {getenv("TEST_SRCDIR"), "/_main"},
       {getenv("BUILD_WORKSPACE_DIRECTORY"), ""},
   };
   for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && found == NULL; i++) {

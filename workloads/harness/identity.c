@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 // Present when the program itself was linked with hakmem: a program's own symbols need not be
-// visible to dlsym.
+// among those that the dynamic linker sees.
 extern const char* hak_version(void) __attribute__((weak));
 
 // The object that holds an address.

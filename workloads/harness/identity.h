@@ -18,8 +18,8 @@ typedef struct wl_identity {
 // Names that can be proven, separated by '|'.
 #define WL_ALLOCATORS "hakmem|glibc|mimalloc|jemalloc|tcmalloc|snmalloc|rpmalloc|unknown"
 
-// Calls no allocation function itself; looking for a symbol that does not exist makes the dynamic
-// linker compose an error text in a few short-lived blocks.
+// Calls no allocation function, nor anything that does: symbols are read from the loaded object,
+// since dlsym allocates when it finds none.
 void wl_identity_read(wl_identity* identity);
 
 #endif  // HAKMEM_WORKLOADS_HARNESS_IDENTITY_H_

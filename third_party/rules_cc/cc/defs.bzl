@@ -1,6 +1,7 @@
 """The C and C++ rules under the name newer Bazel wants, for Bazel 4.2, where they are built in.
 
-Debian's own bazel-rules-cc package does not fit the Bazel it ships.
+Debian's own bazel-rules-cc package does not fit the Bazel it ships. Bazel's own files load this one;
+ours load a file each rule, which asks for less where rules_cc is the real one.
 """
 
 cc_binary = native.cc_binary
