@@ -6,7 +6,7 @@
 #include "hakmem/options/tick.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
-#include "hakmem/superslab/large.h"
+#include "hakmem/superslab/span.h"
 
 static size_t span_pages(const hak_heap_t* heap) {
   return hak_load_relaxed(&((hak_heap_t*)heap)->span_pages);
@@ -55,7 +55,7 @@ void* hak_span_cache_take(hak_heap_t* heap, size_t size, size_t alignment) {
   if (hak_likely(heap->span_top[n_pages] != heap->span_bottom[n_pages])) {
     span = *--heap->span_top[n_pages];
     set_span_pages(heap, span_pages(heap) - n_pages);
-    hak_large_set_span_bytes((uintptr_t)span, size);
+    hak_span_set_bytes((uintptr_t)span, size);
   } else {
     grow_if_thrashing(heap);
   }

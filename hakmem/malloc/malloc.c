@@ -196,7 +196,7 @@ void* hak_memalign(size_t alignment, size_t size) {
 size_t hak_good_size(size_t size) {
   if (size <= HAK_SMALL_MAX) return hak_class_info(hak_class_of(size))->block_bytes;
   if (size > PTRDIFF_MAX) return 0;
-  return hak_large_good_size(size);
+  return hak_whole_os_pages(size);
 }
 
 unsigned hak_size_class(size_t size) { return size <= HAK_SMALL_MAX ? hak_class_of(size) : 0; }

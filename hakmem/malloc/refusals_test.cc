@@ -253,6 +253,7 @@ void RunRefused(const Refusal& refusal, bool direct, Told* told) {
     UseAll(&program);
   }
   for (int kind = 0; kind < HAK_KERNEL_N_KINDS; ++kind) {
+    if (kind == HAK_KERNEL_MREMAP) continue;  // ENOMEM may be the answer to a question
     auto* counters = hak_platform_counters(static_cast<hak_kernel_kind_t>(kind));
     EXPECT_GE(hak_load_relaxed(&counters->failures), told->refused[kind])
         << hak_platform_kind_name(static_cast<hak_kernel_kind_t>(kind));

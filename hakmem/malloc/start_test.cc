@@ -47,8 +47,7 @@ TEST_IN_CHILD(StartTest, PrewarmedBlocksCostNeitherFaultsNorCalls) {
 
 TEST_IN_CHILD(StartTest, SaysHowManyItGotAndWhyNotMore) {
   ASSERT_EQ(hak_ss_prewarm_class(hak_size_class(64), 1), 1u);
-  hak_platform_set_fault(
-      [](hak_kernel_kind_t kind, size_t) { return kind == HAK_KERNEL_MMAP ? 12 : 0; });
+  hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
   testing::internal::CaptureStderr();
   // The first reservation has room for 31 more.
   unsigned got = hak_ss_prewarm_class(hak_size_class(64), 100);

@@ -19,12 +19,16 @@
 #define MREMAP_DONTUNMAP 4  // Linux 5.7
 #endif
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000  // Linux 4.17
+#endif
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
 #endif
 
 static hak_kernel_counters_t counters[HAK_KERNEL_N_KINDS];
-static _Atomic(hak_platform_fault_t) fault_hook;
+static _Atomic(hak_platform_kernel_t) other_kernel;
 
 const hak_kernel_counters_t* hak_platform_counters(hak_kernel_kind_t kind) {
   return &counters[kind];
@@ -38,7 +42,9 @@ const char* hak_platform_kind_name(hak_kernel_kind_t kind) {
   return names[kind];
 }
 
-void hak_platform_set_fault(hak_platform_fault_t fault) { hak_store_release(&fault_hook, fault); }
+void hak_platform_set_kernel(hak_platform_kernel_t kernel) {
+  hak_store_release(&other_kernel, kernel);
+}
 
 // Another library may have taken clock_gettime's place, and allocate when it is called first.
 static _Atomic(bool) is_clock_asked;
@@ -72,32 +78,38 @@ uint64_t hak_platform_now_ms(void) {
   return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
 }
 
-// The one place where the kernel is called: counts, times, injects faults, preserves errno.
-// Returns 0 or an errno value; the kernel's answer goes to *result when result is not NULL.
-int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
-                      const long a[6]) {
+int hak_platform_ask(long number, const long a[6], long* answer) {
+  *answer = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  return *answer == -1 ? errno : 0;
+}
+
+// The one place where the kernel is called: counts, times, preserves errno. Returns 0 or an errno
+// value; the kernel's answer goes to *result when result is not NULL. An error of `expected` is an
+// answer like others, and counts as no failure.
+static int call(hak_kernel_kind_t kind, size_t bytes, long* result, int expected, long number,
+                const long a[6]) {
   int saved_errno = errno;
-  hak_platform_fault_t fault = hak_load_acquire(&fault_hook);
-  int error = fault != NULL ? fault(kind, bytes) : 0;
+  hak_platform_kernel_t other = hak_load_acquire(&other_kernel);
+  long answer = 0;
   uint64_t begin = hak_platform_now_ns();
-  if (error == 0) {
-    long answer = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (answer == -1) {
-      error = errno;
-    } else if (result != NULL) {
-      *result = answer;
-    }
-  }
+  int error =
+      other != NULL ? other(kind, bytes, &answer, number, a) : hak_platform_ask(number, a, &answer);
+  if (error == 0 && result != NULL) *result = answer;
   hak_kernel_counters_t* counter = &counters[kind];
   hak_fetch_add_relaxed(&counter->ns, hak_platform_now_ns() - begin);
   hak_fetch_add_relaxed(&counter->calls, 1);
-  if (error == 0) {
+  if (error == 0 || error == expected) {
     hak_fetch_add_relaxed(&counter->bytes, bytes);
   } else {
     hak_fetch_add_relaxed(&counter->failures, 1);
   }
   errno = saved_errno;
   return error;
+}
+
+int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
+                      const long a[6]) {
+  return call(kind, bytes, result, 0, number, a);
 }
 
 size_t hak_platform_os_page_bytes(void) {
@@ -155,9 +167,24 @@ int hak_platform_map_again(void* address, size_t bytes) {
   return map_at(address, bytes, MAP_FIXED, &base);
 }
 
+// Kernels before 4.17 do not know the flag and take the address for a wish.
+int hak_platform_map_free(void* address, size_t bytes) {
+  void* base = NULL;
+  int error = map_at(address, bytes, MAP_FIXED_NOREPLACE, &base);
+  if (error != 0 || base == address) return error;
+  hak_platform_unmap(base, bytes);
+  return EEXIST;
+}
+
 int hak_platform_protect_none(void* address, size_t bytes) {
   return hak_platform_call(HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect,
                            (const long[6]){(long)address, (long)bytes, PROT_NONE, 0, 0, 0});
+}
+
+int hak_platform_make_writable(void* address, size_t bytes) {
+  return hak_platform_call(
+      HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect,
+      (const long[6]){(long)address, (long)bytes, PROT_READ | PROT_WRITE, 0, 0, 0});
 }
 
 int hak_platform_unmap(void* address, size_t bytes) {
@@ -186,11 +213,40 @@ int hak_platform_populate(void* address, size_t bytes) {
   return 0;
 }
 
+// Asks for a page more where the range lies. All kernels look first whether the range as it is ends
+// within its mapping (EFAULT), and then whether it may grow (EAGAIN: not what is locked) and the
+// page behind it is free. That hardly ever is (ENOMEM); if so, it is given back.
+int hak_platform_is_one_mapping(void* address, size_t bytes) {
+  size_t os_page = hak_platform_os_page_bytes();
+  int error = call(HAK_KERNEL_MREMAP, 0, NULL, ENOMEM, SYS_mremap,
+                   (const long[6]){(long)address, (long)bytes, (long)(bytes + os_page), 0, 0, 0});
+  if (error == 0) hak_platform_unmap((char*)address + bytes, os_page);
+  return error == ENOMEM || error == EAGAIN ? 0 : error;
+}
+
 int hak_platform_move(void* from, void* to, size_t bytes) {
   return hak_platform_call(
       HAK_KERNEL_MREMAP, bytes, NULL, SYS_mremap,
       (const long[6]){(long)from, (long)bytes, (long)bytes,
                       MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0});
+}
+
+// A wait that ends at once: the kernel compares, and says what it found.
+bool hak_platform_holds(const void* address, uint64_t value) {
+  const uint32_t* words = address;
+  uint32_t expected[2];
+  __builtin_memcpy(expected, &value, sizeof expected);
+  struct timespec now = {0};
+  for (unsigned i = 0; i < 2; i++) {
+    int error;
+    do {
+      error = call(HAK_KERNEL_FUTEX, 0, NULL, ETIMEDOUT, SYS_futex,
+                   (const long[6]){(long)&words[i], FUTEX_WAIT_PRIVATE, (long)expected[i],
+                                   (long)&now, 0, 0});
+    } while (error == EINTR);
+    if (error != ETIMEDOUT) return false;
+  }
+  return true;
 }
 
 // ---- the process ----

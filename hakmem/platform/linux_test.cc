@@ -114,6 +114,78 @@ TEST(PlatformTest, MoveTakesContentsAndLeavesZeroes) {
   ASSERT_EQ(hak_platform_unmap(to, kMib), 0);
 }
 
+TEST(PlatformTest, MapsWhereNothingIsAndNowhereElse) {
+  void* memory = nullptr;
+  ASSERT_EQ(hak_platform_map(kMib, 64 * kKib, &memory), 0);
+  char* bytes = static_cast<char*>(memory);
+  memset(bytes, 1, kMib);
+  ASSERT_EQ(hak_platform_unmap(bytes + 256 * kKib, 256 * kKib), 0);
+  EXPECT_EQ(hak_platform_map_free(bytes, kMib), EEXIST);
+  EXPECT_EQ(hak_platform_map_free(bytes + 256 * kKib, 512 * kKib), EEXIST);
+  ASSERT_EQ(hak_platform_map_free(bytes + 256 * kKib, 256 * kKib), 0);
+  EXPECT_TRUE(IsZero(bytes + 256 * kKib, 256 * kKib));
+  EXPECT_EQ(bytes[256 * kKib - 1], 1);
+  EXPECT_EQ(bytes[512 * kKib], 1);
+  ASSERT_EQ(hak_platform_unmap(memory, kMib), 0);
+}
+
+// A kernel before 4.17: it takes the address for a wish.
+TEST(PlatformTest, LeavesNothingWhereItDidNotWantToMap) {
+  void* memory = nullptr;
+  ASSERT_EQ(hak_platform_map(256 * kKib, 64 * kKib, &memory), 0);
+  hak_platform_set_kernel(
+      [](hak_kernel_kind_t kind, size_t, long* answer, long number, const long a[6]) {
+        long without_flag[6] = {a[0], a[1], a[2], a[3] & ~0x100000L, a[4], a[5]};
+        return hak_platform_ask(number, kind == HAK_KERNEL_MMAP ? without_flag : a, answer);
+      });
+  size_t before = hak::CountMappings();
+  EXPECT_EQ(hak_platform_map_free(memory, 256 * kKib), EEXIST);
+  EXPECT_EQ(hak::CountMappings(), before);
+  ASSERT_EQ(hak_platform_unmap(memory, 256 * kKib), 0);
+  EXPECT_EQ(hak_platform_map_free(memory, 256 * kKib), 0);
+  hak_platform_set_kernel(nullptr);
+  ASSERT_EQ(hak_platform_unmap(memory, 256 * kKib), 0);
+}
+
+TEST(PlatformTest, TellsWhetherARangeIsOneMapping) {
+  void* memory = nullptr;
+  ASSERT_EQ(hak_platform_map(kMib, 64 * kKib, &memory), 0);
+  char* bytes = static_cast<char*>(memory);
+  size_t os_page = hak_platform_os_page_bytes();
+  ASSERT_EQ(hak_platform_protect_none(bytes + 512 * kKib, os_page), 0);
+  size_t before = hak::CountMappings();
+  uint64_t failures = Read(HAK_KERNEL_MREMAP).failures;
+  EXPECT_EQ(hak_platform_is_one_mapping(bytes, 512 * kKib), 0);
+  EXPECT_EQ(hak_platform_is_one_mapping(bytes, 256 * kKib), 0);
+  EXPECT_EQ(hak_platform_is_one_mapping(bytes + 512 * kKib, os_page), 0);
+  EXPECT_EQ(Read(HAK_KERNEL_MREMAP).failures, failures) << "an answer is no failure";
+  EXPECT_EQ(hak_platform_is_one_mapping(bytes, 512 * kKib + os_page), EFAULT);
+  EXPECT_EQ(hak_platform_is_one_mapping(bytes + 512 * kKib, 2 * os_page), EFAULT);
+  // Nor does it grow what has free address space behind it.
+  ASSERT_EQ(hak_platform_unmap(bytes + 256 * kKib, 64 * kKib), 0);
+  EXPECT_EQ(hak_platform_is_one_mapping(bytes, 256 * kKib), 0);
+  EXPECT_EQ(hak_platform_is_one_mapping(bytes + 256 * kKib, os_page), EFAULT);
+  EXPECT_EQ(hak_platform_map_free(bytes + 256 * kKib, 64 * kKib), 0);
+  ASSERT_EQ(hak_platform_make_writable(bytes, kMib), 0);
+  memset(bytes, 1, kMib);
+  EXPECT_LE(hak::CountMappings(), before);
+  ASSERT_EQ(hak_platform_unmap(memory, kMib), 0);
+}
+
+TEST(PlatformTest, LooksAtMemoryWithoutTouchingIt) {
+  void* memory = nullptr;
+  ASSERT_EQ(hak_platform_map(128 * kKib, 64 * kKib, &memory), 0);
+  auto* words = static_cast<uint64_t*>(memory);
+  words[1] = UINT64_C(0x123456789abcdef1);
+  EXPECT_TRUE(hak_platform_holds(&words[1], UINT64_C(0x123456789abcdef1)));
+  EXPECT_FALSE(hak_platform_holds(&words[1], UINT64_C(0x123456789abcdef0)));
+  EXPECT_FALSE(hak_platform_holds(&words[1], UINT64_C(0x023456789abcdef1)));
+  ASSERT_EQ(hak_platform_protect_none(memory, 64 * kKib), 0);
+  EXPECT_FALSE(hak_platform_holds(&words[1], UINT64_C(0x123456789abcdef1)));
+  ASSERT_EQ(hak_platform_unmap(memory, 128 * kKib), 0);
+  EXPECT_FALSE(hak_platform_holds(&words[1], 0));
+}
+
 TEST(PlatformDeathTest, AGuardCannotBeTouched) {
   void* memory = nullptr;
   ASSERT_EQ(hak_platform_map(128 * kKib, 64 * kKib, &memory), 0);

@@ -44,8 +44,15 @@ hak_nodiscard int hak_platform_map(size_t bytes, size_t alignment, void** out);
 // Replaces what is mapped at [address, address + bytes) by fresh, zero memory.
 hak_nodiscard int hak_platform_map_again(void* address, size_t bytes);
 
+// Maps `bytes` of fresh, zero memory at `address`, unless something is mapped in that range:
+// EEXIST.
+hak_nodiscard int hak_platform_map_free(void* address, size_t bytes);
+
 // Maps `bytes` that can't be touched: a guard.
 hak_nodiscard int hak_platform_protect_none(void* address, size_t bytes);
+
+// Makes a range of private memory readable and writable, whatever the program has made of it.
+int hak_platform_make_writable(void* address, size_t bytes);
 
 int hak_platform_unmap(void* address, size_t bytes);
 
@@ -59,9 +66,19 @@ int hak_platform_advise_huge(void* address, size_t bytes, bool wanted);
 // contents stay. An error means that not all of it could be had.
 hak_nodiscard int hak_platform_populate(void* address, size_t bytes);
 
+// Whether a range lies in one of the kernel's mappings: 0; EFAULT when in several, or not mapped;
+// another error when the kernel does not say.
+hak_nodiscard int hak_platform_is_one_mapping(void* address, size_t bytes);
+
 // Moves the memory behind [from, from + bytes) to [to, to + bytes), both mapped, without a copy.
 // `from` stays mapped and reads as zero. ENOSYS or EINVAL where the kernel cannot (before 5.7).
+// pre: `from` lies in one mapping; of several, kernels from 6.17 on may move some and then fail.
+// After any error all is still at `from`, but `to` may be unmapped: kernels unmap it first.
 hak_nodiscard int hak_platform_move(void* from, void* to, size_t bytes);
+
+// Whether the 8 bytes at `address`, a multiple of 8, can be read and are `value`. Touches nothing
+// that is not mapped; asks the kernel.
+hak_nodiscard bool hak_platform_holds(const void* address, uint64_t value);
 
 // ---- the process ----
 
@@ -106,10 +123,16 @@ void hak_platform_write_stderr(const char* text, size_t length);
 int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long number,
                       const long arguments[6]);
 
-// ---- fault injection, for tests ----
+// ---- another kernel, for tests ----
 
-// Asked before every call; returns 0 to let it happen, or the errno value it shall fail with.
-typedef int (*hak_platform_fault_t)(hak_kernel_kind_t kind, size_t bytes);
-void hak_platform_set_fault(hak_platform_fault_t fault);
+// Answers a call as hak_platform_ask does: 0 or an errno value, and *answer when it succeeds.
+typedef int (*hak_platform_kernel_t)(hak_kernel_kind_t kind, size_t bytes, long* answer,
+                                     long number, const long arguments[6]);
+
+// From here on every call goes to `kernel`; NULL: to the real one.
+void hak_platform_set_kernel(hak_platform_kernel_t kernel);
+
+// The real kernel's answer to a call. Neither counted nor timed; may change errno.
+int hak_platform_ask(long number, const long arguments[6], long* answer);
 
 #endif  // HAKMEM_PLATFORM_H_

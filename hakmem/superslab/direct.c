@@ -15,7 +15,8 @@ hak_superslab_t* hak_direct_units(void) { return units; }
 
 static hak_superslab_t* unit_at(uintptr_t address) {
   hak_superslab_t* unit = hak_page_map_super((void*)address);
-  if (unit != NULL) return unit;
+  // (It may still be said to be a SuperSlab's, whose address space was lost a moment ago.)
+  if (unit != NULL) return hak_load_relaxed(&unit->state) == HAK_SUPER_DIRECT ? unit : NULL;
   uintptr_t base = hak_round_down(address, UNIT_BYTES);
   size_t bytes = sizeof *unit + HAK_DIRECT_MAX_PAGES * (HAK_RUN_BYTES + HAK_BITMAP_BYTES);
   unit = hak_meta_alloc(bytes, HAK_CACHE_LINE);

@@ -103,11 +103,11 @@ TEST_IN_CHILD(DirectTest, WhatCannotBeUnmappedGoesBackToTheKernelAllTheSame) {
 TEST_IN_CHILD(DirectTest, ARefusalIsNull) {
   TurnOn();
   hak_run_t* kept = Take(1);
-  hak_platform_set_fault(
-      [](hak_kernel_kind_t kind, size_t) { return kind == HAK_KERNEL_MMAP ? ENOMEM : 0; });
-  bool dirty;
-  EXPECT_EQ(hak_super_take_run(1, 1, 5, &dirty), nullptr);
-  hak_platform_set_fault(nullptr);
+  {
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
+    bool dirty;
+    EXPECT_EQ(hak_super_take_run(1, 1, 5, &dirty), nullptr);
+  }
   hak_run_t* again = Take(1);
   EXPECT_NE(again, nullptr);
   hak_super_return_run(again);

@@ -1,9 +1,7 @@
-// Blocks above the size classes: spans and huge blocks.
+// Blocks above the size classes: a span (span.h) up to half a SuperSlab, else a huge block
+// (huge.h).
 //
-// A span is a run of pages in a SuperSlab, for blocks up to half a SuperSlab; a huge block is one
-// or more whole SuperSlabs. Both go back to the SuperSlab layer when freed and stay there with
-// their memory until the purge delay is over, so that a program which takes and frees large blocks
-// in turn makes no system calls. Lock: BACKEND, inside.
+// Who has a block's address finds here which of the two it is.
 
 #ifndef HAKMEM_LARGE_H_
 #define HAKMEM_LARGE_H_
@@ -18,13 +16,6 @@ hak_nodiscard void* hak_large_alloc(size_t size, size_t alignment, bool zero);
 // Frees the span or huge block at `ptr`, an address whose page map entry has no class. Aborts with
 // a message when there is none.
 void hak_large_free(void* ptr);
-
-// The usable bytes of a block of `size`: whole OS pages, one at least. pre: size <= PTRDIFF_MAX.
-size_t hak_large_good_size(size_t size);
-
-// Makes the run at `span` a live span, with the usable bytes that a block of `size` bytes gets.
-// pre: it has the pages.
-void hak_large_set_span_bytes(uintptr_t span, size_t size);
 
 // Usable bytes of the span or huge block that begins at `ptr`; 0 when none does.
 size_t hak_large_usable_size(const void* ptr);

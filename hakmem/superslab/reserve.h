@@ -53,9 +53,29 @@ void hak_reserve_take_this(hak_superslab_t* super);
 // Gives back `n` consecutive SuperSlabs. post: FREE.
 void hak_reserve_give(hak_superslab_t* first, uint32_t n);
 
+// What became of SuperSlabs in whose place the kernel was to map something else.
+//
+// A kernel that refuses may have unmapped what was there, and then another thread's mapping can
+// come to lie in the hole. So what is lost is never touched again, nor mapped over.
+typedef enum hak_replace {
+  HAK_REPLACED,  // done
+  HAK_KEPT,      // refused: they are mapped, and ours
+  HAK_LOST,      // refused, and they are no longer ours
+} hak_replace_t;
+
 // Replaces the memory of `n` consecutive SuperSlabs by fresh memory that the kernel can merge with
-// its neighbours; false when it refuses. No lock needed: the caller has them.
-hak_nodiscard bool hak_reserve_map_again(const hak_superslab_t* first, uint32_t n);
+// its neighbours; KEPT: with their contents. No lock needed: the caller has them.
+hak_nodiscard hak_replace_t hak_reserve_map_again(hak_superslab_t* first, uint32_t n);
+
+// Moves what *n consecutive SuperSlabs hold to as many others, without a copy; of fewer where the
+// program has split their mapping, and *n says how many. REPLACED: those at `from` are drained.
+// Otherwise all is still at `from`; KEPT: what was at `to` may be gone. No lock needed: the caller
+// has them. pre: those at `from` are equally displaced.
+hak_nodiscard hak_replace_t hak_reserve_move(hak_superslab_t* from, hak_superslab_t* to,
+                                             uint32_t* n);
+
+// Gives `n` consecutive SuperSlabs up for good. post: LOST.
+void hak_reserve_lose(hak_superslab_t* first, uint32_t n);
 
 // Whether the kernel would grant `bytes` more, were all reservations unmapped: asks it. No lock
 // held.
@@ -64,6 +84,6 @@ bool hak_reserve_is_possible(size_t bytes);
 // In a forked child: derives which SuperSlabs are free from their states.
 void hak_reserve_repair(void);
 
-size_t hak_reserve_bytes(void);  // address space reserved; no lock needed
+size_t hak_reserve_bytes(void);  // address space reserved, without what was lost; no lock needed
 
 #endif  // HAKMEM_RESERVE_H_

@@ -9,9 +9,9 @@
 //   PAGES    cut into runs; linked in the bin of its longest free run unless it has none
 //   HUGE     part of a huge block; `head` is the first SuperSlab of the block
 //   DIRECT   512 KiB of address space that direct runs are mapped in (direct.h)
-//   LOST     given up after a fork that caught another thread changing it: the slabs and spans in
-//   it
-//            live on, but what is freed is never used again
+//   LOST     given up. After a fork that caught another thread changing it: the slabs and spans in
+//            it live on, but what is freed is never used again. Or with nothing in it, because its
+//            address space is no longer ours (see hak_replace_t in reserve.h)
 //
 // Pages: free_pages is the truth about which are in no run. dirty_pages are those that may hold
 // memory with old contents; the others read as zero.
@@ -25,6 +25,7 @@
 #include "hakmem/base/size_class.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/lock.h"
+#include "hakmem/platform/platform.h"
 
 typedef enum hak_super_state {
   HAK_SUPER_FREE,
@@ -62,6 +63,8 @@ static inline size_t hak_run_bytes(const hak_run_t* run) {
   return (size_t)run->n_pages << HAK_PAGE_SHIFT;
 }
 
+#define HAK_DISPLACEMENT_SPLIT 1  // no distance between SuperSlabs
+
 typedef struct hak_superslab {
   uintptr_t base;                       // const
   struct hak_reservation* reservation;  // const
@@ -84,7 +87,12 @@ typedef struct hak_superslab {
   uint8_t bin;                 // PAGES: length of the longest free run
   bool in_dirty_queue;
   bool is_changing;  // set while the fields above are in motion: see fork.c
-  bool was_moved;    // HUGE, in the head: memory moved in by mremap
+  bool was_moved;    // HUGE, in the head: it counts as a moved block (HAK_MOVED_MAX)
+  bool is_drained;   // HUGE: all that was in it has moved on; it reads as zero
+  // How far from where it was mapped its mapping has been moved, in bytes: two neighbours are one
+  // mapping only if they were moved equally far. 0: as its reservation was mapped;
+  // HAK_DISPLACEMENT_SPLIT: the program has split it. HUGE: the block's owner's to change.
+  intptr_t displacement;
 
   char* wide_bitmaps;  // see hak_super_ready_bitmaps; never changes again
 
@@ -96,6 +104,12 @@ typedef struct hak_superslab {
 // Pages that `bytes` take.
 static inline size_t hak_pages_of(size_t bytes) {
   return (bytes + HAK_PAGE_BYTES - 1) >> HAK_PAGE_SHIFT;
+}
+
+// The usable bytes of a span or huge block of `size`: whole OS pages, one at least.
+// pre: size <= PTRDIFF_MAX.
+static inline size_t hak_whole_os_pages(size_t size) {
+  return hak_round_up(hak_max_size(size, 1), hak_platform_os_page_bytes());
 }
 
 // The one lock of the backend: reservations, SuperSlabs, page runs, huge blocks, purge.

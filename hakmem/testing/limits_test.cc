@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -320,6 +321,110 @@ TEST(LimitsTest, GoesOnWhereThereAreTooManyMappings) {
     void* more = malloc(Opaque(500 * kMiB));
     REQUIRE(more != nullptr);
     free(more);
+  });
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+// What a program may do with blocks of every kind, in a process that may make `room` more mappings:
+// each request is served, or refused with the old block as it was.
+class NearTheLimit {
+ public:
+  // Some blocks that have moved before, and one that the program has split.
+  NearTheLimit() {
+    for (size_t i = 0; i < kBlocks; i++) {
+      size_[i] = (i % 2 != 0 ? 3 + i : 1) * kMiB;
+      block_[i] = static_cast<char*>(malloc(size_[i]));
+      Fill(i);
+    }
+    for (size_t i = 0; i < 4; i++) {
+      size_[i] += 9 * kMiB;
+      block_[i] = static_cast<char*>(realloc(block_[i], size_[i]));
+      Fill(i);
+    }
+    REQUIRE(mlock(block_[5] + 2 * kMiB, 4096) == 0);
+  }
+
+  void UseEverything() {
+    for (size_t i = 0; i < kBlocks; i++) {
+      Resize(i, size_[i] + (2 + i) * kMiB);
+      Resize(i, size_[i] / 3);
+      Resize(i, 100000);
+      Resize(i, 5 * kMiB);
+    }
+    for (size_t i = 0; i < 40; i++) {
+      size_t size = (i % 7 * 700 + 20) * 1024;
+      auto* zero = static_cast<char*>(calloc(1, Opaque(size)));
+      if (zero == nullptr) continue;
+      for (size_t at = 0; at < size; at += 512) REQUIRE(zero[at] == 0);
+      memset(zero, 1, 1000);
+      void* aligned = nullptr;
+      int error = posix_memalign(&aligned, size_t{64} << (i % 16), Opaque(size));
+      REQUIRE(error == 0 || error == ENOMEM);
+      free(zero);
+      free(aligned);
+    }
+    malloc_trim(0);
+    for (size_t i = 0; i < kBlocks; i++) Check(i, size_[i]);
+    for (char* block : block_) free(block);
+    free(memset(malloc(Opaque(3 * kMiB)), 1, 3 * kMiB));  // what was freed serves
+  }
+
+ private:
+  static constexpr size_t kBlocks = 8, kStep = 65536;
+
+  void Fill(size_t i) {
+    for (size_t at = 0; at + 8 <= size_[i]; at += kStep) {
+      *reinterpret_cast<uint64_t*>(block_[i] + at) = i + at + 1;
+    }
+  }
+  void Check(size_t i, size_t size) {
+    for (size_t at = 0; at + 8 <= size; at += kStep) {
+      REQUIRE(*reinterpret_cast<uint64_t*>(block_[i] + at) == i + at + 1);
+    }
+  }
+  void Resize(size_t i, size_t size) {
+    errno = 0;
+    auto* resized = static_cast<char*>(realloc(block_[i], size));
+    REQUIRE(resized != nullptr || errno == ENOMEM);
+    if (resized != nullptr) block_[i] = resized;
+    Check(i, std::min(size_[i], size));
+    if (resized == nullptr) return;
+    size_[i] = size;
+    Fill(i);
+  }
+
+  char* block_[kBlocks];
+  size_t size_[kBlocks];
+};
+
+TEST(LimitsTest, EveryFunctionWorksOrRefusesNearTheLimitOfMappings) {
+  size_t most = strtoull(ReadFile("/proc/sys/vm/max_map_count").c_str(), nullptr, 10);
+  if (most > 300000) GTEST_SKIP() << "vm.max_map_count is " << most << ": too many to use up";
+  Outcome outcome = RunInChild([most] {
+    constexpr size_t kMostRoom = 50;
+    NearTheLimit program;
+    size_t os_page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    void* spare[kMostRoom];  // a mapping each, that the kernel cannot merge
+    for (size_t i = 0; i < kMostRoom; i++) {
+      spare[i] = mmap(nullptr, os_page, i % 2 != 0 ? PROT_READ : PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      REQUIRE(spare[i] != MAP_FAILED);
+    }
+    (void)UseUpMappings(3 * most * os_page);
+    for (size_t room = 0; room <= kMostRoom; room++) {
+      if (room != 0) REQUIRE(munmap(spare[room - 1], os_page) == 0);
+      pid_t child = fork();
+      REQUIRE(child >= 0);
+      if (child == 0) {
+        program.UseEverything();
+        _exit(0);
+      }
+      int status = 0;
+      REQUIRE(waitpid(child, &status, 0) == child);
+      if (status == 0) continue;
+      dprintf(2, "with room for %zu mappings: status %#x\n", room, static_cast<unsigned>(status));
+      _exit(1);
+    }
   });
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
 }

@@ -22,7 +22,11 @@ ScopedFault::Fault& CurrentFault() {
   return *fault;
 }
 
-int AskCurrentFault(hak_kernel_kind_t kind, size_t bytes) { return CurrentFault()(kind, bytes); }
+int AskFaultFirst(hak_kernel_kind_t kind, size_t bytes, long* answer, long number,
+                  const long arguments[6]) {
+  int error = CurrentFault()(kind, bytes);
+  return error != 0 ? error : hak_platform_ask(number, arguments, answer);
+}
 
 }  // namespace
 
@@ -42,10 +46,10 @@ size_t Random::LogUniform(size_t max) {
 
 ScopedFault::ScopedFault(Fault fault) {
   CurrentFault() = std::move(fault);
-  hak_platform_set_fault(AskCurrentFault);
+  hak_platform_set_kernel(AskFaultFirst);
 }
 
-ScopedFault::~ScopedFault() { hak_platform_set_fault(nullptr); }
+ScopedFault::~ScopedFault() { hak_platform_set_kernel(nullptr); }
 
 ScopedFault::Fault Refuse(hak_kernel_kind_t kind, int error) {
   return [kind, error](hak_kernel_kind_t asked, size_t) { return asked == kind ? error : 0; };
