@@ -243,6 +243,21 @@ void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab) {
   slab->next = slab->prev = NULL;
 }
 
+bool hak_slab_has_news(const hak_slab_t* slab) {
+  hak_slab_t* s = (hak_slab_t*)slab;
+  if (s->uncounted != 0 || hak_load_relaxed(&s->remote_count) != 0) return true;
+  for (unsigned w = 0, words = words_of(s); w < words; w++) {
+    if (hak_load_relaxed(&s->remote[w]) != 0) return true;
+  }
+  return false;
+}
+
+void hak_slab_settle(hak_slab_t* slab) {
+  (void)hak_slab_collect(slab);
+  hak_store_relaxed(&slab->remote_count, 0);
+  slab->uncounted = 0;
+}
+
 void hak_slab_recount(hak_slab_t* slab) {
   unsigned n = 0;
   for (unsigned w = 0; w < words_of(slab); w++) n += hak_bit_count(slab->free[w]);

@@ -118,7 +118,15 @@ static inline void hak_slab_list_append(hak_slab_list_t* list, hak_slab_t* slab)
   hak_slab_list_insert(list, slab, NULL);
 }
 
-// After a fork that may have caught the slab's owner at work: derives the counts from the bitmap.
+// In a forked child, where no remote free is in flight. Whether any were, told or not: a thread
+// that is gone may have come as far as step 1, or not to tell. Only reads.
+bool hak_slab_has_news(const hak_slab_t* slab);
+
+// Takes all of them, so that nothing is uncounted.
+void hak_slab_settle(hak_slab_t* slab);
+
+// Where a thread that is gone may have been at work as the owner: derives the counts from the
+// bitmap.
 void hak_slab_recount(hak_slab_t* slab);
 
 #endif  // HAKMEM_SLAB_H_
