@@ -21,7 +21,7 @@ fake bazel 'echo "bazel $*"'
 on() {
   : >"$work/installed"
   said=$(cd "$work/checkout" &&
-    PATH=$work/bin:/usr/bin:/bin INSTALLED=$work/installed CI=true ./bazelw "$@" 2>"$work/err")
+    HOME=$work PATH=$work/bin:/usr/bin:/bin INSTALLED=$work/installed CI=true ./bazelw "$@" 2>"$work/err")
   [[ $said == "bazel $*" ]] || { echo "bazelw $*: it ran: $said" && cat "$work/err" && exit 1; }
   installed=" $(tr '\n' ' ' <"$work/installed")"
 }

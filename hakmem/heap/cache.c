@@ -57,11 +57,11 @@ static void count_returned(hak_heap_t* heap, unsigned stack, unsigned n) {
   proper->flushed = true;
 }
 
-// Returns all that is in a magazine of `heap`, on behalf of `self`.
-static void return_blocks(hak_heap_t* heap, hak_heap_t* self, unsigned stack) {
+// Returns all that is in a magazine.
+static void return_blocks(hak_heap_t* heap, unsigned stack) {
   unsigned n = count_of(heap, stack);
   if (n == 0) return;
-  hak_flush_blocks(self, hak_load_relaxed(&heap->bins[stack].magazine.bottom), n);
+  hak_flush_blocks(heap, hak_load_relaxed(&heap->bins[stack].magazine.bottom), n);
   count_returned(heap, stack, n);
 }
 
@@ -154,12 +154,54 @@ static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, un
   return taken;
 }
 
+// Gives up the slabs of a list; with_memory: and the memory of their free blocks. Returns its
+// bytes.
+static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list, bool with_memory) {
+  size_t bytes = 0;
+  while (list->first != NULL) {
+    hak_slab_t* slab = list->first;
+    hak_flush_disown(heap, list, slab);
+    if (with_memory && !hak_slab_is_idle(slab)) bytes += hak_slab_purge(slab);
+    hak_central_abandon(slab);
+  }
+  return bytes;
+}
+
+static size_t give_up_class(hak_heap_t* heap, unsigned size_class, bool with_memory) {
+  hak_bin_t* bin = &heap->bins[size_class];
+  size_t bytes = give_up_slabs(heap, &bin->partial, with_memory);
+  bytes += give_up_slabs(heap, &bin->reserve, with_memory);
+  bin->n_reserve = 0;
+  return bytes;
+}
+
+// What orphans have free of a class goes to where all threads find it.
+hak_noinline static void take_over(unsigned size_class) {
+  if (!hak_lock_try(&hak_reclaim_lock)) return;  // another time
+  hak_orphans_take(size_class);  // first: news that comes meanwhile is seen to later
+  unsigned outgoing = hak_class_outgoing(size_class);
+  for (hak_heap_entry_t* entry = hak_load_relaxed(&hak_orphans); entry != NULL;
+       entry = entry->next_idle) {
+    hak_heap_t* orphan = entry->heap;
+    hak_heap_enter(orphan);
+    hak_flush_pending(orphan);
+    if (outgoing != 0 && is_used(orphan, outgoing)) return_blocks(orphan, outgoing);
+    if (is_used(orphan, size_class)) {
+      return_blocks(orphan, size_class);
+      (void)give_up_class(orphan, size_class, false);
+    }
+    hak_heap_leave(orphan);
+  }
+  hak_lock_release(&hak_reclaim_lock);
+}
+
 // Fills the magazine, which is empty, from slabs.
 static void fill(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_magazine_t* magazine = &bin->magazine;
   return_outgoing(heap, size_class);
   hak_flush_pending(heap);
+  if (hak_orphans_may_have(size_class)) take_over(size_class);
   unsigned n, taken;
   if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
     n = (unsigned)hak_min_size(shared_batch(size_class, bin->shared_refills),
@@ -236,33 +278,12 @@ void hak_cache_begin_lines(hak_heap_t* heap) {
   hak_heap_leave(heap);
 }
 
-void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self) {
-  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
-    return_blocks(heap, self, c);
-  }
-  hak_span_cache_flush(heap);
-}
-
-static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list) {
-  size_t bytes = 0;
-  while (list->first != NULL) {
-    hak_slab_t* slab = list->first;
-    hak_flush_disown(heap, list, slab);
-    if (!hak_slab_is_idle(slab)) bytes += hak_slab_purge(slab);
-    hak_central_abandon(slab);
-  }
-  return bytes;
-}
-
 size_t hak_cache_give_up(hak_heap_t* heap) {
   hak_flush_pending(heap);
   hak_span_cache_flush(heap);
   size_t bytes = 0;
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
-    hak_bin_t* bin = &heap->bins[c];
-    bytes += give_up_slabs(heap, &bin->partial);
-    bytes += give_up_slabs(heap, &bin->reserve);
-    bin->n_reserve = 0;
+    bytes += give_up_class(heap, c, true);
   }
   return bytes;
 }
@@ -285,7 +306,8 @@ void hak_cache_forget_slabs(hak_heap_t* heap) {
 
 void hak_cache_drain(hak_heap_t* heap) {
   hak_heap_enter(heap);
-  hak_cache_return_all(heap, heap);
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) return_blocks(heap, c);
+  hak_span_cache_flush(heap);
   hak_flush_pending(heap);
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
     while (heap->bins[c].n_reserve != 0) hak_flush_return_reserve(heap, c);

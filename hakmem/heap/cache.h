@@ -31,9 +31,6 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, unsigned stack);
 // Returns everything the heap caches to the slabs, and its empty slabs. The heap stays open.
 void hak_cache_drain(hak_heap_t* heap);
 
-// Returns what `heap`, whose thread is gone, caches, on behalf of `self` (NULL: no heap).
-void hak_cache_return_all(hak_heap_t* heap, hak_heap_t* self);
-
 // Prepares a heap fresh from hak_meta_alloc, or cleared after its last thread.
 void hak_cache_init(hak_heap_t* heap);
 

@@ -274,14 +274,14 @@ void ExpectNoSharedLines(unsigned size_class, size_t n, const std::function<void
 
 TEST_IN_CHILD(CacheTest, TwoThreadsThatFreeAThirdsBlocksShareNoLine) {
   for (unsigned c = 1; c <= HAK_N_LINE_CLASSES; ++c) {
-    for (size_t n : {1, 2, 10, 100, 3000}) ExpectNoSharedLines(c, n, [] {});
+    for (size_t n : std::vector<size_t>{1, 2, 10, 100, 3000}) ExpectNoSharedLines(c, n, [] {});
   }
 }
 
 // Threads at work on the class before: as soon as one block of the slab has come home.
 TEST(CacheTest, NorDoThreadsAtWorkOnceASlabIsKnown) {
   for (unsigned c = 1; c <= HAK_N_LINE_CLASSES; ++c) {
-    for (size_t n : {1, 2, 10, 100}) {
+    for (size_t n : std::vector<size_t>{1, 2, 10, 100}) {
       EXPECT_TRUE(hak::PassesInChild([=] {
         ExpectNoSharedLines(
             c, n,

@@ -58,6 +58,9 @@ static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
 // Sees to it that the news of a slab whose remote_count has just left 0 reaches whoever owns it.
 // The owner may end, or the slab be adopted, at any point; then the next owner is tried.
 static void tell(hak_heap_t* teller, hak_slab_t* slab) {
+  // Now: what has been told of may be gone.
+  bool has_orphans = hak_unlikely(hak_load_relaxed(&hak_orphans) != NULL);
+  unsigned size_class = has_orphans ? slab->run.size_class : 0;
   for (;;) {
     hak_heap_t* owner = hak_load_acquire(&slab->owner);
     if (owner == NULL) {
@@ -68,13 +71,15 @@ static void tell(hak_heap_t* teller, hak_slab_t* slab) {
     while (top != HAK_PENDING_CLOSED) {
       hak_store_relaxed(&slab->pending_next, top);
       if (teller != NULL) hak_counter_add(&teller->atomics, 1);
-      if (hak_cas_weak_release(&owner->pending, &top, slab)) return;
+      if (!hak_cas_weak_release(&owner->pending, &top, slab)) continue;
+      if (has_orphans && hak_heap_is_orphan(owner)) hak_orphans_give(size_class);
+      return;
     }
     // Closed: its thread ended after `owner` was read, and has given up the slab before.
   }
 }
 
-void hak_flush_own_news(hak_heap_t* heap, hak_slab_t* slab) {
+static void take_news(hak_heap_t* heap, hak_slab_t* slab) {
   unsigned had = hak_slab_free_count(slab);
   hak_slab_count_remote(slab);
   hak_slab_collect(slab);
@@ -87,7 +92,7 @@ static void take_stack(hak_heap_t* heap, hak_slab_t* replacement) {
     // Once its news is taken the slab may be pushed again, and the link overwritten.
     hak_slab_t* next = hak_load_relaxed(&slab->pending_next);
     if (hak_load_acquire(&slab->owner) == heap) {
-      hak_flush_own_news(heap, slab);
+      take_news(heap, slab);
     } else {
       tell(heap, slab);  // it changed hands after it was pushed
     }
@@ -236,7 +241,7 @@ static void find_places(place_t places[CHUNK], void* const* blocks, unsigned n) 
   }
 }
 
-unsigned hak_flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most) {
+static unsigned flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most) {
   flush_t flush;
   flush.heap = heap;
   flush.remote_slab = NULL;
@@ -259,6 +264,30 @@ unsigned hak_flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsig
   announce(&flush);
   return done;
 }
+
+// Calls in progress by threads that have no heap to be marked as in motion.
+static _Atomic(uint32_t) n_without_heap;
+static hak_thread_local bool is_running_here;
+
+unsigned hak_flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most) {
+  if (hak_likely(heap != NULL)) return flush_some(heap, blocks, n, most);
+  is_running_here = true;
+  hak_fetch_add_acq_rel(&n_without_heap, 1);
+  unsigned done = flush_some(NULL, blocks, n, most);
+  hak_fetch_add_acq_rel(&n_without_heap, (uint32_t)-1);
+  is_running_here = false;
+  return done;
+}
+
+void hak_flush_settle(hak_heap_t* heap, hak_slab_t* slab) {
+  unsigned had = hak_slab_free_count(slab);
+  hak_slab_settle(slab);
+  own_gained(heap, slab, had);
+}
+
+bool hak_flush_is_running_here(void) { return is_running_here; }
+
+bool hak_flush_is_cut_off(void) { return hak_exchange_acq_rel(&n_without_heap, 0) != 0; }
 
 void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n) {
   (void)hak_flush_some(heap, blocks, n, UINT_MAX);

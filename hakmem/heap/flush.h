@@ -36,7 +36,13 @@ void hak_flush_return_reserve(hak_heap_t* heap, unsigned size_class);
 // Closes a heap's pending stack for good and sees to what is on it. pre: it owns no slab any more.
 void hak_flush_close(hak_heap_t* heap);
 
-// Takes the news of one slab the heap owns, told or not. Only where no remote free is in flight.
-void hak_flush_own_news(hak_heap_t* heap, hak_slab_t* slab);
+// In a forked child, by its one thread. Takes the remote frees of a slab that the open heap owns,
+// told or not. Whether a thread without a heap may have been cut off in the midst of one (said
+// once).
+void hak_flush_settle(hak_heap_t* heap, hak_slab_t* slab);
+bool hak_flush_is_cut_off(void);
+
+// Whether the calling thread returns blocks now, without a heap.
+bool hak_flush_is_running_here(void);
 
 #endif  // HAKMEM_FLUSH_H_

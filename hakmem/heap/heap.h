@@ -103,11 +103,12 @@ static inline unsigned hak_heap_next_used(const hak_heap_t* heap, unsigned stack
 typedef struct hak_heap_entry {
   hak_heap_t* heap;                  // const
   struct hak_heap_entry* next;       // const
-  struct hak_heap_entry* next_idle;  // lock:REGISTRY: those without a thread
+  struct hak_heap_entry* next_idle;  // lock:REGISTRY: those without a thread; IDLE: orphans
   uint32_t index;                    // const: 0 for the first
   uint64_t seen;                     // lock:IDLE: signature of its cache at the last visit
   uint64_t reclaimed;                // lock:IDLE: its signature when there was nothing left to take
   _Atomic(bool) is_counted;          // the heap's counters are not in the totals of ended threads
+  _Atomic(bool) is_orphan;           // by whoever holds lock IDLE
 } hak_heap_entry_t;
 
 // The heap of a thread that has none: every magazine is empty and full at once, so that malloc and
@@ -144,7 +145,38 @@ static inline void hak_heap_leave(hak_heap_t* heap) {
   hak_store_release(&heap->busy, hak_load_relaxed(&heap->busy) - 1);
 }
 
-// Held while caches of idle threads are emptied.
+// Held while caches of idle threads are emptied, or the list of orphans changes.
 extern hak_lock_t hak_reclaim_lock;
+
+// Orphans: in a forked child, the open heaps of threads that it does not have. They stay as they
+// were, since giving up their slabs would write to each of them. Whoever frees their blocks tells
+// them as it would tell a thread that sleeps. What they have free of a class is taken over when
+// somebody refills the class (cache.c; spans, as class 0, in span_cache.c), or by idle.c in time.
+// And the next thread to begin gets one as it is.
+extern _Atomic(hak_heap_entry_t*) hak_orphans;  // lock:IDLE: through next_idle
+extern _Atomic(uint64_t)
+    hak_orphan_classes[(HAK_N_CLASSES + 63) / 64];  // some may have free blocks
+
+static inline bool hak_orphans_may_have(unsigned size_class) {
+  uint64_t word = hak_load_relaxed(&hak_orphan_classes[size_class / 64]);
+  return hak_unlikely(word != 0) && (word >> (size_class % 64) & 1) != 0;
+}
+
+// Any thread. (What a heap's thread has given back to the kernel has no entry.)
+static inline bool hak_heap_is_orphan(const hak_heap_t* heap) {
+  if (hak_likely(hak_load_relaxed(&hak_orphans) == NULL)) return false;
+  struct hak_heap_entry* entry = heap->entry;
+  return entry != NULL && hak_load_relaxed(&entry->is_orphan);
+}
+
+// Says that they may have free blocks of a class, or (take) that the caller takes those now.
+void hak_orphans_give(unsigned size_class);
+void hak_orphans_take(unsigned size_class);
+
+// Makes a heap an orphan. In a forked child, by its one thread.
+void hak_orphan_add(hak_heap_entry_t* entry);
+
+// Takes one for a thread, as it is; NULL when there is none.
+hak_heap_t* hak_orphan_take(void);
 
 #endif  // HAKMEM_HEAP_H_

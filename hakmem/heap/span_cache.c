@@ -45,6 +45,19 @@ static void grow_if_thrashing(hak_heap_t* heap) {
   heap->span_evicted = false;
 }
 
+// What orphans keep goes to where all threads find it.
+hak_noinline static void take_over(void) {
+  if (!hak_lock_try(&hak_reclaim_lock)) return;  // another time
+  hak_orphans_take(0);
+  for (hak_heap_entry_t* entry = hak_load_relaxed(&hak_orphans); entry != NULL;
+       entry = entry->next_idle) {
+    hak_heap_enter(entry->heap);
+    hak_span_cache_flush(entry->heap);
+    hak_heap_leave(entry->heap);
+  }
+  hak_lock_release(&hak_reclaim_lock);
+}
+
 void* hak_span_cache_take(hak_heap_t* heap, size_t size, size_t alignment) {
   size_t n_pages = hak_pages_of(size);
   if (n_pages > HAK_SPAN_CACHE_MAX_PAGES || alignment > HAK_PAGE_BYTES || heap == HAK_NO_HEAP) {
@@ -58,6 +71,7 @@ void* hak_span_cache_take(hak_heap_t* heap, size_t size, size_t alignment) {
     hak_span_set_bytes((uintptr_t)span, size);
   } else {
     grow_if_thrashing(heap);
+    if (hak_orphans_may_have(0)) take_over();
   }
   hak_heap_leave(heap);
   return span;

@@ -190,14 +190,15 @@ TEST_IN_CHILD(SpanCacheTest, AThreadThatEndsReturnsAll) {
 }
 
 TEST_IN_CHILD(SpanCacheTest, AChildHasWhatThreadsCachedThatAreNotHere) {
+  hak::FreeBlock(hak::AllocBlock(1));  // the thread has a heap
   void* span = AllocSpan(300000);
   hak::Sleeper sleeper;
   sleeper.Do([span] { FreeSpan(span); });
-  EXPECT_NE(hak_large_alloc(300000, 16, false), span);
+  EXPECT_NE(hak::AllocSpan(300000), span);
   int pid = fork();
   ASSERT_GE(pid, 0);
   if (pid == 0) {
-    EXPECT_EQ(hak_large_alloc(300000, 16, false), span);
+    EXPECT_EQ(hak::AllocSpan(300000), span);
     hak::EndChild();
   }
   EXPECT_TRUE(hak::ChildPassed(pid));

@@ -20,9 +20,9 @@ extern "C" {
 #include "hakmem/heap/flush.h"
 #include "hakmem/heap/span_cache.h"
 #include "hakmem/page_map/page_map.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/large.h"
-#include "hakmem/thread/fork.h"
 #include "hakmem/thread/idle.h"
 #include "hakmem/thread/thread.h"
 }
@@ -31,9 +31,9 @@ namespace hak {
 
 // The thread's heap, which it gets here if it has none; NULL when it can have none.
 inline hak_heap_t* ThisHeap() {
+  hak_fork_look();
   if (hak_this_heap != HAK_NO_HEAP) return hak_this_heap;
   hak_heap_t* heap = hak_thread_begin();
-  if (heap != nullptr && heap->entry->index == 0) hak_fork_register();
   if (heap != nullptr && heap->entry->index == 1) hak_idle_start();
   return heap;
 }
@@ -58,6 +58,7 @@ inline void FreeBlock(void* block) {
 }
 // The same of spans.
 inline void* AllocSpan(size_t size) {
+  hak_fork_look();
   void* span = hak_span_cache_take(hak_this_heap, size, HAK_MIN_ALIGNMENT);
   return span != nullptr ? span : hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
 }
@@ -68,6 +69,7 @@ inline void FreeSpan(void* span) {
 }
 
 inline void DrainThread() {
+  hak_fork_look();
   if (hak_this_heap != HAK_NO_HEAP) hak_cache_drain(hak_this_heap);
 }
 

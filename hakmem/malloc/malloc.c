@@ -12,6 +12,7 @@
 #include "hakmem/malloc/fast_path.h"
 #include "hakmem/malloc/start.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/slab/slab.h"
 #include "hakmem/superslab/large.h"
@@ -118,6 +119,7 @@ hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
   if (class_at(ptr) != 0) {
     if (size <= old_size && size > old_size / 2) return ptr;
   } else if (size > HAK_SMALL_MAX) {
+    hak_fork_look();
     void* resized = hak_large_resize(ptr, size);
     if (resized != NULL) return resized;
   }

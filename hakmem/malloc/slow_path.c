@@ -7,10 +7,10 @@
 #include "hakmem/heap/flush.h"
 #include "hakmem/heap/span_cache.h"
 #include "hakmem/options/events.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/large.h"
 #include "hakmem/superslab/reserve.h"
-#include "hakmem/thread/fork.h"
 #include "hakmem/thread/idle.h"
 #include "hakmem/thread/thread.h"
 
@@ -19,7 +19,6 @@
 hak_noinline static hak_heap_t* begin(void) {
   hak_heap_t* heap = hak_thread_begin();
   if (heap == NULL) return NULL;
-  if (heap->entry->index == 0) hak_fork_register();
   if (heap->entry->index == 1) hak_idle_start();
   return heap;
 }
@@ -35,6 +34,7 @@ static void* refill_without_heap(unsigned size_class) {
 }
 
 static void* refill(hak_heap_t* heap, unsigned size_class) {
+  hak_fork_look();
   heap = begun(heap);
   return heap != NULL ? hak_cache_refill(heap, size_class) : refill_without_heap(size_class);
 }
@@ -79,6 +79,7 @@ hak_noinline static void* alloc_uncached(size_t size, size_t alignment, bool zer
 }
 
 void* hak_malloc_large_aligned(size_t size, size_t alignment, bool zero) {
+  hak_fork_look();
   void* block = hak_span_cache_take(hak_this_heap, size, alignment);
   if (block == NULL) return alloc_uncached(size, alignment, zero);
   return zero ? memset(block, 0, size) : block;
@@ -91,6 +92,7 @@ void* hak_malloc_large(size_t size) {
 
 void* hak_malloc_try(hak_heap_t* heap, size_t size) {
   if (size > HAK_SMALL_MAX) {
+    hak_fork_look();
     void* block = hak_span_cache_take(heap, size, HAK_MIN_ALIGNMENT);
     return block != NULL ? block : hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
   }
@@ -103,6 +105,7 @@ void* hak_malloc_try(hak_heap_t* heap, size_t size) {
 
 void hak_free_slow(void* ptr, hak_heap_t* heap, size_t size_class) {
   if (ptr == NULL) return;
+  hak_fork_look();
   heap = begun(heap);
   if (size_class == 0) {
     if (heap == NULL || !hak_span_cache_put(heap, ptr)) hak_large_free(ptr);

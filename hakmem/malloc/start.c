@@ -10,11 +10,11 @@
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/telemetry/telemetry.h"
-#include "hakmem/thread/fork.h"
 #include "hakmem/thread/idle.h"
 
 // ---- prewarm ----
@@ -33,6 +33,7 @@ static bool prewarm_slab(unsigned size_class) {
 
 unsigned hak_prewarm_class(unsigned size_class, unsigned supers) {
   if (size_class == 0 || size_class >= HAK_N_CLASSES) return 0;
+  hak_fork_look();
   hak_reserve_ready();
   unsigned slab_pages = hak_class_info(size_class)->slab_pages;
   for (unsigned got = 0; got < supers; got++) {
@@ -131,7 +132,7 @@ static void start_background(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
-  hak_fork_register();
+  hak_fork_look();  // registers the handler before others do theirs
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);

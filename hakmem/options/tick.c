@@ -1,5 +1,6 @@
 #include "hakmem/options/tick.h"
 
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
 
 _Atomic(uint64_t) hak_tick_next_ms = HAK_TICK_NEVER;
@@ -41,9 +42,12 @@ void hak_tick_run(void) {
   }
 }
 
-void hak_tick_repair(void) {
+// Takes up the jobs that a thread which is gone was about to do.
+static void repair(bool is_whole) {
+  (void)is_whole;
   for (int job = 0; job < HAK_N_JOBS; job++) lower_next(atomic_load(&due_ms[job]));
 }
+HAK_REPAIR(NONE, repair, NULL);
 
 void hak_tick_sleep(uint64_t at_most_ms) {
   uint32_t seen = hak_load_acquire(&wakes);

@@ -45,9 +45,6 @@ static inline bool hak_tick_is_waiting(void) {
   return hak_load_relaxed(&hak_tick_next_ms) == HAK_TICK_NOW;
 }
 
-// In a forked child: takes up the jobs that a thread which is gone was about to do.
-void hak_tick_repair(void);
-
 // For the background thread: sleeps until a job is due or somebody calls hak_tick_wake (in a signal
 // handler, say), but not longer than `at_most_ms`.
 void hak_tick_sleep(uint64_t at_most_ms);

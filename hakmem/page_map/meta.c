@@ -2,6 +2,7 @@
 
 #include "hakmem/base/config.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
 
 static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_META);
@@ -56,7 +57,9 @@ size_t hak_meta_used_bytes(void) { return hak_counter_read(&used_bytes); }
 
 void hak_meta_count_locks(hak_lock_counts_t* counts) { hak_lock_count(&lock, counts); }
 
-void hak_meta_repair(void) {
+static void repair(bool is_whole) {
+  (void)is_whole;
   // Half done means: next_free and chunk_end may not belong together. Start a new chunk.
   if (hak_lock_repair(&lock)) next_free = chunk_end = 0;
 }
+HAK_REPAIR(META, repair, NULL);

@@ -20,7 +20,4 @@ size_t hak_meta_used_bytes(void);
 
 void hak_meta_count_locks(hak_lock_counts_t* counts);
 
-// In a forked child.
-void hak_meta_repair(void);
-
 #endif  // HAKMEM_META_H_

@@ -23,6 +23,10 @@
 #define MAP_FIXED_NOREPLACE 0x100000  // Linux 4.17
 #endif
 
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18  // Linux 4.14
+#endif
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
 #endif
@@ -203,6 +207,11 @@ int hak_platform_advise_huge(void* address, size_t bytes, bool wanted) {
                                            wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0, 0});
 }
 
+int hak_platform_wipe_on_fork(void* address, size_t bytes) {
+  return hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                           (const long[6]){(long)address, (long)bytes, MADV_WIPEONFORK, 0, 0, 0});
+}
+
 int hak_platform_populate(void* address, size_t bytes) {
   int error =
       hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
@@ -336,6 +345,11 @@ void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected) {
 void hak_platform_wake(_Atomic(uint32_t)* word) {
   hak_platform_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
                     (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0});
+}
+
+void hak_platform_wake_all(_Atomic(uint32_t)* word) {
+  hak_platform_call(HAK_KERNEL_FUTEX, 0, NULL, SYS_futex,
+                    (const long[6]){(long)word, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0, 0});
 }
 
 void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms) {

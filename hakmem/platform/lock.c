@@ -20,6 +20,8 @@ uint32_t hak_thread_id(void) {
   return id;
 }
 
+bool hak_thread_has_id(void) { return this_thread_id != 0; }
+
 // Drepper, "Futexes Are Tricky", mutex 2, with the holder's id in place of 1.
 static hak_cold void acquire_contended(hak_lock_t* lock, uint32_t self) {
   for (unsigned spin = 0; spin < 100; spin++) {
@@ -103,10 +105,8 @@ bool hak_lock_holds_any(void) { return held_ranks != 0; }
 
 bool hak_lock_repair(hak_lock_t* lock) {
   uint32_t holder = hak_load_relaxed(&lock->word) & ~WAITERS;
-  if (hak_lock_is_mine(lock)) {
-    hak_store_relaxed(&lock->word, holder);  // nobody else is left to wait
-    return false;
-  }
-  hak_store_relaxed(&lock->word, 0);
-  return holder != 0;
+  bool is_mine = hak_lock_is_mine(lock);
+  uint32_t word = is_mine ? holder : 0;  // nobody else is left to wait
+  if (hak_load_relaxed(&lock->word) != word) hak_store_relaxed(&lock->word, word);
+  return holder != 0 && !is_mine;
 }

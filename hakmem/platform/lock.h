@@ -15,14 +15,15 @@
 #include "hakmem/base/base.h"
 
 typedef enum hak_lock_rank {
-  HAK_RANK_TELEMETRY = 1,  // whoever is writing telemetry
-  HAK_RANK_EXPORT,         // the phase label, and memory to gather figures in
-  HAK_RANK_COUNTS,         // what threads have counted
-  HAK_RANK_IDLE,           // heaps whose threads are idle, while their caches are emptied
-  HAK_RANK_REGISTRY,       // threads' heaps: list and free list
-  HAK_RANK_CLASS,          // one a size class: its unowned slabs
-  HAK_RANK_BACKEND,        // SuperSlabs, page runs, huge blocks, reservations
-  HAK_RANK_META,           // memory for the allocator's own structures
+  HAK_RANK_NONE,       // of no lock
+  HAK_RANK_TELEMETRY,  // whoever is writing telemetry
+  HAK_RANK_EXPORT,     // the phase label, and memory to gather figures in
+  HAK_RANK_COUNTS,     // what threads have counted
+  HAK_RANK_IDLE,       // heaps whose threads are idle, while their caches are emptied
+  HAK_RANK_REGISTRY,   // threads' heaps: list and free list
+  HAK_RANK_CLASS,      // one a size class: its unowned slabs
+  HAK_RANK_BACKEND,    // SuperSlabs, page runs, huge blocks, reservations
+  HAK_RANK_META,       // memory for the allocator's own structures
 } hak_lock_rank_t;
 
 typedef struct hak_lock {
@@ -46,9 +47,9 @@ typedef struct hak_lock_counts {
 } hak_lock_counts_t;
 void hak_lock_count(const hak_lock_t* lock, hak_lock_counts_t* counts);
 
-// Only in a forked child, by its one thread. Returns true when a thread that is gone held the
-// lock: the lock is free again, and the caller must give up whatever it protected that may be
-// half done.
+// Only in a forked child (fork.h), while no thread of its own has the lock but the caller. Returns
+// true when a thread that is gone held the lock: the lock is free again, and the caller must give
+// up whatever it protected that may be half done.
 bool hak_lock_repair(hak_lock_t* lock);
 
 // Whether the calling thread holds `lock`; whether it holds any lock.
@@ -57,5 +58,8 @@ bool hak_lock_holds_any(void);
 
 // A number that is unique to the calling thread for as long as the process lives; never 0.
 uint32_t hak_thread_id(void);
+
+// Whether the calling thread has one already: whoever has ever held a lock has.
+bool hak_thread_has_id(void);
 
 #endif  // HAKMEM_LOCK_H_

@@ -62,6 +62,9 @@ hak_nodiscard int hak_platform_purge(void* address, size_t bytes);
 // Asks for transparent huge pages in a range, or asks not to get any.
 int hak_platform_advise_huge(void* address, size_t bytes, bool wanted);
 
+// Has the kernel clear a range in a forked child. EINVAL where it cannot (before 4.14).
+hak_nodiscard int hak_platform_wipe_on_fork(void* address, size_t bytes);
+
 // Faults a range in for writing, in one call where the kernel can (5.14), else page by page. The
 // contents stay. An error means that not all of it could be had.
 hak_nodiscard int hak_platform_populate(void* address, size_t bytes);
@@ -112,6 +115,7 @@ void hak_platform_sleep_ms(uint64_t ms);
 // Sleeps while *word == expected; may wake early. Wakes at most one sleeper.
 void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected);
 void hak_platform_wake(_Atomic(uint32_t)* word);
+void hak_platform_wake_all(_Atomic(uint32_t)* word);
 
 // Sleeps while *word == expected, for `ms` at most; may wake early. Not counted: it is no work.
 void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms);

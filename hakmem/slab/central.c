@@ -2,6 +2,7 @@
 
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/fork.h"
 
 typedef struct central {
   alignas(HAK_CACHE_LINE) hak_lock_t lock;
@@ -105,7 +106,8 @@ unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
 
 void hak_central_add(hak_slab_t* slab) {
   central_t* central = lock_central(slab->run.size_class);
-  list(central, slab, NULL);
+  // (In a forked child it may be there already, by a repair.)
+  if (slab->prev == NULL && central->partial.first != slab) list(central, slab, NULL);
   hak_lock_release(&central->lock);
 }
 
@@ -161,15 +163,36 @@ void hak_central_count_locks(hak_lock_counts_t* counts) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) hak_lock_count(&centrals[c].lock, counts);
 }
 
-bool hak_central_repair_lock(unsigned size_class) {
-  return hak_lock_repair(&centrals[size_class].lock);
+// ---- after a fork ----
+
+void hak_central_settle(hak_slab_t* slab) {
+  central_t* central = lock_central(slab->run.size_class);
+  unsigned had = hak_slab_free_count(slab);
+  hak_slab_settle(slab);
+  unowned_gained(central, slab, had);
+  hak_lock_release(&central->lock);
 }
 
-void hak_central_clear(unsigned size_class) {
-  centrals[size_class].partial = (hak_slab_list_t){NULL, NULL};
-  hak_store_relaxed(&centrals[size_class].n_partial, 0);
+// Lists an unowned slab of a class whose list is made anew. One that is not in the page map yet is
+// still in the hands of whoever makes it, who may be the thread that forked.
+static void relist(hak_run_t* run, void* is_broken) {
+  hak_slab_t* slab = (hak_slab_t*)run;
+  if (!((const bool*)is_broken)[run->size_class] || !is_unowned(slab)) return;
+  if (hak_page_map_class((void*)run->base) == 0 || hak_run_use(run) == HAK_RUN_LOST) return;
+  hak_slab_recount(slab);
+  if (hak_slab_free_count(slab) != 0) list(&centrals[run->size_class], slab, NULL);
 }
 
-void hak_central_relink(hak_slab_t* slab) {
-  if (hak_slab_free_count(slab) != 0) list(&centrals[slab->run.size_class], slab, NULL);
+static void repair(bool is_whole) {
+  (void)is_whole;
+  bool is_broken[HAK_N_CLASSES] = {false};
+  bool is_any = false;
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    if (!hak_lock_repair(&centrals[c].lock)) continue;
+    centrals[c].partial = (hak_slab_list_t){NULL, NULL};
+    hak_store_relaxed(&centrals[c].n_partial, 0);
+    is_broken[c] = is_any = true;
+  }
+  if (is_any) hak_super_visit_slabs(relist, is_broken);
 }
+HAK_REPAIR(CLASS, repair, NULL);

@@ -40,10 +40,7 @@ void hak_slab_destroy(hak_slab_t* slab);
 
 void hak_central_count_locks(hak_lock_counts_t* counts);
 
-// In a forked child (fork.c): frees the lock of a class; true when a thread that is gone held it.
-// Empties the class's list. Enters an unowned slab in it again.
-bool hak_central_repair_lock(unsigned size_class);
-void hak_central_clear(unsigned size_class);
-void hak_central_relink(hak_slab_t* slab);
+// In a forked child, for the one thread: takes the remote frees of an unowned slab, told or not.
+void hak_central_settle(hak_slab_t* slab);
 
 #endif  // HAKMEM_CENTRAL_H_

@@ -39,6 +39,10 @@ static size_t remote_words(unsigned size_class) {
   return (wide ? HAK_WIDE_BITMAP_BYTES : HAK_BITMAP_BYTES) / (2 * sizeof(uint64_t));
 }
 
+_Atomic(uint64_t)* hak_slab_remote_bits(hak_run_t* run, unsigned size_class) {
+  return (_Atomic(uint64_t)*)hak_run_bitmap(run, size_class) + remote_words(size_class);
+}
+
 void hak_slab_prefetch(hak_slab_t* slab, unsigned size_class, unsigned word,
                        const struct hak_heap* heap) {
   _Atomic(uint64_t)* remote = slab->remote + word;
@@ -54,7 +58,7 @@ hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class) {
   const hak_class_info_t* info = hak_class_info(size_class);
   hak_slab_t* slab = (hak_slab_t*)run;
   slab->free = hak_run_bitmap(run, size_class);
-  slab->remote = (_Atomic(uint64_t)*)slab->free + remote_words(size_class);
+  slab->remote = hak_slab_remote_bits(run, size_class);
   slab->capacity = info->slab_blocks;
   set_free_count(slab, info->slab_blocks);
   slab->scan_word = 0;
@@ -241,6 +245,21 @@ void hak_slab_list_remove(hak_slab_list_t* list, hak_slab_t* slab) {
     list->first = slab->next;
   }
   slab->next = slab->prev = NULL;
+}
+
+bool hak_slab_has_news(const hak_slab_t* slab) {
+  hak_slab_t* s = (hak_slab_t*)slab;
+  if (s->uncounted != 0 || hak_load_relaxed(&s->remote_count) != 0) return true;
+  for (unsigned w = 0, words = words_of(s); w < words; w++) {
+    if (hak_load_relaxed(&s->remote[w]) != 0) return true;
+  }
+  return false;
+}
+
+void hak_slab_settle(hak_slab_t* slab) {
+  (void)hak_slab_collect(slab);
+  hak_store_relaxed(&slab->remote_count, 0);
+  slab->uncounted = 0;
 }
 
 void hak_slab_recount(hak_slab_t* slab) {

@@ -101,6 +101,10 @@ void hak_slab_count_remote(hak_slab_t* slab);
 void hak_slab_free_remote(hak_slab_t* slab, unsigned word, uint64_t mask);
 hak_nodiscard bool hak_slab_announce_remote(hak_slab_t* slab, unsigned n);
 
+// The bitmap of what other threads freed into a slab of `size_class` that lies, or may come to lie,
+// in `run`: for any thread, without a look at what the owner writes.
+_Atomic(uint64_t)* hak_slab_remote_bits(hak_run_t* run, unsigned size_class);
+
 // Blocks free in the slab, read by any thread.
 static inline unsigned hak_slab_free_count(const hak_slab_t* slab) {
   return hak_load_relaxed(&((hak_slab_t*)slab)->free_count);
@@ -118,7 +122,15 @@ static inline void hak_slab_list_append(hak_slab_list_t* list, hak_slab_t* slab)
   hak_slab_list_insert(list, slab, NULL);
 }
 
-// After a fork that may have caught the slab's owner at work: derives the counts from the bitmap.
+// In a forked child, where no remote free is in flight. Whether any were, told or not: a thread
+// that is gone may have come as far as step 1, or not to tell. Only reads.
+bool hak_slab_has_news(const hak_slab_t* slab);
+
+// Takes all of them, so that nothing is uncounted.
+void hak_slab_settle(hak_slab_t* slab);
+
+// Where a thread that is gone may have been at work as the owner: derives the counts from the
+// bitmap.
 void hak_slab_recount(hak_slab_t* slab);
 
 #endif  // HAKMEM_SLAB_H_

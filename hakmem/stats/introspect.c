@@ -9,6 +9,7 @@
 #include "hakmem/base/size_class.h"
 #include "hakmem/heap/cache.h"
 #include "hakmem/include/hakmem/hakmem.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/stats/stats.h"
@@ -16,6 +17,7 @@
 #include "hakmem/thread/thread.h"
 
 bool hak_introspect_trim(void) {
+  hak_fork_look();
   hak_heap_t* heap = hak_this_heap;
   if (heap != HAK_NO_HEAP) hak_cache_drain(heap);
   hak_thread_end_all_parked();

@@ -7,6 +7,7 @@
 #include "hakmem/options/events.h"
 #include "hakmem/page_map/meta.h"
 #include "hakmem/page_map/page_map.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/slab/slab.h"
@@ -75,6 +76,7 @@ static size_t add_outgoing(gather_t* gather, hak_heap_t* heap, unsigned size_cla
 // pre: lock:COUNTS, and the heap is_counted. A closed one is that of a thread which a fork has left
 // behind, and nobody will return what it caches, or of one that has just ended, and empty.
 static void add_heap(gather_t* gather, hak_heap_t* heap) {
+  bool is_orphan = hak_heap_is_orphan(heap);
   bool is_open = hak_thread_heap_is_open(heap);  // first: a thread empties its heap, then closes it
   gather->stats->remote_atomics += hak_counter_read(&heap->atomics);
   size_t cached_bytes = 0, outgoing_bytes = 0;
@@ -89,7 +91,10 @@ static void add_heap(gather_t* gather, hak_heap_t* heap) {
   }
   size_t span_bytes = (size_t)hak_load_relaxed(&heap->span_pages) << HAK_PAGE_SHIFT;
   *(is_open ? &gather->kept_span_bytes : &gather->lost_span_bytes) += span_bytes;
-  if (is_open) {
+  if (is_orphan) {
+    gather->retention->abandoned_bytes += cached_bytes + outgoing_bytes;
+    gather->free_bytes += cached_bytes + outgoing_bytes;
+  } else if (is_open) {
     gather->stats->heaps++;
     gather->stats->cached_bytes += cached_bytes;
     gather->stats->outgoing_bytes += outgoing_bytes;
@@ -118,6 +123,8 @@ static void add_threads(gather_t* gather) {
 
 static uint64_t* reason_of_free(gather_t* gather, const hak_slab_t* slab) {
   hak_retention* retention = gather->retention;
+  hak_heap_t* owner = hak_load_relaxed(&((hak_slab_t*)slab)->owner);
+  if (owner != NULL && hak_heap_is_orphan(owner)) return &retention->abandoned_bytes;
   switch (hak_run_use(&slab->run)) {
     case HAK_RUN_PREWARMED:
       return &retention->prewarmed_bytes;
@@ -133,8 +140,9 @@ static uint64_t* reason_of_free(gather_t* gather, const hak_slab_t* slab) {
 static void add_slab(gather_t* gather, hak_slab_t* slab, unsigned size_class, size_t bytes) {
   const hak_class_info_t* info = hak_class_info(size_class);
   size_t free_blocks = hak_slab_free_count(slab);
+  _Atomic(uint64_t)* remote = hak_slab_remote_bits(&slab->run, size_class);
   for (unsigned w = 0; w < info->slab_words; w++) {
-    free_blocks += hak_bit_count(hak_load_relaxed(&slab->remote[w]));
+    free_blocks += hak_bit_count(hak_load_relaxed(&remote[w]));
   }
   free_blocks = hak_min_size(free_blocks, info->slab_blocks);
   hak_class_stats* class_stats = class_of(gather, size_class);
@@ -301,6 +309,7 @@ static void finish(gather_t* gather) {
 
 // pre: all that is to be filled is zero.
 static void run_gather(gather_t* gather) {
+  hak_fork_look();
   gather->stats->time_ns = hak_platform_now_ns();
   add_threads(gather);
   hak_super_visit(add_super, gather);

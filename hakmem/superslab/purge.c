@@ -23,6 +23,7 @@ typedef struct batch {
 
 static hak_superslab_t* oldest;  // lock:BACKEND
 static hak_superslab_t* newest;  // lock:BACKEND
+static unsigned n_running;       // purges that have pages out of circulation; lock:BACKEND
 static _Atomic(uint64_t) purged_bytes;
 static hak_thread_local bool is_running_here;
 
@@ -103,6 +104,7 @@ static void collect(batch_t* batch, bool all) {
       hak_purge_enqueue(super);
     }
   }
+  if (batch->n != 0) n_running++;
   update_due();
   hak_lock_release(&hak_backend_lock);
 }
@@ -159,6 +161,7 @@ static void finish(batch_t* batch) {
     hak_super_check_in(batch->supers[i], batch->pages[i], batch->pages[i] & ~batch->failed[i]);
     hak_purge_enqueue(batch->supers[i]);
   }
+  n_running--;
   update_due();
   hak_lock_release(&hak_backend_lock);
 }
@@ -195,7 +198,11 @@ size_t hak_purge_all(void) {
   }
 }
 
-void hak_purge_repair(void) {
+bool hak_purge_is_running(void) { return n_running != 0; }
+
+void hak_purge_forget_running(void) { n_running = 0; }
+
+void hak_purge_forget_queue(void) {
   oldest = newest = NULL;
   hak_tick_set_due(HAK_JOB_PURGE, HAK_TICK_NEVER);
 }

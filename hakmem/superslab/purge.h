@@ -28,8 +28,12 @@ uint64_t hak_purge_bytes(void);  // given back since the start
 // Whether the calling thread is between taking pages out of circulation and putting them back.
 bool hak_purge_is_running_here(void);
 
-// In a forked child, lock:BACKEND or alone: forgets the queue, so that hak_purge_enqueue can fill
-// it anew.
-void hak_purge_repair(void);
+// In a forked child: forgets the queue, so that hak_purge_enqueue can fill it anew.
+void hak_purge_forget_queue(void);
+
+// Whether any thread has pages out of circulation (lock:BACKEND, or a child); and, in a forked
+// child, that none has any more.
+bool hak_purge_is_running(void);
+void hak_purge_forget_running(void);
 
 #endif  // HAKMEM_PURGE_H_

@@ -6,6 +6,7 @@
 #include "hakmem/page_map/meta.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/superslab/direct.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
@@ -399,26 +400,48 @@ void hak_super_visit_slabs(void (*visit)(hak_run_t* run, void* context), void* c
 
 // ---- after a fork ----
 
-// One SuperSlab, as a thread that is gone may have left it: what it was changing is given up, what
-// its purge had taken out of circulation comes back, the rest is linked anew.
-static void repair(hak_superslab_t* super) {
+// One SuperSlab, as a thread that is gone may have left it: what it was changing is given up, the
+// rest is linked anew. Most have neither free pages nor a place in a list: those are not written.
+static void relink(hak_superslab_t* super) {
   if (is_direct(super)) return;
-  super->in_dirty_queue = false;
-  super->next_dirty = super->prev_dirty = super->next = super->prev = NULL;
-  if (super->is_changing) hak_store_relaxed(&super->state, HAK_SUPER_LOST);
-  if (hak_load_relaxed(&super->state) == HAK_SUPER_PAGES) {
-    super->free_pages |= super->checked_out;
-    super->checked_out = 0;
-    bin_link(super);
+  if (super->next != NULL || super->prev != NULL) super->next = super->prev = NULL;
+  if (super->in_dirty_queue) {
+    super->in_dirty_queue = false;
+    super->next_dirty = super->prev_dirty = NULL;
   }
-  if (hak_load_relaxed(&super->state) <= HAK_SUPER_PAGES) hak_purge_enqueue(super);
+  if (super->is_changing) hak_store_relaxed(&super->state, HAK_SUPER_LOST);
+  unsigned state = hak_load_relaxed(&super->state);
+  if (state == HAK_SUPER_PAGES && (super->bin | super->free_pages) != 0) bin_link(super);
+  if (state <= HAK_SUPER_PAGES) hak_purge_enqueue(super);
 }
 
-void hak_super_repair(bool lock_was_held) {
-  if (lock_was_held) hak_reserve_repair();
+static void relink_all(void) {
+  hak_reserve_repair();
   for (unsigned b = 0; b <= HAK_SUPER_MAX_PAGES; b++) bins[b] = NULL;
   bins_in_use[0] = bins_in_use[1] = 0;
-  hak_purge_repair();
+  hak_purge_forget_queue();
   walk_t walk = {0};
-  for (hak_superslab_t* super; (super = next_super(&walk)) != NULL;) repair(super);
+  for (hak_superslab_t* super; (super = next_super(&walk)) != NULL;) relink(super);
 }
+
+// Brings back what purges of threads that are gone have out of circulation.
+static void finish_purges(void) {
+  walk_t walk = {0};
+  for (hak_superslab_t* super; (super = next_super(&walk)) != NULL;) {
+    if (super->checked_out == 0 || hak_load_relaxed(&super->state) != HAK_SUPER_PAGES) continue;
+    hak_super_check_in(super, super->checked_out, 0);
+    hak_purge_enqueue(super);
+  }
+  hak_purge_forget_running();
+}
+
+static void repair(bool is_whole) {
+  (void)is_whole;
+  bool was_held = hak_lock_repair(&hak_backend_lock);
+  if (hak_lock_is_mine(&hak_backend_lock)) return;  // then nobody else was changing anything
+  if (was_held) relink_all();
+  // Where the caller has pages out itself: whose those are, nobody knows.
+  bool is_cut_off = was_held || hak_purge_is_running();
+  if (is_cut_off && !hak_purge_is_running_here()) finish_purges();
+}
+HAK_REPAIR(BACKEND, repair, hak_purge_is_running_here);

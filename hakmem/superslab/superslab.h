@@ -41,7 +41,7 @@ typedef enum hak_run_use {
   HAK_RUN_SLAB,       // blocks of a class
   HAK_RUN_PREWARMED,  // a slab that was made ready, and of which nothing has been taken yet
   HAK_RUN_ABANDONED,  // a slab that nobody owns because its thread has ended
-  HAK_RUN_LOST,       // half changed by a thread that a fork left behind: never used again
+  HAK_RUN_LOST,       // in a forked child: a slab in no list, though it may have free blocks
 } hak_run_use_t;
 
 // The descriptor of a page: in use when the page is the first of a run. This layer knows its first
@@ -86,7 +86,7 @@ typedef struct hak_superslab {
   _Atomic(uint8_t) state;      // hak_super_state_t; read without the lock by address look-ups
   uint8_t bin;                 // PAGES: length of the longest free run
   bool in_dirty_queue;
-  bool is_changing;  // set while the fields above are in motion: see fork.c
+  bool is_changing;  // set while the fields above are in motion: for a child of a fork
   bool was_moved;    // HUGE, in the head: it counts as a moved block (HAK_MOVED_MAX)
   bool is_drained;   // HUGE: all that was in it has moved on; it reads as zero
   // How far from where it was mapped its mapping has been moved, in bytes: two neighbours are one
@@ -135,10 +135,6 @@ void hak_super_shrink_run(hak_run_t* run, unsigned n_pages);
 // back, and puts them back: `clean_pages` of them as clean, the rest as dirty as they were.
 void hak_super_check_out(hak_superslab_t* super, uint64_t pages);
 void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_pages);
-
-// In a forked child: puts the SuperSlab layer in order when another thread was, or may have been,
-// changing it (`lock_was_held`: by a thread that is gone).
-void hak_super_repair(bool lock_was_held);
 
 // Calls `visit` for every run that is a slab, of the heap as it is; for a child alone, or under
 // lock BACKEND.

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <map>
 #include <set>
@@ -16,6 +17,7 @@ extern "C" {
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/page_map/page_map.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/superslab/superslab.h"
 }
@@ -341,21 +343,31 @@ TEST_IN_CHILD(SuperSlabTest, RepairGivesUpOnlyWhatWasInMotion) {
   hak_superslab_t* lost = SuperOf(in_motion);
   hak_superslab_t* kept = SuperOf(quiet);
   ASSERT_NE(lost, kept);
-  lost->is_changing = true;
   uint64_t out = kept->free_pages;
-  hak_lock_acquire(&hak_backend_lock);
-  hak_super_check_out(kept, out);
-  hak_super_repair(true);
-  hak_lock_release(&hak_backend_lock);
-  EXPECT_EQ(hak_load_relaxed(&lost->state), HAK_SUPER_LOST);
-  EXPECT_EQ(hak_load_relaxed(&kept->state), HAK_SUPER_PAGES);
-  EXPECT_EQ(kept->free_pages, out);
-  EXPECT_EQ(SuperOf(Take(6).slab), kept);
-  for (int i = 0; i < 200; ++i) {
-    hak_run_t* run = Take(4).slab;
-    ASSERT_NE(run, nullptr);
-    ASSERT_NE(SuperOf(run), lost);
-  }
+  hak_fork_look();
+  std::atomic<bool> is_held{false}, may_release{false};
+  std::thread holder([&] {
+    hak_lock_acquire(&hak_backend_lock);
+    lost->is_changing = true;
+    hak_super_check_out(kept, out);
+    is_held = true;
+    while (!may_release) std::this_thread::yield();
+    hak_lock_release(&hak_backend_lock);
+  });
+  while (!is_held) std::this_thread::yield();
+  EXPECT_TRUE(hak::PassesInChild([&] {
+    EXPECT_EQ(hak_load_relaxed(&lost->state), HAK_SUPER_LOST);
+    EXPECT_EQ(hak_load_relaxed(&kept->state), HAK_SUPER_PAGES);
+    EXPECT_EQ(kept->free_pages, out);
+    EXPECT_EQ(SuperOf(Take(6).slab), kept);
+    for (int i = 0; i < 200; ++i) {
+      hak_run_t* run = Take(4).slab;
+      ASSERT_NE(run, nullptr);
+      ASSERT_NE(SuperOf(run), lost);
+    }
+  }));
+  may_release = true;
+  holder.join();
 }
 
 }  // namespace

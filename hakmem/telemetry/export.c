@@ -5,6 +5,7 @@
 
 #include "hakmem/page_map/meta.h"
 #include "hakmem/platform/descriptor.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/lock.h"
 #include "hakmem/telemetry/report.h"
 
@@ -32,6 +33,7 @@ static size_t length_that_fits(const char* phase) {
 
 void hak_export_set_phase(const char* phase) {
   size_t length = length_that_fits(phase);
+  hak_fork_look();
   hak_lock_acquire(&lock);
   memset(phase_, 0, sizeof phase_);
   memcpy(phase_, phase, length);
@@ -45,11 +47,16 @@ void hak_export_phase(char out[HAK_PHASE_BYTES]) {
 }
 
 // Whatever a thread that is gone was doing was one store, or is made good by the next.
-void hak_export_repair(void) { (void)hak_lock_repair(&lock); }
+static void repair(bool is_whole) {
+  (void)is_whole;
+  (void)hak_lock_repair(&lock);
+}
+HAK_REPAIR(EXPORT, repair, NULL);
 
 // ---- the figures as text ----
 
 static workspace_t* take_workspace(void) {
+  hak_fork_look();
   hak_lock_acquire(&lock);
   workspace_t* workspace = idle;
   if (workspace != NULL) idle = workspace->next;

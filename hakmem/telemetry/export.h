@@ -12,7 +12,4 @@
 void hak_export_set_phase(const char* phase);
 void hak_export_phase(char out[HAK_PHASE_BYTES]);
 
-// In a forked child.
-void hak_export_repair(void);
-
 #endif  // HAKMEM_EXPORT_H_

@@ -9,6 +9,7 @@
 #include "hakmem/options/tick.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/descriptor.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/lock.h"
 #include "hakmem/platform/platform.h"
@@ -213,6 +214,7 @@ static void on_signal(int number) {
 }
 
 bool hak_telemetry_write(const char* phase) {
+  hak_fork_look();
   if (hak_lock_is_mine(&lock)) return false;  // a signal handler that interrupted it
   if (phase != NULL) hak_export_set_phase(phase);
   bool is_written = false;
@@ -253,14 +255,22 @@ static void write_last(bool can_gather) {
 
 static void write_last_words(void) { write_last(!hak_lock_holds_any()); }
 
-__attribute__((destructor)) static void finish(void) { write_last(true); }
+__attribute__((destructor)) static void finish(void) {
+  hak_fork_look();
+  write_last(true);
+}
 
-// The child opens the file anew, for its name and its offset, counts its own lines and events,
-// and has no page. The thread that writes may be gone: what it was writing is the parent's.
-static void begin_child(void) {
-  hak_export_repair();
-  if (hak_lock_is_mine(&lock)) return;  // a handler forked that interrupted it: it goes on
+// What a thread that is gone was writing is the parent's.
+static void repair(bool is_whole) {
+  (void)is_whole;
   (void)hak_lock_repair(&lock);
+}
+HAK_REPAIR(TELEMETRY, repair, NULL);
+
+// The child of fork opens the file anew, for its name and its offset, counts its own lines and
+// events, and has no page. (A child that was made in another way may share its descriptors.)
+static void begin_child(void) {
+  if (hak_lock_is_mine(&lock)) return;  // a handler forked that interrupted it: it goes on
   if (!target.is_stderr) hak_descriptor_close(&file);
   hak_published_forget();
   process_id = hak_process_id();

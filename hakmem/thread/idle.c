@@ -5,6 +5,7 @@
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/thread/thread.h"
@@ -204,13 +205,10 @@ void hak_idle_start(void) {
 
 // ---- after a fork ----
 
-bool hak_idle_repair(hak_heap_t* self) {
+static void repair(bool is_whole) {
+  (void)is_whole;
   if (hak_lock_repair(&hak_reclaim_lock)) cursor = NULL;
-  if (self == NULL) return false;
-  bool was_acted_on = hak_load_relaxed(&self->reclaim) == HAK_RECLAIM_ACTING;
-  if (was_acted_on) hak_cache_forget_slabs(self);
-  hak_store_relaxed(&self->reclaim, HAK_RECLAIM_NONE);
-  return was_acted_on;
 }
+HAK_REPAIR(IDLE, repair, NULL);
 
 void hak_idle_count_locks(hak_lock_counts_t* counts) { hak_lock_count(&hak_reclaim_lock, counts); }

@@ -35,10 +35,6 @@ void hak_idle_visit(void);
 // for a thread that finds no memory. No lock held.
 void hak_idle_reclaim_all(void);
 
-// In a forked child: true when a thread that is gone was emptying `self`, the heap of the one
-// thread (NULL: it has none). The heap then knows no slabs any more.
-bool hak_idle_repair(hak_heap_t* self);
-
 void hak_idle_count_locks(hak_lock_counts_t* counts);
 
 #endif  // HAKMEM_IDLE_H_

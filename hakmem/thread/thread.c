@@ -9,6 +9,8 @@
 #include "hakmem/heap/magazine_size.h"
 #include "hakmem/options/events.h"
 #include "hakmem/page_map/meta.h"
+#include "hakmem/page_map/page_map.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/slab/central.h"
 
@@ -27,6 +29,9 @@ static uint64_t ended_atomics;                   // lock:COUNTS
 static pthread_key_t exit_key;
 static bool has_exit_key;  // lock:REGISTRY
 static hak_thread_local bool has_ended;
+
+// How deep the thread is in changing which heap is whose: for where a signal handler forks.
+static hak_thread_local unsigned in_change;
 
 // Idle heaps whose memory is kept for the next thread; that of further ones is given back.
 #define WARM_HEAPS 16
@@ -102,6 +107,7 @@ static hak_heap_entry_t* take_entry(void) {
   return entry;
 }
 
+// Opens a heap for the calling thread; NULL: there is no memory for one.
 static hak_heap_t* open_heap(void) {
   hak_heap_entry_t* entry = take_entry();
   if (entry == NULL) return NULL;
@@ -116,11 +122,18 @@ static hak_heap_t* open_heap(void) {
 
 hak_heap_t* hak_thread_begin(void) {
   if (has_ended) return NULL;
+  in_change++;
+  hak_compiler_barrier();
   hak_heap_entry_t* entry = unpark();
-  hak_heap_t* heap = entry != NULL ? entry->heap : open_heap();
+  hak_heap_t* heap = entry != NULL ? entry->heap : hak_orphan_take();
+  if (heap == NULL) heap = open_heap();
+  if (heap != NULL) {
+    heap->was_parked = entry != NULL;
+    hak_this_heap = heap;
+  }
+  hak_compiler_barrier();
+  in_change--;
   if (heap == NULL) return NULL;
-  heap->was_parked = entry != NULL;
-  hak_this_heap = heap;
   // May allocate: the heap is in place by now. Without a key the heap is lost when its thread
   // ends, with what it caches; its slabs are found by nobody.
   if (has_exit_key) (void)pthread_setspecific(exit_key, heap);
@@ -195,6 +208,7 @@ static void retire(hak_heap_t* heap) {
 // Returns all that a heap has, closes it and keeps it for a later thread. By its thread, or whoever
 // took it out of parking.
 static void end(hak_heap_t* heap) {
+  in_change++;
   hak_cache_drain(heap);
   // The heap stays this thread's until its lists are empty: a signal handler that forks meanwhile
   // must see whose they are and that they are in motion.
@@ -204,6 +218,7 @@ static void end(hak_heap_t* heap) {
   if (hak_this_heap == heap) hak_this_heap = HAK_NO_HEAP;
   hak_heap_leave(heap);
   retire(heap);
+  in_change--;
 }
 
 // From here on the heap may be another thread's, if it could be parked.
@@ -222,13 +237,18 @@ static bool park(hak_heap_t* heap) {
 
 static void on_thread_exit(void* arg) {
   hak_heap_t* heap = arg;
+  hak_fork_look();
+  in_change++;
   has_ended = true;  // what destructors still to come allocate and free goes without a heap
   // First, for a signal handler must not use what is another thread's by now.
   hak_this_heap = HAK_NO_HEAP;
   hak_compiler_barrier();
-  if (park(heap)) return;
-  hak_this_heap = heap;
-  end(heap);
+  if (!park(heap)) {
+    hak_this_heap = heap;
+    end(heap);
+  }
+  hak_compiler_barrier();
+  in_change--;
 }
 
 bool hak_thread_end_parked(const hak_heap_entry_t* entry) {
@@ -252,27 +272,127 @@ unsigned hak_thread_count_parked(void) {
   return n;
 }
 
-void hak_thread_repair(hak_heap_t* self, bool interrupted) {
+// ---- after a fork ----
+//
+// The heap of a thread that is gone is an orphan (heap.h), and not written, if its thread was in no
+// slow path. If it was, it is broken: nothing but the bitmaps of its slabs can be trusted. Its
+// slabs are given up for adoption, the blocks in its magazines are lost, at most a cache's worth;
+// and its thread may have been about to tell of blocks that it had freed into others' slabs. Only
+// then are all slabs looked at, and only those written that are given up or have remote frees: no
+// remote free is in flight in a child but those that were cut off.
+
+static bool needs_walk;  // in a child, until all slabs have been looked at
+
+static bool is_acted_on(hak_heap_t* heap) {
+  return hak_load_relaxed(&heap->reclaim) == HAK_RECLAIM_ACTING;
+}
+
+// Slabs of a heap that idle.c was emptying belong to nobody, and to no list: the thread may hold
+// the lock of any.
+static void lose(hak_run_t* run, void* context) {
+  hak_slab_t* slab = (hak_slab_t*)run;
+  hak_heap_t* owner = hak_load_relaxed(&slab->owner);
+  (void)context;
+  if (owner == NULL || !is_acted_on(owner)) return;
+  hak_store_relaxed(&slab->owner, NULL);
+  hak_run_set_use(run, HAK_RUN_LOST);
+  hak_slab_recount(slab);  // blocks of it may still be freed
+}
+
+// Heaps whose idle thread's cache was being taken back, by a thread that is gone: the one thread's,
+// maybe, which waits for it to be over.
+static void end_reclaims(void) {
+  if (hak_lock_is_mine(&hak_reclaim_lock)) return;  // it goes on
+  bool is_any = false;
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    if (!is_acted_on(entry->heap)) continue;
+    hak_cache_forget_slabs(entry->heap);
+    is_any = true;
+  }
+  if (is_any) hak_super_visit_slabs(lose, NULL);
+  needs_walk |= is_any;
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    if (hak_load_relaxed(&entry->heap->reclaim) == HAK_RECLAIM_NONE) continue;
+    hak_store_relaxed(&entry->heap->reclaim, HAK_RECLAIM_NONE);
+  }
+}
+
+static bool is_broken(hak_heap_t* heap) {
+  return heap != hak_this_heap && hak_thread_heap_is_open(heap) &&
+         hak_load_relaxed(&heap->busy) != 0;
+}
+
+static void settle(hak_run_t* run, void* context) {
+  hak_slab_t* slab = (hak_slab_t*)run;
+  hak_heap_t* owner = hak_load_relaxed(&slab->owner);
+  (void)context;
+  if ((owner != NULL && is_broken(owner)) || hak_run_use(run) == HAK_RUN_LOST) {
+    hak_slab_recount(slab);
+    hak_slab_settle(slab);
+    hak_central_abandon(slab);
+  } else if (owner == NULL && hak_page_map_class((void*)run->base) == 0) {
+    hak_slab_destroy(slab);  // its thread had not come to own it
+  } else if (hak_slab_has_news(slab)) {
+    if (owner != NULL) {
+      hak_flush_settle(owner, slab);
+    } else {
+      hak_central_settle(slab);
+    }
+  }
+}
+
+static void settle_all(void) {
+  needs_walk = false;
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    hak_heap_t* heap = entry->heap;
+    if (hak_thread_heap_is_open(heap)) hak_store_relaxed(&heap->pending, HAK_PENDING_NONE);
+  }
+  hak_super_visit_slabs(settle, NULL);
+}
+
+static void end_broken(void) {
+  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
+    hak_heap_t* heap = entry->heap;
+    if (!is_broken(heap)) continue;
+    hak_store_relaxed(&heap->pending, HAK_PENDING_CLOSED);
+    hak_store_relaxed(&heap->busy, 0);
+    retire(heap);
+  }
+}
+
+static void repair(bool is_whole) {
   (void)hak_lock_repair(&hak_counts_lock);  // at worst a thread's counts are there twice
   // The idle list is two stores to change: after a half one it is given up.
   if (hak_lock_repair(&lock)) {
     idle = NULL;
     n_idle = 0;
   }
-  for (unsigned i = 0; i < HAK_PARKED_HEAPS; i++) hak_store_relaxed(&parked[i], NULL);
-  for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
-    hak_heap_t* heap = entry->heap;
-    if (heap == self || !hak_thread_heap_is_open(heap)) continue;
-    hak_store_relaxed(&heap->pending, HAK_PENDING_CLOSED);
-    if (interrupted) continue;
-    bool in_motion =
-        hak_load_relaxed(&heap->busy) != 0 || hak_load_relaxed(&heap->reclaim) != HAK_RECLAIM_NONE;
-    if (!in_motion) hak_cache_return_all(heap, self);
-    hak_store_relaxed(&heap->busy, 0);
-    hak_store_relaxed(&heap->reclaim, HAK_RECLAIM_NONE);
-    retire(heap);
+  end_reclaims();
+  if (!is_whole) return;
+  needs_walk |= hak_flush_is_cut_off();
+  for (unsigned i = 0; i < HAK_PARKED_HEAPS; i++) {
+    if (hak_load_relaxed(&parked[i]) != NULL) hak_store_relaxed(&parked[i], NULL);
   }
+  hak_store_relaxed(&hak_orphans, NULL);
+  for (hak_heap_entry_t* entry = hak_load_relaxed(&entries); entry != NULL; entry = entry->next) {
+    hak_heap_t* heap = entry->heap;
+    if (is_broken(heap)) {
+      needs_walk = true;
+    } else if (heap != hak_this_heap && hak_thread_heap_is_open(heap)) {
+      hak_orphan_add(entry);
+    }
+  }
+  if (needs_walk) settle_all();
+  end_broken();
 }
+
+static bool is_inside(void) {
+  if (in_change != 0) return true;
+  if (hak_this_heap == HAK_NO_HEAP) return hak_flush_is_running_here();
+  return hak_load_relaxed(&hak_this_heap->busy) != 0;
+}
+
+HAK_REPAIR(COUNTS, repair, is_inside);
 
 void hak_thread_ended_totals(unsigned size_class, hak_class_totals_t* totals) {
   *totals = ended[size_class];

@@ -28,10 +28,6 @@ static inline bool hak_thread_heap_is_open(hak_heap_t* heap) {
 // not in memory.
 size_t hak_thread_untouched_bytes(void);
 
-// In a forked child, last: closes the heaps of threads that are gone and returns what they cached.
-// `self`: the heap of the one thread, or NULL. With `interrupted`, only closes them.
-void hak_thread_repair(hak_heap_t* self, bool interrupted);
-
 // While it is held, what a thread has counted stays where it is: in its heap, whose entry then
 // is_counted, or, once the thread has ended, in the totals below.
 extern hak_lock_t hak_counts_lock;

@@ -325,10 +325,10 @@ says out "results/e/new.jsonl"
 [[ -s clone/plots/index.html ]] || fail "no plots/ beside results/"
 
 # ---- a folder holds the pictures of one call, and what others have put there ----
-expect 0 --out stale --chart throughput,profile "$phases"
+expect 0 --out stale --chart throughput,profile "$report"
 echo mine >stale/notes.txt
 [[ -s stale/profile.svg ]] || fail "no profile"
-expect 0 --out stale --chart throughput "$phases"
+expect 0 --out stale --chart throughput "$report"
 [[ -s stale/throughput.svg && -s stale/notes.txt ]] || fail "a file is gone"
 compgen -G 'stale/profile*' >/dev/null && fail "a picture of the call before is left"
 
