@@ -38,7 +38,6 @@ ROWS = [
      "peers", "peak_shrink", "rss_after_idle_bytes", MIB, True),
     ("The slowest malloc in a thousand, ns",
      "call_latency", "1 thread", "malloc_p999_ns", 1, True),
-    ("fork of a large heap, ms", "fork", "fork", "fork_ms", 1, True),
 ]
 
 # What no experiment measures: from the allocators' own documentation.
@@ -127,7 +126,7 @@ def machine(records):
     versions = sorted({f"{TITLES.get(r['phase'], r['phase'])} {r['allocator_version'].split('-')[0]}"
                        for r in records if r.get("allocator_version")})
     period = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    return f"Measured {period} on {'; '.join(hosts)} (virtual machines). Versions: {', '.join(versions)}."
+    return f"Measured {period} on {'; '.join(hosts)} (a virtual machine). Versions: {', '.join(versions)}."
 
 
 def readme():
