@@ -20,8 +20,8 @@ fake bazel 'echo "bazel $*"'
 # on COMMAND...: what bazelw does; installed receives what it asked apt for.
 on() {
   : >"$work/installed"
-  said=$(cd "$work/checkout" &&
-    HOME=$work PATH=$work/bin:/usr/bin:/bin INSTALLED=$work/installed CI=true ./bazelw "$@" 2>"$work/err")
+  said=$(cd "$work/checkout" && export HOME=$work INSTALLED=$work/installed CI=true &&
+    PATH=$work/bin:/usr/bin:/bin ./bazelw "$@" 2>"$work/err")
   [[ $said == "bazel $*" ]] || { echo "bazelw $*: it ran: $said" && cat "$work/err" && exit 1; }
   installed=" $(tr '\n' ' ' <"$work/installed")"
 }
