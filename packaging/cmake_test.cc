@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <jansson.h>
+#include <string.h>
 
 #include <filesystem>
 #include <map>
@@ -74,10 +75,12 @@ std::map<std::string, Flags> CMakeFlags(const std::string& work) {
   size_t i;
   json_t* entry;
   json_array_foreach(commands, i, entry) {
+    const char* command = json_string_value(json_object_get(entry, "command"));
+    if (strstr(command, "hakmem_objects.dir") == nullptr) continue;  // not of the library
     std::string file = json_string_value(json_object_get(entry, "file"));
     std::string source = fs::path(file).lexically_relative(work + "/source");
     Flags& own = flags[source];
-    std::istringstream words(json_string_value(json_object_get(entry, "command")));
+    std::istringstream words(command);
     std::string word;
     words >> word;  // the compiler
     while (words >> word) {

@@ -16,7 +16,7 @@ static const char kUsage[] = "[FILE | FOLDER | LABEL=FILE]...\ncompare BASE NEW 
 static const char kAbout[] =
     "Draws records of hakrun and of workloads, perf stat output (text, -x, -j; -r, -I, -A) and "
     "telemetry. Without files: the newest results under results/, or the recordings in "
-    "testdata/phases.\v"
+    "testdata/report.\v"
     "compare: BASE and NEW are files, folders or LABEL=FILE, or two phases of FILE... Metrics are "
     "throughput, steady, time-per-op, elapsed, kernel-share, faults, syscalls, peak-rss, mean-rss; "
     "of runs "
