@@ -71,7 +71,6 @@ typedef struct hak_heap {
   _Atomic(void**) next_slot;                       // in slots: not used yet
   hak_counter_t atomics;                           // read-modify-writes made for remote frees
   struct hak_heap_entry* entry;  // const while open: the heap's place in the registry
-  hak_bin_t bins[HAK_N_STACKS];
   // The spans kept, a stack for each number of pages n, oldest first: from span_bottom[n] up to
   // below span_top[n], and at most up to span_bottom[n + 1].
   void** span_top[HAK_SPAN_CACHE_MAX_PAGES + 1];
@@ -80,6 +79,7 @@ typedef struct hak_heap {
   // Memory for magazines, packed in order of first use (magazine_size.c). This and what follows is
   // touched only as needed.
   void* first_slots[HAK_FIRST_SLOTS];
+  hak_bin_t bins[HAK_N_STACKS];
   void* span_slots[HAK_SPAN_CACHE_SLOTS];
   void* slots[];
 } hak_heap_t;
