@@ -231,7 +231,7 @@ static void add_block(flush_t* flush, const place_t* place, const void* block) {
 // Of blocks that have lain long, hardly a line of what describes them is in the processor's cache.
 // So all of a chunk are looked up before any is seen to: the look-ups overlap, and meanwhile the
 // slabs' lines come.
-#define CHUNK 32
+#define CHUNK 16
 
 static void find_places(place_t places[CHUNK], void* const* blocks, unsigned n) {
   for (unsigned i = 0; i < n; i++) {

@@ -173,7 +173,9 @@ TEST(ThreadsTest, FourThousandLiveOnesTakeLittleEach) {
 // A megabyte, of blocks of `*argument` bytes, or of sixteen to a thousand bytes when that is 0.
 void* UseAndSleep(void* argument) {
   size_t size = *static_cast<size_t*>(argument);
+  // At its size from the beginning: what it grew out of would be of ten more classes.
   std::vector<void*> blocks;
+  blocks.reserve(size != 0 ? kMiB / size + 1 : 2200);
   for (size_t bytes = 0; bytes < kMiB;) {
     size_t n = size != 0 ? size : 16 + blocks.size() * 37 % 1008;
     blocks.push_back(memset(malloc(n), 1, n));
@@ -220,7 +222,7 @@ TEST(ThreadsTest, AnIdleThreadKeepsABlockOfEachClass) {
 TEST(ThreadsTest, AnIdleThreadThatUsedOneClassKeepsLittle) {
   std::vector<size_t> bytes = Measure(MeasureIdle<1000>);
   ASSERT_EQ(bytes.size(), 3u);
-  EXPECT_LE(bytes[1], 64 * kKiB);
+  EXPECT_LE(bytes[1], 48 * kKiB);
   EXPECT_LE(bytes[2], 1000 * bytes[0] / 20);
 }
 

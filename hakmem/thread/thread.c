@@ -221,11 +221,19 @@ static void end(hak_heap_t* heap) {
   in_change--;
 }
 
+// Whether the heap may be parked; makes it ready for that.
+static bool may_park(hak_heap_t* heap) {
+  size_t most = heap->was_parked ? HAK_PARKED_BYTES : HAK_PARKED_FIRST_BYTES;
+  hak_heap_enter(heap);  // idle.c may be at work on it
+  bool is_small = hak_heap_bytes(heap) <= most && hak_load_relaxed(&heap->span_pages) == 0;
+  if (is_small) hak_cache_begin_lines(heap);
+  hak_heap_leave(heap);
+  return is_small;
+}
+
 // From here on the heap may be another thread's, if it could be parked.
 static bool park(hak_heap_t* heap) {
-  size_t most = heap->was_parked ? HAK_PARKED_BYTES : HAK_PARKED_FIRST_BYTES;
-  if (hak_heap_bytes(heap) > most || hak_load_relaxed(&heap->span_pages) != 0) return false;
-  hak_cache_begin_lines(heap);
+  if (!may_park(heap)) return false;
   for (unsigned i = 0; i < HAK_PARKED_HEAPS; i++) {
     hak_heap_entry_t* none = NULL;
     if (hak_load_relaxed(&parked[i]) == NULL && hak_cas_release(&parked[i], &none, heap->entry)) {

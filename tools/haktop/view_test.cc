@@ -151,7 +151,7 @@ TEST_F(ViewTest, ASmallTerminalShowsEveryPane) {
 
 TEST_F(ViewTest, ThePastIsAColumnForEachState) {
   FillPage(&page_, 10);
-  for (int i = 0; i < 70; i++) {
+  for (uint64_t i = 0; i < 70; i++) {
     page_.stats.time_ns += 1000000000;
     page_.stats.rss_bytes = (i % 10 + 1) * 1048576ull;
     page_.stats.minor_faults += i * i;

@@ -33,7 +33,7 @@ static void churn(void) {
 static void* thread(void* unused) {
   // (Volatile, for getcontext returns twice as far as the compiler knows.)
   char* volatile mapped = mmap(NULL, STACK_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED || mprotect(mapped, GUARD_BYTES, PROT_NONE) != 0) return mapped;
   ucontext_t here, there;
   getcontext(&there);
