@@ -235,9 +235,9 @@ void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
 // ---- overflow ----
 
 // Makes room in a magazine that is full: it grows from its first size, or some of what has lain
-// longest goes back: of the lower half, so that the next flush
-// or refill is as many steps away as it can be; but of all for who frees others' blocks, so that
-// more blocks of a slab go back together.
+// longest goes back: of the lower half, so that the next flush or refill is as many steps away as
+// it can be; but of all for who frees others' blocks, so that more blocks of a slab go back
+// together.
 static void make_room(hak_heap_t* heap, unsigned stack) {
   hak_magazine_t* magazine = &heap->bins[stack].magazine;
   hak_magazine_top_t* top = &heap->top[stack];
@@ -271,11 +271,9 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, unsigned stack) {
 // ---- all at once ----
 
 void hak_cache_begin_lines(hak_heap_t* heap) {
-  hak_heap_enter(heap);
   for (unsigned c = 1; c <= HAK_N_LINE_CLASSES; c++) {
     if (is_used(heap, c)) hak_magazine_close(&heap->bins[c].magazine, &heap->top[c]);
   }
-  hak_heap_leave(heap);
 }
 
 size_t hak_cache_give_up(hak_heap_t* heap) {

@@ -35,15 +35,16 @@ void hak_cache_drain(hak_heap_t* heap);
 void hak_cache_init(hak_heap_t* heap);
 
 // Before a heap is another thread's with what it caches: lets the magazines of line classes find no
-// room for a block that is freed beyond what they hold, as if they were new.
+// room for a block that is freed beyond what they hold, as if they were new. pre: between
+// hak_heap_enter and hak_heap_leave.
 void hak_cache_begin_lines(hak_heap_t* heap);
 
 // Clears a heap whose memory is kept for the next thread.
 void hak_cache_clear(hak_heap_t* heap);
 
-// Empties the outgoing magazines, takes in what other threads have freed, and gives up the heap's
-// spans and those of its slabs that have free blocks, with their memory: for idle.c in the place of
-// the owner. Returns the bytes given back to the kernel.
+// Takes in what other threads have freed, and gives up the heap's spans and those of its slabs that
+// have free blocks, with their memory: for idle.c in the place of the owner. Returns the bytes
+// given back to the kernel.
 size_t hak_cache_give_up(hak_heap_t* heap);
 
 // In a forked child, of a heap that another thread was changing: forgets its slabs, which others

@@ -45,20 +45,6 @@ HAK_REPAIR(
 
 namespace {
 
-// fork without its handlers, and as a program may call the kernel itself.
-pid_t BareFork() { return _Fork(); }
-pid_t Clone() { return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }
-
-bool PassesAfter(pid_t (*make)(), const std::function<void()>& body) {
-  fflush(nullptr);
-  pid_t pid = make();
-  if (pid == 0) {
-    body();
-    hak::EndChild();
-  }
-  return pid > 0 && hak::ChildPassed(pid, 60);
-}
-
 // The thread has an id, as one that has been inside the allocator.
 void Begin() {
   hak_fork_look();
@@ -74,13 +60,13 @@ TEST_IN_CHILD(ForkWordTest, NothingIsRepairedWhereNothingForked) {
 
 TEST_IN_CHILD(ForkWordTest, AChildRepairsOnceFromHighRanksToLow) {
   Begin();
-  EXPECT_TRUE(PassesAfter(fork, [] {
+  EXPECT_TRUE(hak::PassesAfter(fork, [] {
     EXPECT_EQ(Traced(), "MBCN");  // in the handler
     hak_fork_look();
     EXPECT_EQ(Traced(), "MBCN");
   }));
-  for (auto make : {BareFork, Clone}) {
-    EXPECT_TRUE(PassesAfter(make, [] {
+  for (auto make : {hak::BareFork, hak::Clone}) {
+    EXPECT_TRUE(hak::PassesAfter(make, [] {
       EXPECT_EQ(Traced(), "");
       hak_fork_look();
       EXPECT_EQ(Traced(), "MBCN");
@@ -93,9 +79,9 @@ TEST_IN_CHILD(ForkWordTest, AChildRepairsOnceFromHighRanksToLow) {
 
 TEST_IN_CHILD(ForkWordTest, GrandchildrenRepairAgain) {
   Begin();
-  EXPECT_TRUE(PassesAfter(BareFork, [] {
+  EXPECT_TRUE(hak::PassesAfter(hak::BareFork, [] {
     hak_fork_look();
-    EXPECT_TRUE(PassesAfter(BareFork, [] {
+    EXPECT_TRUE(hak::PassesAfter(hak::BareFork, [] {
       hak_fork_look();
       EXPECT_EQ(Traced(), "MBCNMBCN");
     }));
@@ -111,7 +97,7 @@ TEST_IN_CHILD(ForkWordTest, AHandlerThatRunsBeforeOursFindsAllRepaired) {
     EXPECT_EQ(Traced(), "MBCN");
   });
   Begin();
-  EXPECT_TRUE(PassesAfter(fork, [] { EXPECT_EQ(Traced(), "MBCN"); }));
+  EXPECT_TRUE(hak::PassesAfter(fork, [] { EXPECT_EQ(Traced(), "MBCN"); }));
 }
 
 // vfork and posix_spawn: the memory is the parent's.
@@ -131,8 +117,8 @@ TEST_IN_CHILD(ForkWordTest, AChildThatSharesMemoryRepairsNothing) {
 TEST_IN_CHILD(ForkWordTest, WhoIsInsideRepairsTheRestLater) {
   Begin();
   is_inside = true;
-  for (pid_t (*make)() : {BareFork, Clone}) {
-    EXPECT_TRUE(PassesAfter(make, [] {
+  for (pid_t (*make)() : {hak::BareFork, hak::Clone}) {
+    EXPECT_TRUE(hak::PassesAfter(make, [] {
       hak_fork_look();
       EXPECT_EQ(Traced(), "mbcn");
       hak_fork_look();
@@ -150,7 +136,7 @@ TEST_IN_CHILD(ForkWordTest, WhoHoldsALockIsInside) {
   lock.rank = HAK_RANK_CLASS;
   Begin();
   hak_lock_acquire(&lock);
-  EXPECT_TRUE(PassesAfter(fork, [] {
+  EXPECT_TRUE(hak::PassesAfter(fork, [] {
     EXPECT_EQ(Traced(), "mbcn");
     hak_lock_release(&lock);
     hak_fork_look();
@@ -163,7 +149,7 @@ TEST_IN_CHILD(ForkWordTest, AThreadBegunInTheChildLeavesWhatIsNotUnderALock) {
   Begin();
   for (bool was_inside : {false, true}) {
     is_inside = was_inside;
-    EXPECT_TRUE(PassesAfter(BareFork, [] {
+    EXPECT_TRUE(hak::PassesAfter(hak::BareFork, [] {
       if (is_inside) hak_fork_look();
       std::thread([] { hak_fork_look(); }).join();
       EXPECT_EQ(Traced(), "mbcn");
@@ -177,7 +163,7 @@ TEST_IN_CHILD(ForkWordTest, AThreadBegunInTheChildLeavesWhatIsNotUnderALock) {
 TEST_IN_CHILD(ForkWordTest, ThreadsOfTheChildWaitForTheOneThatRepairs) {
   Begin();
   for (int i = 0; i < 50; ++i) {
-    EXPECT_TRUE(PassesAfter(BareFork, [] {
+    EXPECT_TRUE(hak::PassesAfter(hak::BareFork, [] {
       std::atomic<int> ready{0};
       auto look = [&ready] {
         ++ready;
@@ -197,11 +183,11 @@ TEST_IN_CHILD(ForkWordTest, ThreadsOfTheChildWaitForTheOneThatRepairs) {
 
 void ExpectTheHandlerRepairs() {
   Begin();
-  EXPECT_TRUE(PassesAfter(fork, [] {
+  EXPECT_TRUE(hak::PassesAfter(fork, [] {
     EXPECT_EQ(Traced(), "MBCN");
     hak_fork_look();
     EXPECT_EQ(Traced(), "MBCN");
-    EXPECT_TRUE(PassesAfter(fork, [] { EXPECT_EQ(Traced(), "MBCNMBCN"); }));
+    EXPECT_TRUE(hak::PassesAfter(fork, [] { EXPECT_EQ(Traced(), "MBCNMBCN"); }));
   }));
   hak_fork_look();
   EXPECT_EQ(Traced(), "");

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,9 +129,12 @@ bool ChildPassed(int pid, unsigned seconds) {
   return false;
 }
 
-bool PassesInChild(const std::function<void()>& body, unsigned seconds) {
+pid_t BareFork() { return _Fork(); }
+pid_t Clone() { return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }
+
+bool PassesAfter(pid_t (*make)(), const std::function<void()>& body, unsigned seconds) {
   fflush(nullptr);
-  pid_t pid = fork();
+  pid_t pid = make();
   if (pid < 0) return false;
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves nothing running
@@ -138,6 +142,10 @@ bool PassesInChild(const std::function<void()>& body, unsigned seconds) {
     EndChild();
   }
   return ChildPassed(pid, seconds);
+}
+
+bool PassesInChild(const std::function<void()>& body, unsigned seconds) {
+  return PassesAfter(fork, body, seconds);
 }
 
 }  // namespace hak

@@ -4,6 +4,8 @@
 #ifndef HAKMEM_TEST_SUPPORT_H_
 #define HAKMEM_TEST_SUPPORT_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -75,6 +77,12 @@ std::string StderrOf(const std::function<void()>& body);
 // Runs `body` in a forked child and waits for it. True when it ended by itself with every
 // expectation met; a child that takes longer than `seconds` is killed and has failed.
 bool PassesInChild(const std::function<void()>& body, unsigned seconds = 30);
+
+// The same in a child that `make` makes: fork, or one of the two below, of which neither runs the
+// handlers of fork; the second is the system call, as a program may make it itself.
+bool PassesAfter(pid_t (*make)(), const std::function<void()>& body, unsigned seconds = 60);
+pid_t BareFork();
+pid_t Clone();
 
 // The two halves of it, for tests that fork by themselves. The child ends with EndChild, which does
 // not return; ChildPassed waits for child `pid` and tells how it ended.

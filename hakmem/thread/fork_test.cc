@@ -212,20 +212,6 @@ TEST_IN_CHILD(ForkTest, RemoteFreesBeforeTheForkAreNotLost) {
 
 // ---- what a fork costs the child ----
 
-pid_t BareFork() { return _Fork(); }
-pid_t Clone() { return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }
-
-// Runs `body` in a child that was made without the handlers of fork.
-bool PassesInBareChild(pid_t (*make)(), const std::function<void()>& body) {
-  fflush(nullptr);
-  pid_t pid = make();
-  if (pid == 0) {
-    body();
-    hak::EndChild();
-  }
-  return pid > 0 && hak::ChildPassed(pid, 60);
-}
-
 long Faults() {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
@@ -251,9 +237,9 @@ TEST_IN_CHILD(ForkTest, AChildWritesNoSlabWithoutNews) {
   }
   while (n_ready < 4) std::this_thread::yield();
   ASSERT_GT(hak::CountSlabs().all, 2000);
-  EXPECT_TRUE(PassesInBareChild(BareFork, [] {
+  EXPECT_TRUE(hak::PassesAfter(hak::BareFork, [] {
     hak_fork_look();  // what reading takes, and what is written always
-    EXPECT_TRUE(PassesInBareChild(BareFork, [] {
+    EXPECT_TRUE(hak::PassesAfter(hak::BareFork, [] {
       long before = Faults();
       hak_fork_look();
       EXPECT_LT(Faults() - before, 30);
@@ -556,10 +542,10 @@ TEST_IN_CHILD(ForkTest, AHandlerThatRunsFirstMayAllocate) {
 TEST_IN_CHILD(ForkTest, ChildrenWithoutHandlersWork) {
   if (hak::kUnderSanitizer) return;  // its own locks need the handlers
   Crowd crowd(4);
-  for (auto make : {BareFork, Clone}) {
+  for (auto make : {hak::BareFork, hak::Clone}) {
     for (uint64_t i = 0; i < 100; ++i) {
       Work(i, 100);
-      ASSERT_TRUE(PassesInBareChild(make, [i] { Work(i, 3000); })) << i;
+      ASSERT_TRUE(hak::PassesAfter(make, [i] { Work(i, 3000); })) << i;
     }
   }
 }
