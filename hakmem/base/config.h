@@ -47,7 +47,7 @@
 #define HAK_SLAB_MAX_BLOCKS (HAK_PAGE_BYTES / HAK_MIN_ALIGNMENT)
 #define HAK_SLAB_MAX_WORDS (HAK_SLAB_MAX_BLOCKS / 64)
 
-// Descriptors of pages (superslab.h): two cache lines, one for a slab's owner and one for others.
+// Descriptors of pages (layout.h): two cache lines, one for a slab's owner and one for others.
 // And their bitmaps: two for each slab, a bit a block, which for blocks of 64 bytes and more take
 // 256 bytes together and for smaller ones up to 1024.
 #define HAK_RUN_BYTES ((size_t)2 * HAK_CACHE_LINE)

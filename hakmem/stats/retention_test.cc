@@ -23,6 +23,7 @@ extern "C" {
 #include "hakmem/page_map/meta.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/stats/introspect.h"
+#include "hakmem/superslab/bins.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/thread/idle.h"

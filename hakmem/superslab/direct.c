@@ -16,12 +16,12 @@ hak_superslab_t* hak_direct_units(void) { return units; }
 static hak_superslab_t* unit_at(uintptr_t address) {
   hak_superslab_t* unit = hak_page_map_super((void*)address);
   // (It may still be said to be a SuperSlab's, whose address space was lost a moment ago.)
-  if (unit != NULL) return hak_load_relaxed(&unit->state) == HAK_SUPER_DIRECT ? unit : NULL;
+  if (unit != NULL) return hak_super_is_direct(unit) ? unit : NULL;
   uintptr_t base = hak_round_down(address, UNIT_BYTES);
-  size_t bytes = sizeof *unit + HAK_DIRECT_MAX_PAGES * (HAK_RUN_BYTES + HAK_BITMAP_BYTES);
-  unit = hak_meta_alloc(bytes, HAK_CACHE_LINE);
+  unit = hak_meta_alloc(hak_super_descriptor_bytes(HAK_DIRECT_MAX_PAGES), HAK_CACHE_LINE);
   if (unit == NULL || !hak_page_map_add_range(base, UNIT_BYTES)) return NULL;
   unit->base = base;
+  unit->n_pages = HAK_DIRECT_MAX_PAGES;
   unit->free_pages = hak_bit_run(0, HAK_DIRECT_MAX_PAGES);
   hak_store_relaxed(&unit->state, HAK_SUPER_DIRECT);
   unit->next = units;
@@ -33,7 +33,7 @@ static hak_superslab_t* unit_at(uintptr_t address) {
 // Enters a fresh mapping in its unit. lock:BACKEND
 static hak_run_t* enter(uintptr_t base, unsigned n_pages, unsigned size_class) {
   hak_superslab_t* unit = unit_at(base);
-  if (unit == NULL || !hak_super_ready_bitmaps(unit, HAK_DIRECT_MAX_PAGES, size_class)) return NULL;
+  if (unit == NULL || !hak_super_ready_bitmaps(unit, size_class)) return NULL;
   unsigned at = (unsigned)((base - unit->base) >> HAK_PAGE_SHIFT);
   uint64_t mask = hak_bit_run(at, n_pages);
   hak_assert((unit->free_pages & mask) == mask);

@@ -11,12 +11,10 @@
 #ifndef HAKMEM_DIRECT_H_
 #define HAKMEM_DIRECT_H_
 
-#include "hakmem/superslab/superslab.h"
+#include "hakmem/superslab/layout.h"
 
-// Most pages of a direct run: those of a unit.
-#define HAK_DIRECT_MAX_PAGES (1u << (HAK_SUPER_MIN_SHIFT - HAK_PAGE_SHIFT))
-
-// As hak_super_take_run and hak_super_return_run. The memory is always fresh.
+// As hak_super_take_run and hak_super_return_run, of HAK_DIRECT_MAX_PAGES at most. The memory is
+// always fresh.
 hak_nodiscard hak_run_t* hak_direct_take_run(unsigned n_pages, unsigned align_pages,
                                              unsigned size_class);
 void hak_direct_return_run(hak_superslab_t* unit, hak_run_t* run);

@@ -7,6 +7,7 @@ extern "C" {
 #include "hakmem/options/options.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/superslab/superslab.h"
 }
 
 #include <errno.h>

@@ -8,7 +8,7 @@
 #ifndef HAKMEM_HUGE_H_
 #define HAKMEM_HUGE_H_
 
-#include "hakmem/superslab/superslab.h"
+#include "hakmem/superslab/layout.h"
 
 // A block of `size` bytes at a multiple of `alignment`, a power of two; both at most HAK_LARGE_MAX.
 // NULL: out of memory. With `zero`, all of the size asked for is zero, at the price of clearing

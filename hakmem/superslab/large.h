@@ -6,7 +6,7 @@
 #ifndef HAKMEM_LARGE_H_
 #define HAKMEM_LARGE_H_
 
-#include "hakmem/superslab/superslab.h"
+#include "hakmem/superslab/layout.h"
 
 // A block of `size` bytes (above the small classes, or wanted at an alignment they cannot give) at
 // a multiple of `alignment`, a power of two. NULL: out of memory. With `zero`, all of the size

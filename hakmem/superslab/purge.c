@@ -6,6 +6,7 @@
 #include "hakmem/options/tick.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/superslab/bins.h"
 #include "hakmem/superslab/reserve.h"
 
 // SuperSlabs whose pages are given back in one go, and pages where it is a tick that does it:

@@ -9,7 +9,7 @@
 #ifndef HAKMEM_PURGE_H_
 #define HAKMEM_PURGE_H_
 
-#include "hakmem/superslab/superslab.h"
+#include "hakmem/superslab/layout.h"
 
 // Puts `super` in the queue if it has free dirty pages and is not there yet. lock:BACKEND
 void hak_purge_enqueue(hak_superslab_t* super);

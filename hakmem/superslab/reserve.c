@@ -21,8 +21,7 @@ size_t hak_super_bytes(void) { return bytes_of(1); }
 unsigned hak_super_pages(void) { return 1u << (super_shift - HAK_PAGE_SHIFT); }
 
 static size_t descriptor_stride(void) {
-  size_t bytes = sizeof(hak_superslab_t) + hak_super_pages() * (HAK_RUN_BYTES + HAK_BITMAP_BYTES);
-  return hak_round_up(bytes, HAK_CACHE_LINE);
+  return hak_round_up(hak_super_descriptor_bytes(hak_super_pages()), HAK_CACHE_LINE);
 }
 
 unsigned hak_reserve_count(void) { return hak_load_acquire(&n_reservations); }
@@ -144,6 +143,7 @@ static void prepare(hak_reservation_t* r, uint32_t i) {
   if (super->base != 0) return;
   uintptr_t base = r->base + bytes_of(i);
   super->reservation = r;
+  super->n_pages = hak_super_pages();
   hak_page_map_set_super(base, hak_super_bytes(), super);
   if (i >= r->n_prepared) r->n_prepared = i + 1;
   // Last: a forked child must not take it for prepared when a thread that is gone was at it.

@@ -8,7 +8,7 @@
 #ifndef HAKMEM_RESERVE_H_
 #define HAKMEM_RESERVE_H_
 
-#include "hakmem/superslab/superslab.h"
+#include "hakmem/superslab/layout.h"
 
 typedef struct hak_reservation {
   uintptr_t base;          // 0: unmapped, and the descriptors wait for the next reservation

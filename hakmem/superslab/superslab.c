@@ -3,135 +3,37 @@
 #include "hakmem/base/bits.h"
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
-#include "hakmem/page_map/meta.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/fork.h"
+#include "hakmem/superslab/bins.h"
 #include "hakmem/superslab/direct.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
 
-hak_lock_t hak_backend_lock = HAK_LOCK_INIT(HAK_RANK_BACKEND);
-
-// SuperSlabs in state PAGES that have free pages, by the length of their longest free run: taking
-// from the shortest sufficient one keeps long runs whole. Bit b of bins_in_use: bins[b] has some.
-static hak_superslab_t* bins[HAK_SUPER_MAX_PAGES + 1];  // lock:BACKEND
-static uint64_t bins_in_use[2];                         // lock:BACKEND
-static size_t n_cut;                                    // SuperSlabs in state PAGES; lock:BACKEND
-static size_t n_slab_pages;                             // pages in slabs; lock:BACKEND
-
-static bool super_is_valid(const hak_superslab_t* super) {
-  uint64_t all = hak_bit_run(0, hak_super_pages());
-  return (super->free_pages & ~all) == 0 && (super->dirty_pages & ~all) == 0 &&
-         super->bin == hak_longest_run(super->free_pages) &&
-         (super->aged_pages & ~(super->free_pages & super->dirty_pages)) == 0;
-}
-
-static void bin_unlink(hak_superslab_t* super) {
-  if (super->bin == 0) return;
-  if (super->next != NULL) super->next->prev = super->prev;
-  if (super->prev != NULL) {
-    super->prev->next = super->next;
-  } else {
-    bins[super->bin] = super->next;
-    if (super->next == NULL) bins_in_use[super->bin / 64] &= ~(UINT64_C(1) << (super->bin % 64));
-  }
-  super->next = super->prev = NULL;
-  super->bin = 0;
-}
-
-static void bin_link(hak_superslab_t* super) {
-  unsigned run = hak_longest_run(super->free_pages);
-  super->bin = (uint8_t)run;
-  if (run == 0) return;
-  super->prev = NULL;
-  super->next = bins[run];
-  if (super->next != NULL) super->next->prev = super;
-  bins[run] = super;
-  bins_in_use[run / 64] |= UINT64_C(1) << (run % 64);
-}
-
-// Every change of a SuperSlab's pages goes through this pair, so that its bin is always right and
-// a fork in between can be noticed.
-static void begin_change(hak_superslab_t* super) {
-  super->is_changing = true;
-  hak_compiler_barrier();
-  bin_unlink(super);
-}
-
-static void end_change(hak_superslab_t* super) {
-  super->aged_pages &= super->free_pages & super->dirty_pages;
-  if (super->free_pages == hak_bit_run(0, hak_super_pages())) {
-    n_cut--;
-    hak_reserve_give(super, 1);
-  } else {
-    bin_link(super);
-    hak_assert_slow(super_is_valid(super));
-  }
-  hak_compiler_barrier();
-  super->is_changing = false;
-}
-
-// ---- descriptors ----
+static size_t n_slab_pages;  // pages in slabs; lock:BACKEND
 
 static hak_superslab_t* super_of(const hak_run_t* run) {
   return hak_page_map_super((const void*)run->base);
-}
-
-static bool is_direct(const hak_superslab_t* super) {
-  return hak_load_relaxed(&((hak_superslab_t*)super)->state) == HAK_SUPER_DIRECT;
 }
 
 static unsigned page_of(const hak_superslab_t* super, const hak_run_t* run) {
   return (unsigned)((run->base - super->base) >> HAK_PAGE_SHIFT);
 }
 
-static unsigned pages_in(const hak_superslab_t* super) {
-  return is_direct(super) ? HAK_DIRECT_MAX_PAGES : hak_super_pages();
-}
-
-bool hak_super_ready_bitmaps(hak_superslab_t* super, unsigned n_pages, unsigned size_class) {
-  if (!hak_class_has_wide_bitmaps(size_class) || super->wide_bitmaps != NULL) return true;
-  super->wide_bitmaps = hak_meta_alloc(n_pages * HAK_WIDE_BITMAP_BYTES, HAK_CACHE_LINE);
-  return super->wide_bitmaps != NULL;
-}
-
-void* hak_run_bitmap(hak_run_t* run, unsigned size_class) {
-  hak_superslab_t* super = super_of(run);
-  unsigned page = page_of(super, run);
-  if (hak_class_has_wide_bitmaps(size_class))
-    return super->wide_bitmaps + page * HAK_WIDE_BITMAP_BYTES;
-  return super->runs + pages_in(super) * HAK_RUN_BYTES + page * HAK_BITMAP_BYTES;
-}
-
 // ---- taking a run ----
-
-// Where in `super` a run fits: the page's index, or 64 when nowhere.
-static unsigned find_run(const hak_superslab_t* super, unsigned n_pages, unsigned align_pages) {
-  uint64_t starts = hak_run_starts(super->free_pages, n_pages);
-  if (align_pages > 1) {
-    uint64_t aligned = 0;
-    for (unsigned i = 0; i < 64; i += align_pages) aligned |= UINT64_C(1) << i;
-    starts &= aligned;
-  }
-  // Memory that is there already before memory that must be faulted in.
-  uint64_t dirty_starts = starts & hak_run_starts(super->dirty_pages, n_pages);
-  if (dirty_starts != 0) return hak_lowest_bit(dirty_starts);
-  return starts != 0 ? hak_lowest_bit(starts) : 64;
-}
 
 static void use_pages(hak_superslab_t* super, uint64_t pages) {
   super->free_pages &= ~pages;
   // A huge page brings its neighbours in.
-  super->dirty_pages |=
-      super->reservation->has_huge_pages ? hak_bit_run(0, hak_super_pages()) : pages;
+  super->dirty_pages |= super->reservation->has_huge_pages ? hak_bit_run(0, super->n_pages) : pages;
 }
 
 static hak_run_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages,
                           unsigned size_class, bool* dirty) {
-  if (!hak_super_ready_bitmaps(super, hak_super_pages(), size_class)) return NULL;
+  if (!hak_super_ready_bitmaps(super, size_class)) return NULL;
   uint64_t mask = hak_bit_run(at, n_pages);
-  begin_change(super);
+  hak_super_begin_change(super);
   *dirty = (super->dirty_pages & mask) != 0;
   use_pages(super, mask);
   hak_run_t* run = hak_super_run(super, at);
@@ -141,7 +43,7 @@ static hak_run_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages,
   run->size_class = 0;
   hak_run_set_use(run, size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN);
   if (size_class != 0) n_slab_pages += n_pages;
-  end_change(super);
+  hak_super_end_change(super);
   return run;
 }
 
@@ -173,35 +75,10 @@ static bool wants_huge_pages(unsigned size_class) {
   }
 }
 
-// From FREE to PAGES, out of its reservation and in no bin yet.
-static void become_pages(hak_superslab_t* super) {
-  super->free_pages = hak_bit_run(0, hak_super_pages());
-  super->bin = 0;
-  n_cut++;
-  hak_store_relaxed(&super->state, HAK_SUPER_PAGES);
-}
-
 static hak_superslab_t* new_super(unsigned size_class) {
   hak_superslab_t* super = hak_reserve_take(1, 1, wants_huge_pages(size_class));
-  if (super != NULL) become_pages(super);
+  if (super != NULL) hak_super_cut(super);
   return super;
-}
-
-// A run in one of the SuperSlabs that are in use for pages; NULL when none has room.
-static hak_run_t* take_in_use(unsigned n_pages, unsigned align_pages, unsigned size_class,
-                              bool* dirty) {
-  for (unsigned bin = n_pages; bin < hak_super_pages(); bin++) {
-    if (bins_in_use[bin / 64] >> (bin % 64) == 0) {
-      bin |= 63;  // no longer run in this word of bins
-      continue;
-    }
-    for (hak_superslab_t* super = bins[bin]; super != NULL; super = super->next) {
-      // Only an alignment can fail here; the next SuperSlab of the bin may still fit.
-      unsigned at = find_run(super, n_pages, align_pages);
-      if (at < 64) return take_in(super, at, n_pages, size_class, dirty);
-    }
-  }
-  return NULL;
 }
 
 // A run in one more SuperSlab. That is what happens when a class runs out of room, and there is no
@@ -210,12 +87,12 @@ static hak_run_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned s
                               bool* dirty) {
   hak_superslab_t* super = new_super(size_class);
   if (super == NULL) return NULL;
-  if (n_cut > 1) hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
-  unsigned at = find_run(super, n_pages, align_pages);
+  if (hak_bins_count() > 1) hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
+  unsigned at = hak_super_find_run(super, n_pages, align_pages);
   hak_run_t* run = take_in(super, at, n_pages, size_class, dirty);
   if (run == NULL) {  // no memory for bitmaps: it goes back
-    begin_change(super);
-    end_change(super);
+    hak_super_begin_change(super);
+    hak_super_end_change(super);
   }
   return run;
 }
@@ -225,7 +102,9 @@ hak_run_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned s
   hak_reserve_ready();
   hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
   hak_lock_acquire(&hak_backend_lock);
-  hak_run_t* run = take_in_use(n_pages, align_pages, size_class, dirty);
+  unsigned at;
+  hak_superslab_t* super = hak_bins_find(n_pages, align_pages, &at);
+  hak_run_t* run = super != NULL ? take_in(super, at, n_pages, size_class, dirty) : NULL;
   if (run == NULL) {
     bool direct = hak_option_number(HAK_OPTION_use_superslab) == 0;
     if (direct && n_pages <= HAK_DIRECT_MAX_PAGES) {
@@ -246,15 +125,15 @@ static void return_pages(hak_superslab_t* super, unsigned at, unsigned n_pages) 
   if (hak_load_relaxed(&super->state) == HAK_SUPER_LOST) return;
   uint64_t mask = hak_bit_run(at, n_pages);
   hak_assert((super->free_pages & mask) == 0);
-  begin_change(super);
+  hak_super_begin_change(super);
   super->free_pages |= mask;
-  end_change(super);
+  hak_super_end_change(super);
   hak_purge_enqueue(super);
 }
 
 void hak_super_return_run(hak_run_t* run) {
   hak_superslab_t* super = super_of(run);
-  if (is_direct(super)) {
+  if (hak_super_is_direct(super)) {
     hak_direct_return_run(super, run);
     return;
   }
@@ -271,16 +150,16 @@ void hak_super_return_run(hak_run_t* run) {
 bool hak_super_grow_run(hak_run_t* run, unsigned n_pages) {
   hak_superslab_t* super = super_of(run);
   unsigned at = page_of(super, run);
-  if (is_direct(super) || at + n_pages > hak_super_pages()) return false;
+  if (hak_super_is_direct(super) || at + n_pages > super->n_pages) return false;
   hak_lock_acquire(&hak_backend_lock);
   uint64_t more = hak_bit_run(at, n_pages) & ~hak_bit_run(at, run->n_pages);
   bool fits = (super->free_pages & more) == more;
   if (fits) {
-    begin_change(super);
+    hak_super_begin_change(super);
     use_pages(super, more);
     hak_page_map_set_run(run->base, run->n_pages, n_pages);
     run->n_pages = (uint8_t)n_pages;
-    end_change(super);
+    hak_super_end_change(super);
   }
   hak_lock_release(&hak_backend_lock);
   return fits;
@@ -289,35 +168,13 @@ bool hak_super_grow_run(hak_run_t* run, unsigned n_pages) {
 void hak_super_shrink_run(hak_run_t* run, unsigned n_pages) {
   hak_assert(n_pages >= 1 && n_pages <= run->n_pages);
   hak_superslab_t* super = super_of(run);
-  if (n_pages == run->n_pages || is_direct(super)) return;
+  if (n_pages == run->n_pages || hak_super_is_direct(super)) return;
   hak_lock_acquire(&hak_backend_lock);
   unsigned at = page_of(super, run);
   unsigned n_returned = run->n_pages - n_pages;
   run->n_pages = (uint8_t)n_pages;
   return_pages(super, at + n_pages, n_returned);
   hak_lock_release(&hak_backend_lock);
-}
-
-// ---- purge ----
-
-void hak_super_check_out(hak_superslab_t* super, uint64_t pages) {
-  if (hak_load_relaxed(&super->state) == HAK_SUPER_FREE) {
-    hak_reserve_take_this(super);
-    become_pages(super);
-  }
-  hak_assert((super->free_pages & pages) == pages);
-  begin_change(super);
-  super->free_pages &= ~pages;
-  super->checked_out |= pages;  // another thread's purge may have some already
-  end_change(super);
-}
-
-void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_pages) {
-  begin_change(super);
-  super->free_pages |= pages;
-  super->checked_out &= ~pages;
-  super->dirty_pages &= ~clean_pages;
-  end_change(super);
 }
 
 // ---- all of them ----
@@ -363,7 +220,7 @@ void hak_super_visit(void (*visit)(hak_superslab_t* super, void* context), void*
 
 uint64_t hak_super_visit_runs(hak_superslab_t* super, void (*visit)(hak_run_t* run, void* context),
                               void* context) {
-  unsigned n_pages = pages_in(super);
+  unsigned n_pages = super->n_pages;
   uint64_t in_runs = 0;
   uint64_t used = ~super->free_pages & hak_bit_run(0, n_pages);
   while (used != 0) {
@@ -400,25 +257,21 @@ void hak_super_visit_slabs(void (*visit)(hak_run_t* run, void* context), void* c
 
 // ---- after a fork ----
 
-// One SuperSlab, as a thread that is gone may have left it: what it was changing is given up, the
-// rest is linked anew. Most have neither free pages nor a place in a list: those are not written.
+// One SuperSlab, as a thread that is gone may have left it: in the lists it belongs in. What is in
+// none is not written.
 static void relink(hak_superslab_t* super) {
-  if (is_direct(super)) return;
-  if (super->next != NULL || super->prev != NULL) super->next = super->prev = NULL;
+  if (hak_super_is_direct(super)) return;
+  hak_bins_relink(super);
   if (super->in_dirty_queue) {
     super->in_dirty_queue = false;
     super->next_dirty = super->prev_dirty = NULL;
   }
-  if (super->is_changing) hak_store_relaxed(&super->state, HAK_SUPER_LOST);
-  unsigned state = hak_load_relaxed(&super->state);
-  if (state == HAK_SUPER_PAGES && (super->bin | super->free_pages) != 0) bin_link(super);
-  if (state <= HAK_SUPER_PAGES) hak_purge_enqueue(super);
+  if (hak_load_relaxed(&super->state) <= HAK_SUPER_PAGES) hak_purge_enqueue(super);
 }
 
 static void relink_all(void) {
   hak_reserve_repair();
-  for (unsigned b = 0; b <= HAK_SUPER_MAX_PAGES; b++) bins[b] = NULL;
-  bins_in_use[0] = bins_in_use[1] = 0;
+  hak_bins_forget();
   hak_purge_forget_queue();
   walk_t walk = {0};
   for (hak_superslab_t* super; (super = next_super(&walk)) != NULL;) relink(super);

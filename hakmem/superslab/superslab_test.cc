@@ -18,6 +18,7 @@ extern "C" {
 #include "hakmem/options/options.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/fork.h"
+#include "hakmem/superslab/bins.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/superslab/superslab.h"
 }
