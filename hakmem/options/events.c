@@ -4,8 +4,8 @@
 #include "hakmem/base/size_class.h"
 #include "hakmem/options/options.h"
 #include "hakmem/platform/line.h"
-#include "hakmem/platform/lock.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/thread_id.h"
 
 // A slot's words are atomics so that a reader may race with a writer; `sequence` is 0 while the
 // slot is being written and the event's number after, so a reader that finds the same number

@@ -5,9 +5,9 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/platform/line.h"
-#include "hakmem/platform/lock.h"
 #include "hakmem/platform/origin.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/thread_id.h"
 
 // How long a thread waits for the last words of another, which may have got stuck in them.
 #define OTHERS_WAIT_MS 2000

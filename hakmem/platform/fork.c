@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/thread_id.h"
 
 enum {
   FRESH = 0,               // on a page of its own: of a child; else nothing has begun yet

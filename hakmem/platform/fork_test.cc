@@ -19,6 +19,7 @@
 extern "C" {
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/thread_id.h"
 }
 
 namespace {

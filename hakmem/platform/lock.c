@@ -2,25 +2,11 @@
 
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/thread_id.h"
 
-#define WAITERS UINT32_C(0x80000000)
+#define WAITERS (HAK_THREAD_ID_MAX + 1)
 
-static _Atomic(uint32_t) last_thread_id;
-static hak_thread_local uint32_t this_thread_id;
 static hak_thread_local uint32_t held_ranks;  // bit mask
-
-uint32_t hak_thread_id(void) {
-  uint32_t id = this_thread_id;
-  if (hak_unlikely(id == 0)) {
-    do {
-      id = (hak_fetch_add_relaxed(&last_thread_id, 1) + 1) & ~WAITERS;
-    } while (id == 0);
-    this_thread_id = id;
-  }
-  return id;
-}
-
-bool hak_thread_has_id(void) { return this_thread_id != 0; }
 
 // Drepper, "Futexes Are Tricky", mutex 2, with the holder's id in place of 1.
 static hak_cold void acquire_contended(hak_lock_t* lock, uint32_t self) {
@@ -98,7 +84,7 @@ void hak_lock_count(const hak_lock_t* lock, hak_lock_counts_t* counts) {
 
 bool hak_lock_is_mine(const hak_lock_t* lock) {
   uint32_t holder = hak_load_relaxed(&((hak_lock_t*)lock)->word) & ~WAITERS;
-  return holder != 0 && holder == this_thread_id;
+  return holder != 0 && holder == hak_this_thread_id;
 }
 
 bool hak_lock_holds_any(void) { return held_ranks != 0; }

@@ -56,10 +56,4 @@ bool hak_lock_repair(hak_lock_t* lock);
 bool hak_lock_is_mine(const hak_lock_t* lock);
 bool hak_lock_holds_any(void);
 
-// A number that is unique to the calling thread for as long as the process lives; never 0.
-uint32_t hak_thread_id(void);
-
-// Whether the calling thread has one already: whoever has ever held a lock has.
-bool hak_thread_has_id(void);
-
 #endif  // HAKMEM_LOCK_H_

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <set>
 #include <thread>
 #include <vector>
 
@@ -106,20 +105,6 @@ TEST(LockTest, KnowsItsHolder) {
   EXPECT_TRUE(hak_lock_holds_any());
   hak_lock_release(&high);
   EXPECT_FALSE(hak_lock_holds_any());
-}
-
-TEST(LockTest, ThreadIdsAreUniqueAndStable) {
-  std::set<uint32_t> ids = {hak_thread_id()};
-  for (int i = 0; i < 100; ++i) {
-    std::thread([&] {
-      uint32_t id = hak_thread_id();
-      EXPECT_NE(id, 0u);
-      EXPECT_EQ(id >> 31, 0u);  // the top bit of a lock's word is not part of an id
-      EXPECT_EQ(id, hak_thread_id());
-      EXPECT_TRUE(ids.insert(id).second);
-    }).join();
-  }
-  EXPECT_EQ(ids.count(hak_thread_id()), 1u);
 }
 
 // ---- ranks ----

@@ -18,6 +18,7 @@ extern "C" {
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/page_map/meta.h"
+#include "hakmem/platform/thread_id.h"
 #include "hakmem/slab/central.h"
 }
 
