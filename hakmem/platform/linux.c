@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
 
 #ifndef MREMAP_DONTUNMAP
