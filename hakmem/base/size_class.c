@@ -1,3 +1,5 @@
+// The table of size classes: block sizes, slabs, magazines, as constants from four formulas.
+
 #include "hakmem/base/size_class.h"
 
 // The tables are written by the preprocessor from four formulas, so that they are constants and

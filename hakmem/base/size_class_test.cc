@@ -1,3 +1,5 @@
+// Size classes: the smallest that holds, bounded waste, exact division, alignment.
+
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// Refill and overflow: blocks from slabs into a magazine, and back through flush.h. Owns nothing
+// beside the heap it is given.
+
 #include "hakmem/heap/cache.h"
 
 #include <string.h>

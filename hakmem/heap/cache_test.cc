@@ -1,3 +1,5 @@
+// The cache of a thread: how it starts, grows and stays within its budget; who gets which block.
+
 #include <gtest/gtest.h>
 
 #include <algorithm>

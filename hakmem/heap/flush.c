@@ -1,3 +1,5 @@
+// Freed blocks on their way home: the owner's side, other heaps' slabs, and unowned ones.
+
 #include "hakmem/heap/flush.h"
 
 #include <limits.h>

@@ -1,3 +1,6 @@
+// Freed blocks find their slab, whoever has it, in few atomic operations; misuse ends with one
+// line.
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,3 +1,5 @@
+// The heap that is none, the lock on others' heaps, and a forked child's list of orphans.
+
 #include "hakmem/heap/heap.h"
 
 static void* const no_slots[2] = {NULL, HAK_MAGAZINE_FULL};

@@ -1,3 +1,5 @@
+// A magazine's window: set, filled, emptied from the bottom, moved back at its end.
+
 #include "hakmem/heap/magazine.h"
 
 #include <string.h>

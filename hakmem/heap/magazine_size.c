@@ -1,3 +1,5 @@
+// Magazine sizes: the first and second, growth, and what a heap's slots take in all.
+
 #include "hakmem/heap/magazine_size.h"
 
 #include "hakmem/options/options.h"

@@ -1,3 +1,5 @@
+// A magazine against its model, and the marks at its two ends.
+
 extern "C" {
 #include "hakmem/heap/magazine.h"
 }

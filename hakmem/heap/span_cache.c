@@ -1,3 +1,5 @@
+// Kept spans: a stack for each number of pages, all in one array, and a limit on all of them.
+
 #include "hakmem/heap/span_cache.h"
 
 #include <string.h>

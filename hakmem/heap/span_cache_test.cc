@@ -1,3 +1,5 @@
+// The span cache: which span comes back, which goes home first, and what bounds it.
+
 #include <gtest/gtest.h>
 
 #include <cstring>

@@ -1,3 +1,5 @@
+// Refills, overflows, large blocks, and the last attempts when memory is short.
+
 #include "hakmem/malloc/slow_path.h"
 
 #include <errno.h>

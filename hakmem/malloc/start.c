@@ -1,3 +1,5 @@
+// The start of the process: what options ask for before main.
+
 #define _GNU_SOURCE  // strchrnul
 
 #include "hakmem/malloc/start.h"

@@ -1,3 +1,5 @@
+// The ring of slow events, each slot written and read without a lock.
+
 #include "hakmem/options/events.h"
 
 #include "hakmem/base/atomic.h"

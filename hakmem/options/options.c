@@ -1,3 +1,5 @@
+// The table of options, and how each kind of value is read.
+
 #define _GNU_SOURCE  // environ
 
 #include "hakmem/options/options.h"

@@ -1,3 +1,5 @@
+// The jobs' due times, the next of them, and the run of those that are due.
+
 #include "hakmem/options/tick.h"
 
 #include "hakmem/platform/fork.h"

@@ -1,3 +1,5 @@
+// Chunks of metadata memory, from which pieces are cut upwards. Owns lock META.
+
 #include "hakmem/page_map/meta.h"
 
 #include "hakmem/base/config.h"

@@ -1,3 +1,5 @@
+// Metadata memory: aligned, zero, disjoint, guarded; refusals; a child of a fork.
+
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The page map's leaves: made for a range, then written.
+
 #include "hakmem/page_map/page_map.h"
 
 #include "hakmem/page_map/meta.h"

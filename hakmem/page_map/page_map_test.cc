@@ -1,3 +1,5 @@
+// The page map: what was set is found, from each page of a run, while others write.
+
 #include <gtest/gtest.h>
 
 #include <atomic>

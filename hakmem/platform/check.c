@@ -1,3 +1,5 @@
+// The last line of a process, and its last words. One thread at a time says them.
+
 #include "hakmem/platform/check.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+// Fatal messages: one line each; last words once; assertions at their level.
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>

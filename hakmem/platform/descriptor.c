@@ -1,3 +1,5 @@
+// Descriptors with high numbers, each known by the device and inode of its file.
+
 #define _GNU_SOURCE  // memfd and seal constants
 
 #include "hakmem/platform/descriptor.h"

@@ -1,3 +1,5 @@
+// A line's parts, put together in its own buffer.
+
 #include "hakmem/platform/line.h"
 
 #include <string.h>

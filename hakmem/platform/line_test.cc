@@ -1,3 +1,5 @@
+// A line: its parts, padded numbers, and what does not fit.
+
 #include <gtest/gtest.h>
 
 #include <cstdint>

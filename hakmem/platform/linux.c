@@ -1,3 +1,5 @@
+// Every call into the kernel, as a raw system call of Linux. Owns the counters of calls.
+
 #define _GNU_SOURCE  // mremap flags, syscall
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Calls into the kernel: mappings and what they leave, refusals, counts, clocks, waiting.
+
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>

@@ -1,3 +1,5 @@
+// The lock's word, and the ranks that the calling thread holds.
+
 #include "hakmem/platform/lock.h"
 
 #include "hakmem/platform/check.h"

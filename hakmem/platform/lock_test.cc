@@ -1,3 +1,5 @@
+// Locks: exclusion, waiting, ranks, and repair in a child of a fork.
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>

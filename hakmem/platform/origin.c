@@ -1,3 +1,5 @@
+// The walk over loaded objects that tells whose an address is.
+
 #define _GNU_SOURCE  // dl_iterate_phdr, sbrk
 
 #include "hakmem/platform/origin.h"

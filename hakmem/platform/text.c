@@ -1,3 +1,5 @@
+// A text's buffer, passed on whenever it is full; digits of numbers.
+
 #include "hakmem/platform/text.h"
 
 #include <string.h>

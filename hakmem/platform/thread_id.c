@@ -1,3 +1,5 @@
+// The last number that was given, and each thread's own.
+
 #include "hakmem/platform/thread_id.h"
 
 #include "hakmem/base/atomic.h"

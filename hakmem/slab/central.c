@@ -1,3 +1,5 @@
+// Lists of unowned slabs, one a class, each with its lock; slabs made and destroyed.
+
 #include "hakmem/slab/central.h"
 
 #include "hakmem/page_map/page_map.h"

@@ -1,3 +1,5 @@
+// Unowned slabs: shared, adopted, abandoned, given back.
+
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// A slab's bitmaps: blocks taken by whole words, put back, freed by others.
+
 #include "hakmem/slab/slab.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+// A slab against its shadow, in every class; remote frees; double frees.
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,3 +1,5 @@
+// malloc_trim, mallinfo2, malloc_stats and malloc_info, from hak_stats.
+
 #include "hakmem/stats/introspect.h"
 
 #include <errno.h>

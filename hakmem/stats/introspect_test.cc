@@ -1,3 +1,5 @@
+// glibc's introspection functions: what they return, write, and say of a stream that fails.
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdio.h>

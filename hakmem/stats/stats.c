@@ -1,3 +1,5 @@
+// Figures, gathered in one pass over heaps and SuperSlabs; each dirty page in one account.
+
 #include "hakmem/stats/stats.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+// Figures against what the test knows to be live, and against /proc and getrusage.
+
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sys/mman.h>

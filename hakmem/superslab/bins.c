@@ -1,3 +1,5 @@
+// The lists of SuperSlabs, one for each length of their longest free run.
+
 #include "hakmem/superslab/bins.h"
 
 #include "hakmem/base/bits.h"

@@ -1,3 +1,5 @@
+// Units of address space, and the mappings entered in them.
+
 #include "hakmem/superslab/direct.h"
 
 #include "hakmem/base/bits.h"

@@ -1,3 +1,5 @@
+// Huge blocks: taken from a reservation, given back, grown in place, moved in pieces.
+
 #include "hakmem/superslab/huge.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+// Huge blocks that grow, shrink and move, with and without the kernel's help.
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,3 +1,5 @@
+// The choice between a span and a huge block, by size for new ones, by address for the rest.
+
 #include "hakmem/superslab/large.h"
 
 #include "hakmem/options/tick.h"

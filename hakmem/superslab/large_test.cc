@@ -1,3 +1,5 @@
+// Large blocks of both kinds: contents, alignment, zeroing, system calls, misuse.
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>

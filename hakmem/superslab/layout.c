@@ -1,3 +1,5 @@
+// Where in a descriptor things lie; the backend's lock.
+
 #include "hakmem/superslab/layout.h"
 
 #include "hakmem/page_map/meta.h"

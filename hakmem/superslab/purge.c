@@ -1,3 +1,5 @@
+// The queue of SuperSlabs with free dirty pages, and the batches it is worked off in.
+
 #include "hakmem/superslab/purge.h"
 
 #include "hakmem/base/bits.h"

@@ -1,3 +1,5 @@
+// The purge: when memory goes back, in how many calls, and what a refusal changes.
+
 #include <gtest/gtest.h>
 
 #include <atomic>

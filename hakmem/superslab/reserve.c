@@ -1,3 +1,5 @@
+// The reservations: mapped, cut, searched, replaced in part, unmapped.
+
 #include "hakmem/superslab/reserve.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Reservations: how large and how many, which SuperSlab is taken, what refusals cost.
+
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 

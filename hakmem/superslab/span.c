@@ -1,3 +1,5 @@
+// Spans: runs, and the bytes that the page map has for them.
+
 #include "hakmem/superslab/span.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+// Page runs, taken and returned; the walk over all SuperSlabs; the repair of lock BACKEND.
+
 #include "hakmem/superslab/superslab.h"
 
 #include "hakmem/base/bits.h"

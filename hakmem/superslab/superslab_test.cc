@@ -1,3 +1,5 @@
+// Page runs: which is taken, that none overlap, what a purge has out, repair after a fork.
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 

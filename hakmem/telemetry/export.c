@@ -1,3 +1,5 @@
+// The phase label, and workspaces to gather figures in. Owns lock EXPORT.
+
 #include "hakmem/telemetry/export.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// The shared page of this process, and its descriptor.
+
 #include "hakmem/telemetry/published.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+// Figures written by table: one walk over stats.def for each format.
+
 #include "hakmem/telemetry/report.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+// HAKMEM_TELEMETRY taken apart: path, format, signal.
+
 #define _GNU_SOURCE  // strchrnul
 
 #include "hakmem/telemetry/target.h"

@@ -1,3 +1,5 @@
+// The writer of telemetry: its files, its due times, its thread. Owns lock TELEMETRY.
+
 #include "hakmem/telemetry/telemetry.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+// Processes with a time limit, and what they wrote.
+
 #include "hakmem/testing/command.h"
 
 #include <errno.h>

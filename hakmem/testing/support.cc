@@ -1,3 +1,5 @@
+// Faults injected into system calls; children with a watchdog.
+
 #include "hakmem/testing/support.h"
 
 #include <fcntl.h>

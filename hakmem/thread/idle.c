@@ -1,3 +1,5 @@
+// The visits to heaps of idle threads, in batches; a cursor says where the next one goes on.
+
 #include "hakmem/thread/idle.h"
 
 #include "hakmem/heap/cache.h"

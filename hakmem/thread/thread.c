@@ -1,3 +1,5 @@
+// The registry of heaps; a thread's first and last moments; heaps in a forked child.
+
 #include "hakmem/thread/thread.h"
 
 #include <errno.h>

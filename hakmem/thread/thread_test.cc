@@ -1,3 +1,5 @@
+// Heaps come and go with threads; what they leave is adopted; random schedules keep their blocks.
+
 #include <gtest/gtest.h>
 #include <pthread.h>
 

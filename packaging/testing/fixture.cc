@@ -1,3 +1,5 @@
+// Shell commands, run as a packager runs them.
+
 #include "packaging/testing/fixture.h"
 
 #include <gtest/gtest.h>
