@@ -1,4 +1,4 @@
-// A slab against its shadow, in every class; remote frees; double frees.
+// A slab against its shadow, in every class; remote frees; double frees; what descriptors cost.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <list>
 #include <mutex>
 #include <set>
@@ -14,6 +15,12 @@
 
 #include "hakmem/slab/test_slabs.h"
 #include "hakmem/testing/support.h"
+
+extern "C" {
+#include "hakmem/options/options.h"
+#include "hakmem/page_map/meta.h"
+#include "hakmem/superslab/reserve.h"
+}
 
 namespace {
 
@@ -283,6 +290,39 @@ TEST_IN_CHILD(SlabTest, OthersFreeWhileTheOwnerAllocates) {
     EXPECT_TRUE(hak_slab_is_idle(slab)) << slab->free_count << " " << slab->uncounted;
   }
 }
+
+// ---- what slabs cost ----
+
+// Leaves of the page map: how many there are depends on the addresses that the kernel gives.
+size_t LeafBytes() {
+  auto is_there = [](const auto& leaf) { return hak_load_relaxed(&leaf) != nullptr; };
+  auto n = std::count_if(std::begin(hak_page_root), std::end(hak_page_root), is_there);
+  return static_cast<size_t>(n) * sizeof(hak_page_leaf_t);
+}
+
+// Fills all the address space that is reserved, 200 MiB at the least, with slabs, and touches none
+// of their pages.
+void ExpectDescriptorsAreSmall(size_t block_bytes) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_thp, "never"));  // reservations are of one kind
+  unsigned size_class = hak_class_of(block_bytes);
+  ASSERT_EQ(hak_class_info(size_class)->block_bytes, block_bytes);
+  size_t slab_bytes = 0;
+  while (slab_bytes < 200 * HAK_MIB || slab_bytes < hak_reserve_bytes()) {
+    hak_slab_t* slab = hak_slab_create(size_class, nullptr);
+    ASSERT_NE(slab, nullptr);
+    slab_bytes += hak_slab_bytes(slab);
+  }
+  ASSERT_EQ(slab_bytes, hak_reserve_bytes());
+  double share =
+      static_cast<double>(hak_meta_used_bytes() - LeafBytes()) / static_cast<double>(slab_bytes);
+  EXPECT_LT(share, 0.006) << block_bytes;
+  EXPECT_GT(share, static_cast<double>(HAK_RUN_BYTES) / HAK_PAGE_BYTES) << "all is counted";
+}
+
+TEST_IN_CHILD(SlabTest, DescriptorsOf64ByteBlocksAreSmall) { ExpectDescriptorsAreSmall(64); }
+TEST_IN_CHILD(SlabTest, DescriptorsOf128ByteBlocksAreSmall) { ExpectDescriptorsAreSmall(128); }
+TEST_IN_CHILD(SlabTest, DescriptorsOf1KiBBlocksAreSmall) { ExpectDescriptorsAreSmall(HAK_KIB); }
+TEST_IN_CHILD(SlabTest, DescriptorsOf4KiBBlocksAreSmall) { ExpectDescriptorsAreSmall(4 * HAK_KIB); }
 
 // ---- misuse ----
 
