@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "hakmem/platform/platform.h"
 #include "hakmem/platform/thread_id.h"
@@ -87,6 +88,16 @@ static void begin_child(void) {
   repair(true);
 }
 
+// With signals blocked: fork takes the lock that libc holds meanwhile, so a signal handler that
+// forks would wait for its own thread.
+static void register_handler(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_atfork(NULL, NULL, begin_child);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 // No lock: a child of a fork meanwhile, by another thread, begins anew.
 static void begin(void) {
   static _Atomic(bool) is_registered;
@@ -103,7 +114,7 @@ static void begin(void) {
     if (has_page) hak_platform_unmap(page, bytes);
     hak_store_release(&plain_word, READY);
   }
-  if (!atomic_exchange(&is_registered, true)) pthread_atfork(NULL, NULL, begin_child);
+  if (!atomic_exchange(&is_registered, true)) register_handler();
 }
 
 void hak_fork_settle(void) {

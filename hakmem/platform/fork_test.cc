@@ -44,6 +44,32 @@ HAK_REPAIR(
 HAK_REPAIR(
     COUNTS, [](bool is_whole) { Trace('C', is_whole); }, nullptr);
 
+#if !HAK_UNDER_SANITIZER  // which calls it before it can bear to see it
+
+bool shall_raise = false, has_caught = false, has_caught_in_time = false;
+
+// libc's is below it. A signal comes while the allocator is there.
+extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
+extern "C" void* __dso_handle;
+extern "C" int pthread_atfork(void (*before)(), void (*in_parent)(), void (*in_child)()) noexcept {
+  if (shall_raise) {
+    raise(SIGUSR1);
+    has_caught_in_time = !has_caught;
+  }
+  return __register_atfork(before, in_parent, in_child, __dso_handle);
+}
+
+// A handler that forks in there would wait for the lock of its own thread.
+TEST_IN_CHILD(ForkWordTest, SignalsWaitUntilTheHandlerIsRegistered) {
+  signal(SIGUSR1, [](int) { has_caught = true; });
+  shall_raise = true;
+  hak_fork_look();
+  EXPECT_TRUE(has_caught_in_time);
+  EXPECT_TRUE(has_caught);
+}
+
+#endif
+
 namespace {
 
 // The thread has an id, as one that has been inside the allocator.
