@@ -130,7 +130,7 @@ void hak_central_abandon(hak_slab_t* slab) {
   hak_store_release(&slab->owner, NULL);
   hak_run_set_use(&slab->run, HAK_RUN_ABANDONED);
   // A remote free that saw the old owner set its bits before or after this; in the second case
-  // it finds the slab unowned when it wants to tell (thread.h) and comes to hak_central_absorb.
+  // it finds the slab unowned when it wants to tell (flush.c) and comes to hak_central_absorb.
   hak_slab_collect(slab);
   unowned_gained(central, slab, 0);
   hak_lock_release(&central->lock);

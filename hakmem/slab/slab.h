@@ -9,7 +9,7 @@
 //
 // Remote frees. A thread that frees blocks of another's slab (1) sets their bits in remote[], then
 // (2) adds their number to remote_count. Whoever finds remote_count at 0 in step 2 must tell the
-// owner (thread.h) that the slab has news; nobody else may touch the slab after step 2. The owner
+// owner (flush.h) that the slab has news; nobody else may touch the slab after step 2. The owner
 // takes bits out of remote[] whenever it likes, but takes the count only when told. `uncounted` is
 // the difference. When every block is free and it is 0, no remote free can be in flight (each has
 // set bits that were taken, and the counts of all taken bits have arrived and been told), so the

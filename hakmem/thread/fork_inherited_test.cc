@@ -102,7 +102,7 @@ TEST_IN_CHILD(ForkInheritedTest, RemoteFreesBeforeTheForkAreNotLost) {
   for (int i = 0; i < 600; ++i) blocks.push_back(AllocBlock(kClass));
   std::thread([&] {
     for (void* block : blocks) FreeBlock(block);
-  }).join();  // its outgoing buffer is flushed when it ends: the news waits for this thread
+  }).join();  // its magazines are returned when it ends: the news waits for this thread
   EXPECT_TRUE(hak::PassesInChild([] {
     hak_cache_drain(hak_this_heap);
     hak::SlabCount count = hak::CountSlabs();

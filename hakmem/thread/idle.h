@@ -6,7 +6,7 @@
 // not changed for the purge delay:
 //
 // 1. It marks the heap and calls membarrier(2). From then on the owner's slow paths wait
-//    (hak_thread_enter); if it is in one already, the heap is left alone.
+//    (hak_heap_enter); if it is in one already, the heap is left alone.
 // 2. In each magazine it puts up a fence, NULL in place of the second block from the top:
 //    to the owner's malloc the magazine ends there. membarrier again: an owner that still sees the
 //    old block in that slot must be at work on it or below it.
