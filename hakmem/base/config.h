@@ -143,7 +143,7 @@
 // thread which did little does; where threads come and go it may come to the second in time.
 #define HAK_PARKED_HEAPS 16
 #define HAK_PARKED_FIRST_BYTES (128 * HAK_KIB)
-#define HAK_PARKED_BYTES (4 * HAK_MIB)
+#define HAK_PARKED_BYTES (5 * HAK_MIB)
 
 // Adoptions are events no more often than this.
 #define HAK_ADOPTION_EVENT_MS 1000

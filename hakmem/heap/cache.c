@@ -94,33 +94,6 @@ static unsigned shared_batch(unsigned size_class, unsigned k) {
   return (unsigned)hak_max_size(1, hak_min_size(fit, 4)) << k;
 }
 
-static void own(hak_heap_t* heap, hak_bin_t* bin, hak_slab_t* slab) {
-  bin->n_slabs++;
-  heap->owned_bytes += hak_slab_bytes(slab);
-  hak_slab_list_append(&bin->partial, slab);
-}
-
-// Where threads come and go adoptions are nothing rare: one in a while stands for all, lest they
-// push everything else out of the ring of events.
-static void report_adoption(const hak_slab_t* slab) {
-  static _Atomic(uint64_t) next_ms;
-  uint64_t now_ms = hak_platform_now_ms();
-  if (now_ms < hak_load_relaxed(&next_ms)) return;
-  hak_store_relaxed(&next_ms, now_ms + HAK_ADOPTION_EVENT_MS);
-  hak_event_record(HAK_EVENT_ADOPTED, slab->run.size_class, slab->run.base, hak_slab_bytes(slab),
-                   0);
-}
-
-// An unowned slab; only one whose thread has ended counts as adopted, not one that all shared.
-static hak_slab_t* adopt(hak_heap_t* heap, unsigned size_class) {
-  hak_slab_t* slab = hak_central_adopt(size_class, heap);
-  if (slab == NULL || hak_run_use(&slab->run) != HAK_RUN_ABANDONED) return slab;
-  hak_run_set_use(&slab->run, HAK_RUN_SLAB);
-  hak_counter_add(&heap->bins[size_class].adoptions, 1);
-  report_adoption(slab);
-  return slab;
-}
-
 // Makes sure that the heap has a slab of the class with free blocks; false: out of memory.
 static bool find_slab(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
@@ -132,10 +105,10 @@ static bool find_slab(hak_heap_t* heap, unsigned size_class) {
     hak_slab_list_append(&bin->partial, slab);
     return true;
   }
-  hak_slab_t* slab = adopt(heap, size_class);
+  hak_slab_t* slab = hak_central_adopt(size_class, heap);
   if (slab == NULL) slab = hak_slab_create(size_class, heap);
   if (slab == NULL) return false;
-  own(heap, bin, slab);
+  hak_flush_own(heap, slab);
   return true;
 }
 
@@ -279,12 +252,12 @@ void hak_cache_begin_lines(hak_heap_t* heap) {
   }
 }
 
-size_t hak_cache_give_up(hak_heap_t* heap) {
+size_t hak_cache_give_up(hak_heap_t* heap, bool with_memory) {
   hak_flush_pending(heap);
   hak_span_cache_flush(heap);
   size_t bytes = 0;
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
-    bytes += give_up_class(heap, c, true);
+    bytes += give_up_class(heap, c, with_memory);
   }
   return bytes;
 }

@@ -43,9 +43,9 @@ void hak_cache_begin_lines(hak_heap_t* heap);
 void hak_cache_clear(hak_heap_t* heap);
 
 // Takes in what other threads have freed, and gives up the heap's spans and those of its slabs that
-// have free blocks, with their memory: for idle.c in the place of the owner. Returns the bytes
-// given back to the kernel.
-size_t hak_cache_give_up(hak_heap_t* heap);
+// have free blocks; with_memory: and the memory of these, for idle.c in the place of the owner.
+// Returns the bytes given back to the kernel.
+size_t hak_cache_give_up(hak_heap_t* heap, bool with_memory);
 
 // In a forked child, of a heap that another thread was changing: forgets its slabs, which others
 // may adopt now, and what of its magazines may be gone.

@@ -5,12 +5,36 @@
 #include <limits.h>
 
 #include "hakmem/base/bits.h"
+#include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/platform.h"
 #include "hakmem/slab/central.h"
 
 // ---- the owner's side ----
+
+// Where threads come and go adoptions are nothing rare: one in a while stands for all, lest they
+// push everything else out of the ring of events.
+static void report_adoption(const hak_slab_t* slab) {
+  static _Atomic(uint64_t) next_ms;
+  uint64_t now_ms = hak_platform_now_ms();
+  if (now_ms < hak_load_relaxed(&next_ms)) return;
+  hak_store_relaxed(&next_ms, now_ms + HAK_ADOPTION_EVENT_MS);
+  hak_event_record(HAK_EVENT_ADOPTED, slab->run.size_class, slab->run.base, hak_slab_bytes(slab),
+                   0);
+}
+
+void hak_flush_own(hak_heap_t* heap, hak_slab_t* slab) {
+  hak_bin_t* bin = &heap->bins[slab->run.size_class];
+  bin->n_slabs++;
+  heap->owned_bytes += hak_slab_bytes(slab);
+  hak_slab_list_append(hak_slab_free_count(slab) != 0 ? &bin->partial : &bin->full, slab);
+  if (hak_run_use(&slab->run) != HAK_RUN_ABANDONED) return;
+  hak_run_set_use(&slab->run, HAK_RUN_SLAB);
+  hak_counter_add(&bin->adoptions, 1);
+  report_adoption(slab);
+}
 
 void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab) {
   hak_slab_list_remove(list, slab);
@@ -55,7 +79,28 @@ static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
   while (bin->n_reserve > reserve_of(bin, size_class)) hak_flush_return_reserve(heap, size_class);
 }
 
+static void take_news(hak_heap_t* heap, hak_slab_t* slab) {
+  unsigned had = hak_slab_free_count(slab);
+  hak_slab_count_remote(slab);
+  hak_slab_collect(slab);
+  own_gained(heap, slab, had);
+}
+
 // ---- telling the owner ----
+
+// Sees to the news of an unowned slab; false when it has an owner (now). A thread that knows its
+// class makes it its own, so that nobody has to lock the class for it again.
+static bool take_unowned(hak_heap_t* teller, hak_slab_t* slab) {
+  bool is_closed = teller == NULL || hak_load_relaxed(&teller->pending) == HAK_PENDING_CLOSED;
+  bool knows_class =
+      !is_closed && teller->bins[slab->run.size_class].shared_refills == HAK_SLOW_START_REFILLS;
+  bool is_lost = hak_run_use(&slab->run) == HAK_RUN_LOST;
+  if (!knows_class || is_lost) return hak_central_absorb(slab);
+  if (!hak_central_claim(slab, teller)) return false;
+  hak_flush_own(teller, slab);
+  take_news(teller, slab);
+  return true;
+}
 
 // Sees to it that the news of a slab whose remote_count has just left 0 reaches whoever owns it.
 // The owner may end, or the slab be adopted, at any point; then the next owner is tried.
@@ -66,7 +111,7 @@ static void tell(hak_heap_t* teller, hak_slab_t* slab) {
   for (;;) {
     hak_heap_t* owner = hak_load_acquire(&slab->owner);
     if (owner == NULL) {
-      if (hak_central_absorb(slab)) return;
+      if (take_unowned(teller, slab)) return;
       continue;
     }
     hak_slab_t* top = hak_load_acquire(&owner->pending);
@@ -79,13 +124,6 @@ static void tell(hak_heap_t* teller, hak_slab_t* slab) {
     }
     // Closed: its thread ended after `owner` was read, and has given up the slab before.
   }
-}
-
-static void take_news(hak_heap_t* heap, hak_slab_t* slab) {
-  unsigned had = hak_slab_free_count(slab);
-  hak_slab_count_remote(slab);
-  hak_slab_collect(slab);
-  own_gained(heap, slab, had);
 }
 
 static void take_stack(hak_heap_t* heap, hak_slab_t* replacement) {
@@ -164,16 +202,14 @@ static void put_remote(flush_t* flush, const group_t* group) {
 
 static void put_group(flush_t* flush, const group_t* group) {
   hak_slab_t* slab = group->slab;
-  hak_heap_t* owner = hak_load_acquire(&slab->owner);
-  if (owner == NULL) {
-    if (hak_central_free(slab, group->word, group->mask)) return;
-  } else if (owner == flush->heap) {
-    unsigned had = hak_slab_free_count(slab);
-    hak_slab_put(slab, group->word, group->mask);
-    own_gained(flush->heap, slab, had);
+  // (Of an unowned slab it may be NULL, and so may the heap.)
+  if (flush->heap == NULL || hak_load_acquire(&slab->owner) != flush->heap) {
+    put_remote(flush, group);
     return;
   }
-  put_remote(flush, group);
+  unsigned had = hak_slab_free_count(slab);
+  hak_slab_put(slab, group->word, group->mask);
+  own_gained(flush->heap, slab, had);
 }
 
 // Where a block lies, looked up without its slab's first line: that is the owner's, who may be

@@ -1,9 +1,9 @@
 // Where freed blocks go back to their slabs.
 //
 // Blocks are grouped by slab and bitmap word, so that one operation returns many: a plain OR into
-// a slab of one's own, an atomic OR into the remote bitmap of another thread's, an OR under the
-// class's lock into an unowned one. Misuse shows here: a pointer that begins no block, a block that
-// is free already.
+// a slab of one's own, an atomic OR into the remote bitmap of any other. Whoever owns it is told;
+// an unowned one becomes its freer's if that thread knows the class. Misuse shows here: a pointer
+// that begins no block, a block that is free already.
 
 #ifndef HAKMEM_FLUSH_H_
 #define HAKMEM_FLUSH_H_
@@ -26,6 +26,9 @@ bool hak_flush_foreign(hak_heap_t* heap, void* block);
 
 // Takes in what other threads have freed into the heap's slabs.
 void hak_flush_pending(hak_heap_t* heap);
+
+// Enters a slab, which `heap` has become the owner of, in its list.
+void hak_flush_own(hak_heap_t* heap, hak_slab_t* slab);
 
 // Takes a slab off `list`, one of the heap's, and off those that it owns.
 void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab);

@@ -80,6 +80,32 @@ TEST_IN_CHILD(FlushTest, BlocksOfManySlabsInAnyOrderFindTheirWay) {
   }
 }
 
+// Who frees into a slab that nobody owns, and has come to know its class, takes it over, full or
+// not: later frees take no lock. A thread that never allocates such blocks leaves it to others.
+TEST_IN_CHILD(FlushTest, AnUnownedSlabBecomesItsFreersWhoKnowsTheClass) {
+  for (bool knows_class : {false, true}) {
+    for (unsigned n_free : {0u, 3u}) {
+      hak_heap_t* self = MakeHeap();
+      hak_bin_t* bin = &self->bins[20];
+      bin->shared_refills = knows_class ? HAK_SLOW_START_REFILLS : HAK_SLOW_START_REFILLS - 1;
+      hak_slab_t* slab = hak_slab_create(20, nullptr);
+      std::vector<void*> blocks = TakeBlocks(slab, slab->capacity - n_free);
+      hak_central_abandon(slab);
+      Flush(self, {blocks[0]});
+      EXPECT_EQ(hak_load_acquire(&slab->owner), knows_class ? self : nullptr);
+      EXPECT_EQ(slab->free_count, n_free + 1);
+      EXPECT_EQ(bin->partial.first, knows_class ? slab : nullptr);
+      EXPECT_EQ(bin->n_slabs, knows_class ? 1u : 0u);
+      hak_lock_counts_t before = {}, after = {};
+      hak_central_count_locks(&before);
+      Flush(self, {blocks[1]});
+      hak_central_count_locks(&after);
+      EXPECT_EQ(after.acquisitions - before.acquisitions, knows_class ? 0u : 1u);
+      EXPECT_EQ(slab->free_count, n_free + 2);
+    }
+  }
+}
+
 // A whole word of blocks, freed by another thread, costs two atomic operations: its count, and the
 // news to the owner.
 TEST_IN_CHILD(FlushTest, OneBatchIsFewAtomicOperations) {

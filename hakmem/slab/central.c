@@ -136,13 +136,12 @@ void hak_central_abandon(hak_slab_t* slab) {
   hak_lock_release(&central->lock);
 }
 
-bool hak_central_free(hak_slab_t* slab, unsigned word, uint64_t mask) {
+bool hak_central_claim(hak_slab_t* slab, struct hak_heap* heap) {
   central_t* central = lock_central(slab->run.size_class);
   bool unowned = is_unowned(slab);
   if (unowned) {
-    unsigned had = hak_slab_free_count(slab);
-    hak_slab_put(slab, word, mask);
-    unowned_gained(central, slab, had);
+    if (hak_slab_free_count(slab) != 0) unlist(central, slab);
+    hak_store_release(&slab->owner, heap);
   }
   hak_lock_release(&central->lock);
   return unowned;

@@ -25,8 +25,9 @@ hak_slab_t* hak_central_adopt(unsigned size_class, struct hak_heap* heap);
 // if nothing in it is live.
 void hak_central_abandon(hak_slab_t* slab);
 
-// Frees blocks of an unowned slab. False when the slab has an owner (now).
-hak_nodiscard bool hak_central_free(hak_slab_t* slab, unsigned word, uint64_t mask);
+// Makes `heap` the owner of an unowned slab, not a lost one, whatever is free in it. False when it
+// has an owner (now).
+hak_nodiscard bool hak_central_claim(hak_slab_t* slab, struct hak_heap* heap);
 
 // Takes the news of remote frees into an unowned slab. False when the slab has an owner (now).
 hak_nodiscard bool hak_central_absorb(hak_slab_t* slab);

@@ -30,10 +30,12 @@ hak_heap_t* OwnerOf(const hak_slab_t* slab) {
   return hak_load_acquire(&const_cast<hak_slab_t*>(slab)->owner);
 }
 
+// A free by a thread without a heap. False when the slab has an owner, which was not told.
 bool CentralFree(void* block) {
   hak_slab_t* slab = SlabOf(block);
   uint32_t index = hak::BlockIndex(slab, block);
-  return hak_central_free(slab, index / 64, uint64_t{1} << (index % 64));
+  hak_slab_free_remote(slab, index / 64, uint64_t{1} << (index % 64));
+  return !hak_slab_announce_remote(slab, 1) || hak_central_absorb(slab);
 }
 
 TEST_IN_CHILD(CentralTest, SharesOneSlabAndGivesItBackWhenEmpty) {
@@ -94,8 +96,8 @@ TEST_IN_CHILD(CentralTest, AdoptionMakesTheSlabTheHeaps) {
   ASSERT_EQ(slab, SlabOf(blocks[0]));
   EXPECT_EQ(OwnerOf(slab), heap);
   EXPECT_EQ(hak_page_map_class(blocks[0]), 9u);
-  EXPECT_FALSE(CentralFree(blocks[0])) << "it has an owner now";
-  EXPECT_FALSE(hak_central_absorb(slab));
+  EXPECT_FALSE(hak_central_absorb(slab)) << "it has an owner now";
+  EXPECT_FALSE(hak_central_claim(slab, hak::MakeHeap()));
   EXPECT_EQ(hak_central_adopt(9, heap), nullptr);
   hak_central_abandon(slab);
   EXPECT_EQ(OwnerOf(slab), nullptr);
@@ -112,6 +114,18 @@ TEST_IN_CHILD(CentralTest, AFullSlabIsAdoptableOnlyAfterAFree) {
   EXPECT_EQ(hak_central_adopt(9, heap), nullptr);
   EXPECT_TRUE(CentralFree(blocks[0]));
   EXPECT_EQ(hak_central_adopt(9, heap), slab);
+}
+
+TEST_IN_CHILD(CentralTest, ASlabIsClaimedWhetherAnyOfItIsFreeOrNot) {
+  for (unsigned n_free : {0u, 1u}) {
+    hak_heap_t* heap = hak::MakeHeap();
+    hak_slab_t* slab = hak_slab_create(9, heap);
+    hak::TakeBlocks(slab, slab->capacity - n_free);
+    hak_central_abandon(slab);
+    ASSERT_TRUE(hak_central_claim(slab, heap));
+    EXPECT_EQ(OwnerOf(slab), heap);
+    EXPECT_EQ(hak_central_adopt(9, heap), nullptr) << "it is in no list any more";
+  }
 }
 
 TEST_IN_CHILD(CentralTest, AbandoningAnEmptySlabGivesItBack) {

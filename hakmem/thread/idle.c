@@ -125,7 +125,7 @@ static void take_below(hak_heap_t* heap, unsigned stack, const fence_t* fence) {
 static size_t reclaim(victim_t* victim) {
   hak_heap_t* heap = victim->entry->heap;
   for (unsigned c = 1; c < HAK_N_STACKS; c++) take_below(heap, c, &victim->fences[c]);
-  size_t bytes = hak_cache_give_up(heap);
+  size_t bytes = hak_cache_give_up(heap, true);
   victim->entry->seen = victim->entry->reclaimed = signature_of(heap);
   return bytes;
 }

@@ -227,6 +227,8 @@ static void end(hak_heap_t* heap) {
 static bool may_park(hak_heap_t* heap) {
   size_t most = heap->was_parked ? HAK_PARKED_BYTES : HAK_PARKED_FIRST_BYTES;
   hak_heap_enter(heap);  // idle.c may be at work on it
+  // One that grows from thread to thread gives up what has free blocks instead of all that it has.
+  if (heap->was_parked && hak_heap_bytes(heap) > most) (void)hak_cache_give_up(heap, false);
   bool is_small = hak_heap_bytes(heap) <= most && hak_load_relaxed(&heap->span_pages) == 0;
   if (is_small) hak_cache_begin_lines(heap);
   hak_heap_leave(heap);
