@@ -10,16 +10,8 @@
 #include "hakmem/platform/check.h"
 #include "hakmem/superslab/span.h"
 
-static size_t span_pages(const hak_heap_t* heap) {
-  return hak_load_relaxed(&((hak_heap_t*)heap)->span_pages);
-}
-
-static void set_span_pages(hak_heap_t* heap, size_t n_pages) {
-  hak_store_relaxed(&heap->span_pages, (uint32_t)n_pages);
-}
-
 void hak_span_cache_init(hak_heap_t* heap) {
-  set_span_pages(heap, 0);
+  hak_span_cache_set_pages(heap, 0);
   heap->span_limit = 0;
   heap->span_evicted = false;
   void** slot = heap->span_slots;
@@ -60,23 +52,9 @@ hak_noinline static void take_over(void) {
   hak_lock_release(&hak_reclaim_lock);
 }
 
-void* hak_span_cache_take(hak_heap_t* heap, size_t size, size_t alignment) {
-  size_t n_pages = hak_pages_of(size);
-  if (n_pages > HAK_SPAN_CACHE_MAX_PAGES || alignment > HAK_PAGE_BYTES || heap == HAK_NO_HEAP) {
-    return NULL;
-  }
-  hak_heap_enter(heap);
-  void* span = NULL;
-  if (hak_likely(heap->span_top[n_pages] != heap->span_bottom[n_pages])) {
-    span = *--heap->span_top[n_pages];
-    set_span_pages(heap, span_pages(heap) - n_pages);
-    hak_span_set_bytes((uintptr_t)span, size);
-  } else {
-    grow_if_thrashing(heap);
-    if (hak_orphans_may_have(0)) take_over();
-  }
-  hak_heap_leave(heap);
-  return span;
+void hak_span_cache_miss(hak_heap_t* heap) {
+  grow_if_thrashing(heap);
+  if (hak_orphans_may_have(0)) take_over();
 }
 
 // ---- keeping ----
@@ -103,43 +81,20 @@ static void evict(hak_heap_t* heap, unsigned n_pages) {
   void* span = *oldest;
   heap->span_top[n_pages]--;
   memmove(oldest, oldest + 1, (size_t)(heap->span_top[n_pages] - oldest) * sizeof *oldest);
-  set_span_pages(heap, span_pages(heap) - n_pages);
+  hak_span_cache_set_pages(heap, hak_span_cache_pages(heap) - n_pages);
   heap->span_evicted = true;
   return_span(span);
 }
 
-// Makes room for a span of `n_pages`: of the size first of which there is most. False: it is not to
-// be kept. Here, not for each span, the options are looked up.
-hak_noinline static bool make_room(hak_heap_t* heap, size_t n_pages) {
+// Of the size first of which there is most. Here, not for each span, the options are looked up.
+bool hak_span_cache_make_room(hak_heap_t* heap, size_t n_pages) {
   size_t most = most_pages();
   if (n_pages > most) return false;
   size_t limit = hak_max_size(heap->span_limit, HAK_SPAN_CACHE_FIRST_PAGES);
   heap->span_limit = (uint32_t)hak_min_size(limit, most);
   if (heap->span_top[n_pages] == heap->span_bottom[n_pages + 1]) evict(heap, (unsigned)n_pages);
-  while (span_pages(heap) + n_pages > heap->span_limit) evict(heap, most_kept(heap));
+  while (hak_span_cache_pages(heap) + n_pages > heap->span_limit) evict(heap, most_kept(heap));
   return true;
-}
-
-static bool has_room(const hak_heap_t* heap, size_t n_pages) {
-  return heap->span_top[n_pages] != heap->span_bottom[n_pages + 1] &&
-         span_pages(heap) + n_pages <= heap->span_limit;
-}
-
-bool hak_span_cache_put(hak_heap_t* heap, void* ptr) {
-  size_t n_pages = hak_pages_of(hak_page_map_span_bytes(ptr));
-  if (n_pages == 0 || n_pages > HAK_SPAN_CACHE_MAX_PAGES) return false;
-  hak_heap_enter(heap);
-  bool is_kept = hak_likely(has_room(heap, n_pages)) || make_room(heap, n_pages);
-  if (is_kept) {
-    *heap->span_top[n_pages]++ = ptr;
-    set_span_pages(heap, span_pages(heap) + n_pages);
-    hak_page_map_set_span_bytes((uintptr_t)ptr, 0);
-  }
-  hak_heap_leave(heap);
-  if (heap->spans_kept++ % HAK_SPAN_CACHE_TICK == 0 || hak_unlikely(hak_tick_is_waiting())) {
-    hak_tick();
-  }
-  return is_kept;
 }
 
 void hak_span_cache_flush(hak_heap_t* heap) {

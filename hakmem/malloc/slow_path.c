@@ -88,8 +88,10 @@ void* hak_malloc_large_aligned(size_t size, size_t alignment, bool zero) {
 }
 
 void* hak_malloc_large(size_t size) {
-  if (size > PTRDIFF_MAX) return hak_refuse();
-  return hak_malloc_large_aligned(size, HAK_MIN_ALIGNMENT, false);
+  if (hak_unlikely(size > PTRDIFF_MAX)) return hak_refuse();
+  hak_fork_look();
+  void* block = hak_span_cache_take(hak_this_heap, size, HAK_MIN_ALIGNMENT);
+  return hak_likely(block != NULL) ? block : alloc_uncached(size, HAK_MIN_ALIGNMENT, false);
 }
 
 void* hak_malloc_try(hak_heap_t* heap, size_t size) {

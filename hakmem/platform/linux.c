@@ -117,13 +117,11 @@ int hak_platform_call(hak_kernel_kind_t kind, size_t bytes, long* result, long n
   return call(kind, bytes, result, 0, number, a);
 }
 
-size_t hak_platform_os_page_bytes(void) {
-  static _Atomic(size_t) cached;
-  size_t bytes = hak_load_relaxed(&cached);
-  if (hak_unlikely(bytes == 0)) {
-    bytes = getauxval(AT_PAGESZ);
-    hak_store_relaxed(&cached, bytes);
-  }
+_Atomic(size_t) hak_platform_os_page;
+
+size_t hak_platform_ask_os_page(void) {
+  size_t bytes = getauxval(AT_PAGESZ);
+  hak_store_relaxed(&hak_platform_os_page, bytes);
   return bytes;
 }
 

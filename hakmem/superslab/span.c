@@ -8,10 +8,6 @@
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/superslab/reserve.h"
 
-void hak_span_set_bytes(uintptr_t span, size_t size) {
-  hak_page_map_set_span_bytes(span, hak_whole_os_pages(size));
-}
-
 void* hak_span_alloc(size_t size, size_t alignment, bool zero) {
   bool dirty = false;
   unsigned n_pages = (unsigned)hak_max_size(hak_pages_of(size), 1);

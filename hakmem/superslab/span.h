@@ -15,7 +15,9 @@ hak_nodiscard void* hak_span_alloc(size_t size, size_t alignment, bool zero);
 
 // Makes the run at `span` a live span, with the usable bytes that a block of `size` bytes gets.
 // pre: it has the pages.
-void hak_span_set_bytes(uintptr_t span, size_t size);
+static inline void hak_span_set_bytes(uintptr_t span, size_t size) {
+  hak_page_map_set_span_bytes(span, hak_whole_os_pages(size));
+}
 
 // The live span that begins at `ptr`, which lies in `super`; NULL when none does.
 hak_run_t* hak_span_at(hak_superslab_t* super, const void* ptr);
