@@ -297,6 +297,32 @@ TEST(CacheTest, NorDoThreadsAtWorkOnceASlabIsKnown) {
   }
 }
 
+// Of a slab whose blocks travel, the owner's own blocks need not go through its bitmap.
+TEST_IN_CHILD(CacheTest, OutgoingBlocksOfOnesOwnAreOnesNext) {
+  for (unsigned c = 1; c <= HAK_N_LINE_CLASSES; ++c) {
+    WarmUp(c);
+    std::vector<void*> blocks = AllocMany(c, 3000);
+    for (void* block : blocks) {
+      ASSERT_EQ(hak_load_relaxed(&hak::SlabOf(block)->owner), hak::ThisHeap());
+      hak_slab_mark_outgoing(hak::SlabOf(block));
+    }
+    hak_bin_t* bin = &hak::ThisHeap()->bins[c];
+    std::set<void*> freed;
+    uint64_t taken = hak_counter_read(&bin->taken), returned = hak_counter_read(&bin->returned);
+    for (int turn = 0; turn < 100; ++turn) {
+      freed.insert(blocks.begin(), blocks.begin() + 100);
+      FreeAll({blocks.begin(), blocks.begin() + 100});
+      std::vector<void*> next = AllocMany(c, 100);
+      std::copy(next.begin(), next.end(), blocks.begin());
+    }
+    // (The magazine had a refill's rest to begin with, and what is outgoing stays so.)
+    EXPECT_LE(hak_counter_read(&bin->taken) - taken, HAK_OUTGOING_BLOCKS);
+    EXPECT_LE(hak_counter_read(&bin->returned) - returned, HAK_OUTGOING_BLOCKS);
+    EXPECT_LE(freed.size(), 100u + 3 * HAK_OUTGOING_BLOCKS) << "the same blocks again and again";
+    FreeAll(blocks);
+  }
+}
+
 TEST_IN_CHILD(CacheTest, DrainReturnsEverything) {
   std::vector<void*> blocks;
   for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
