@@ -89,13 +89,15 @@ static void take_news(hak_heap_t* heap, hak_slab_t* slab) {
 // ---- telling the owner ----
 
 // Sees to the news of an unowned slab; false when it has an owner (now). A thread that knows its
-// class makes it its own, so that nobody has to lock the class for it again.
+// class makes it its own, so that nobody has to lock the class for it again; unless more than half
+// of it is free, which others may need more than this thread.
 static bool take_unowned(hak_heap_t* teller, hak_slab_t* slab) {
   bool is_closed = teller == NULL || hak_load_relaxed(&teller->pending) == HAK_PENDING_CLOSED;
   bool knows_class =
       !is_closed && teller->bins[slab->run.size_class].shared_refills == HAK_SLOW_START_REFILLS;
-  bool is_lost = hak_run_use(&slab->run) == HAK_RUN_LOST;
-  if (!knows_class || is_lost) return hak_central_absorb(slab);
+  bool is_for_all =
+      hak_run_use(&slab->run) == HAK_RUN_LOST || 2 * hak_slab_free_count(slab) > slab->capacity;
+  if (!knows_class || is_for_all) return hak_central_absorb(slab);
   if (!hak_central_claim(slab, teller)) return false;
   hak_flush_own(teller, slab);
   take_news(teller, slab);

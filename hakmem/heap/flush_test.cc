@@ -80,11 +80,12 @@ TEST_IN_CHILD(FlushTest, BlocksOfManySlabsInAnyOrderFindTheirWay) {
   }
 }
 
-// Who frees into a slab that nobody owns, and has come to know its class, takes it over, full or
-// not: later frees take no lock. A thread that never allocates such blocks leaves it to others.
+// Who frees into a slab that nobody owns, and has come to know its class, takes it over if at least
+// half is live: later frees take no lock. A thread that never allocates such blocks leaves it.
 TEST_IN_CHILD(FlushTest, AnUnownedSlabBecomesItsFreersWhoKnowsTheClass) {
+  const unsigned capacity = hak_class_info(20)->slab_blocks;
   for (bool knows_class : {false, true}) {
-    for (unsigned n_free : {0u, 3u}) {
+    for (unsigned n_free : {0u, 3u, capacity / 2, capacity / 2 + 1}) {
       hak_heap_t* self = MakeHeap();
       hak_bin_t* bin = &self->bins[20];
       bin->shared_refills = knows_class ? HAK_SLOW_START_REFILLS : HAK_SLOW_START_REFILLS - 1;
@@ -92,15 +93,16 @@ TEST_IN_CHILD(FlushTest, AnUnownedSlabBecomesItsFreersWhoKnowsTheClass) {
       std::vector<void*> blocks = TakeBlocks(slab, slab->capacity - n_free);
       hak_central_abandon(slab);
       Flush(self, {blocks[0]});
-      EXPECT_EQ(hak_load_acquire(&slab->owner), knows_class ? self : nullptr);
+      bool takes = knows_class && n_free <= capacity / 2;
+      EXPECT_EQ(hak_load_acquire(&slab->owner), takes ? self : nullptr);
       EXPECT_EQ(slab->free_count, n_free + 1);
-      EXPECT_EQ(bin->partial.first, knows_class ? slab : nullptr);
-      EXPECT_EQ(bin->n_slabs, knows_class ? 1u : 0u);
+      EXPECT_EQ(bin->partial.first, takes ? slab : nullptr);
+      EXPECT_EQ(bin->n_slabs, takes ? 1u : 0u);
       hak_lock_counts_t before = {}, after = {};
       hak_central_count_locks(&before);
       Flush(self, {blocks[1]});
       hak_central_count_locks(&after);
-      EXPECT_EQ(after.acquisitions - before.acquisitions, knows_class ? 0u : 1u);
+      EXPECT_EQ(after.acquisitions - before.acquisitions, takes ? 0u : 1u);
       EXPECT_EQ(slab->free_count, n_free + 2);
     }
   }
