@@ -54,7 +54,7 @@ uint64_t Churn() {
   return uint64_t{kLives} * kBlocks * 2;
 }
 
-TEST(LockBudgetTest, ThreadsThatLiveForAFewBlocks) { EXPECT_LT(Measure("churn", Churn), 20000); }
+TEST(LockBudgetTest, ThreadsThatLiveForAFewBlocks) { EXPECT_LT(Measure("churn", Churn), 4800); }
 
 // Threads with blocks of many sizes, a fifth of which the next thread frees. They take turns.
 class Fleet {
@@ -106,7 +106,7 @@ class Fleet {
 };
 
 TEST(LockBudgetTest, ThreadsThatFreeEachOthersBlocks) {
-  EXPECT_LT(Measure("fleet", [] { return Fleet().Run(); }), 20000);
+  EXPECT_LT(Measure("fleet", [] { return Fleet().Run(); }), 4100);
 }
 
 // One thread with spans of `min` to `max` bytes.
@@ -128,15 +128,15 @@ uint64_t Spans(size_t min, size_t max) {
 }
 
 TEST(LockBudgetTest, SpansOfOneSize) {
-  EXPECT_LT(Measure("64 KiB", [] { return Spans(65536, 65536); }), 20000);
+  EXPECT_LT(Measure("64 KiB", [] { return Spans(65536, 65536); }), 300);
 }
 
 TEST(LockBudgetTest, SpansOfFourSizes) {
-  EXPECT_LT(Measure("32 to 256 KiB", [] { return Spans(32769, 262144); }), 2000000);
+  EXPECT_LT(Measure("32 to 256 KiB", [] { return Spans(32769, 262144); }), 70000);
 }
 
 TEST(LockBudgetTest, SpansOfSixteenSizes) {
-  EXPECT_LT(Measure("64 KiB to 1 MiB", [] { return Spans(65536, 1048576); }), 2000000);
+  EXPECT_LT(Measure("64 KiB to 1 MiB", [] { return Spans(65536, 1048576); }), 620000);
 }
 
 }  // namespace

@@ -123,16 +123,16 @@ constexpr size_t kBlocks = size_t{1} << 20;
 
 TEST(RemoteBudgetTest, SmallBlocksInOrder) {
   Cost cost = Measure(64, kBlocks, false);
-  EXPECT_LT(cost.atomics, 10500);
-  EXPECT_LT(cost.locks, 200);
+  EXPECT_LT(cost.atomics, 6200);
+  EXPECT_LT(cost.locks, 100);
 }
 
 // Each batch is shuffled as a whole. After some turns hardly two blocks of a flush lie in one word,
 // and each takes an atomic operation and sometimes a share of another.
 TEST(RemoteBudgetTest, SmallBlocksShuffled) {
   Cost cost = Measure(64, kBlocks, true);
-  EXPECT_LT(cost.atomics, 1100000);
-  EXPECT_LT(cost.locks, 4000);
+  EXPECT_LT(cost.atomics, 530000);
+  EXPECT_LT(cost.locks, 100);
 }
 
 TEST(RemoteBudgetTest, BlocksOfWhichASlabHoldsFew) {
