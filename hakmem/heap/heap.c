@@ -54,7 +54,6 @@ void hak_heap_wait(hak_heap_t* heap) {
     hak_store_release(&heap->busy, 0);
     hak_lock_acquire(&hak_reclaim_lock);
     hak_lock_release(&hak_reclaim_lock);
-    hak_store_relaxed(&heap->busy, 1);
-    hak_compiler_barrier();
-  } while (hak_load_acquire(&heap->reclaim) != HAK_RECLAIM_NONE);
+    atomic_store(&heap->busy, 1);
+  } while (atomic_load(&heap->reclaim) != HAK_RECLAIM_NONE);
 }

@@ -131,14 +131,13 @@ extern hak_thread_local hak_heap_t* hak_this_heap;
 // owner waits here while it is at work. After hak_heap_enter the caller must look at its
 // magazines anew.
 //
-// Each side stores its flag before it reads the other's. The owner, whose side must cost nothing,
-// has only a compiler barrier between the two; the other side's membarrier(2) makes up for it.
+// Each side stores its flag before it reads the other's (Dekker's algorithm): these four accesses
+// are sequentially consistent.
 hak_noinline void hak_heap_wait(hak_heap_t* heap);
 static inline void hak_heap_enter(hak_heap_t* heap) {
   uint32_t depth = hak_load_relaxed(&heap->busy) + 1;
-  hak_store_relaxed(&heap->busy, depth);
-  hak_compiler_barrier();
-  if (hak_unlikely(hak_load_acquire(&heap->reclaim) != HAK_RECLAIM_NONE) && depth == 1)
+  (void)atomic_exchange(&heap->busy, depth);
+  if (hak_unlikely(atomic_load(&heap->reclaim) != HAK_RECLAIM_NONE) && depth == 1)
     hak_heap_wait(heap);
 }
 static inline void hak_heap_leave(hak_heap_t* heap) {

@@ -4,11 +4,10 @@
 
 #include "hakmem/malloc/start.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "hakmem/base/size_class.h"
+#include "hakmem/malloc/background.h"
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
@@ -17,7 +16,6 @@
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/telemetry/telemetry.h"
-#include "hakmem/thread/idle.h"
 
 // ---- prewarm ----
 
@@ -90,54 +88,17 @@ bool hak_prewarm_list(const char* list) {
   return true;
 }
 
-// ---- the background thread ----
-
-// How long it may sleep while nothing is due: what becomes due meanwhile is done that much late.
-static uint64_t longest_sleep_ms(void) {
-  int64_t delay_ms = hak_option_number(HAK_OPTION_purge_delay);
-  if (delay_ms < 0) return 1000;  // no purge; telemetry knows its times in advance
-  return delay_ms < 20 ? 10 : (uint64_t)delay_ms / 2;
-}
-
-// Does what is due while no other thread of the program enters a slow path. A forked child has no
-// such thread: its own slow paths do the work.
-static void* background(void* arg) {
-  (void)arg;
-  uint64_t longest_ms = longest_sleep_ms();
-  for (;;) {
-    hak_tick_sleep(longest_ms);
-    hak_tick();
-  }
-  return NULL;
-}
-
-static void start_background(void) {
-  hak_idle_start();
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_attr_t attributes;
-  if (pthread_attr_init(&attributes) != 0) return;
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, 128 * HAK_KIB);
-  // The program's signals are for the program's threads.
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  int error = pthread_create(&thread, &attributes, background, NULL);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
-  if (error == 0) return;
-  hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, "no background thread: errno ");
-  hak_line_number(&line, (uint64_t)error);
-  hak_line_end(&line);
-}
+// ---- the start and the end ----
 
 __attribute__((constructor)) static void start(void) {
   hak_fork_look();  // registers the handler before others do theirs
+  hak_platform_ready_libc();
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
-  bool wants_thread = hak_telemetry_start();
-  if (wants_thread || hak_option_number(HAK_OPTION_background) != 0) start_background();
+  bool is_needed = hak_telemetry_start();
+  if (is_needed || hak_option_number(HAK_OPTION_background) != 0) hak_background_begin(is_needed);
+  hak_tick();
 }
+
+__attribute__((destructor)) static void finish(void) { hak_events_print(); }

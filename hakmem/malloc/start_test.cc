@@ -48,10 +48,9 @@ TEST_IN_CHILD(StartTest, PrewarmedBlocksCostNeitherFaultsNorCalls) {
 TEST_IN_CHILD(StartTest, SaysHowManyItGotAndWhyNotMore) {
   ASSERT_EQ(hak_ss_prewarm_class(hak_size_class(64), 1), 1u);
   hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
-  testing::internal::CaptureStderr();
   // The first reservation has room for 31 more.
-  unsigned got = hak_ss_prewarm_class(hak_size_class(64), 100);
-  std::string said = testing::internal::GetCapturedStderr();
+  unsigned got = 0;
+  std::string said = hak::StderrOf([&] { got = hak_ss_prewarm_class(hak_size_class(64), 100); });
   EXPECT_LT(got, 100u);
   EXPECT_NE(said.find("stopped: out of memory after " + std::to_string(got) + " of 100"),
             std::string::npos)
@@ -67,9 +66,7 @@ TEST_IN_CHILD(StartTest, ReadsLists) {
   EXPECT_TRUE(hak_prewarm_list("1024:1,64:2"));
   EXPECT_TRUE(hak_prewarm_list(""));
   for (const char* bad : {"1024", "1024:", ":1", "1024:1;64:2", "0:1", "40000:1", "x:1", "64:-1"}) {
-    testing::internal::CaptureStderr();
-    EXPECT_FALSE(hak_prewarm_list(bad)) << bad;
-    std::string said = testing::internal::GetCapturedStderr();
+    std::string said = hak::StderrOf([&] { EXPECT_FALSE(hak_prewarm_list(bad)) << bad; });
     EXPECT_NE(said.find(std::string("HAKMEM_PREWARM=") + bad), std::string::npos) << said;
   }
 }

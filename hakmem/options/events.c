@@ -5,6 +5,7 @@
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/size_class.h"
 #include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/platform/thread_id.h"
@@ -21,6 +22,7 @@ typedef struct slot {
 
 static slot_t ring[HAK_EVENT_RING];
 static _Atomic(uint64_t) n_events;
+static _Atomic(uint64_t) n_printed;
 static _Atomic(uint64_t) exhausted[HAK_N_CLASSES];
 
 const char* hak_event_name(hak_event_kind_t kind) {
@@ -46,8 +48,9 @@ static const char* outcome(hak_event_kind_t kind) {
   }
 }
 
-static void print(hak_event_kind_t kind, unsigned size_class, uintptr_t address, size_t bytes,
-                  int detail) {
+static void print(const hak_event_t* event) {
+  hak_event_kind_t kind = (hak_event_kind_t)event->kind;
+  unsigned size_class = event->size_class;
   hak_line_t line;
   hak_line_begin(&line);
   hak_line_text(&line, hak_event_name(kind));
@@ -55,7 +58,7 @@ static void print(hak_event_kind_t kind, unsigned size_class, uintptr_t address,
     hak_line_text(&line, " ");
     hak_line_text(&line, hak_platform_kind_name((hak_kernel_kind_t)size_class));
     hak_line_text(&line, " errno ");
-    hak_line_number(&line, (uint64_t)detail);
+    hak_line_number(&line, (uint64_t)event->detail);
   } else if (size_class != 0) {
     hak_line_text(&line, " class ");
     hak_line_number(&line, size_class);
@@ -63,14 +66,14 @@ static void print(hak_event_kind_t kind, unsigned size_class, uintptr_t address,
     hak_line_number(&line, hak_class_info(size_class)->block_bytes);
     hak_line_text(&line, "-byte blocks)");
   }
-  if (bytes != 0) {
+  if (event->bytes != 0) {
     hak_line_text(&line, " ");
-    hak_line_number(&line, bytes);
+    hak_line_number(&line, event->bytes);
     hak_line_text(&line, " bytes");
   }
-  if (address != 0) {
+  if (event->address != 0) {
     hak_line_text(&line, " at ");
-    hak_line_hex(&line, address);
+    hak_line_hex(&line, event->address);
   }
   hak_line_text(&line, outcome(kind));
   hak_line_end(&line);
@@ -90,7 +93,10 @@ void hak_event_record(hak_event_kind_t kind, unsigned size_class, uintptr_t addr
                     (uint64_t)kind << 48 | (uint64_t)size_class << 32 | hak_thread_id());
   hak_store_relaxed(&slot->detail, detail);
   hak_store_release(&slot->sequence, sequence);
-  if (hak_option_number(HAK_OPTION_ss_debug) != 0) print(kind, size_class, address, bytes, detail);
+  if (hak_option_number(HAK_OPTION_ss_debug) != 0) {
+    hak_tick_register(HAK_JOB_EVENTS, hak_events_print);
+    hak_tick_set_due(HAK_JOB_EVENTS, 0);
+  }
 }
 
 static bool read_slot(slot_t* slot, uint64_t sequence, hak_event_t* out) {
@@ -119,4 +125,35 @@ size_t hak_events_read(hak_event_t* out, size_t max) {
     n += read_slot(&ring[sequence % HAK_EVENT_RING], sequence, &out[n]);
   }
   return n;
+}
+
+static void print_missed(uint64_t missed) {
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, "events that came too fast to be written: ");
+  hak_line_number(&line, missed);
+  hak_line_end(&line);
+}
+
+// Threads that come here at once share the work: each takes the next event that nobody has taken.
+void hak_events_print(void) {
+  uint64_t missed = 0;
+  hak_tick_set_due(HAK_JOB_EVENTS, HAK_TICK_NEVER);
+  if (hak_option_number(HAK_OPTION_ss_debug) == 0) {
+    hak_store_relaxed(&n_printed, hak_events_count());
+    return;
+  }
+  for (uint64_t taken = hak_load_relaxed(&n_printed); taken < hak_events_count();) {
+    if (!hak_cas_weak_release(&n_printed, &taken, taken + 1)) continue;
+    hak_event_t event;
+    taken++;
+    if (!read_slot(&ring[taken % HAK_EVENT_RING], taken, &event)) {
+      missed++;
+      continue;
+    }
+    if (missed != 0) print_missed(missed);
+    missed = 0;
+    print(&event);
+  }
+  if (missed != 0) print_missed(missed);
 }

@@ -1,7 +1,8 @@
 // Slow events: what the backend did and what ran out, when.
 //
-// A ring of the last ones, written on slow paths only, lock-free, readable at any time; each is
-// also a line on stderr when HAKMEM_SS_DEBUG=1. And how often each class ran out of room: an
+// A ring of the last ones, written on slow paths only, lock-free, readable at any time. When
+// HAKMEM_SS_DEBUG=1 each is also a line on stderr, which the next tick writes: an event is recorded
+// with locks held, and a write may take its time. And how often each class ran out of room: an
 // event that is counted and answered by taking one more SuperSlab, never by falling back to
 // another allocator.
 
@@ -38,6 +39,10 @@ typedef struct hak_event {
 
 void hak_event_record(hak_event_kind_t kind, unsigned size_class, uintptr_t address, size_t bytes,
                       int detail);
+
+// Writes the lines of events that have none yet, and says how many the ring no longer holds. The
+// tick's job; and once more when the process ends. No lock held.
+void hak_events_print(void);
 
 // Copies up to `max` of the last events, oldest first, without those that are being written over.
 // Returns how many.

@@ -4,6 +4,7 @@ extern "C" {
 #include "hakmem/options/events.h"
 
 #include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
 }
 
 #include <gtest/gtest.h>
@@ -70,14 +71,20 @@ TEST_IN_CHILD(EventsTest, WhatAReaderGetsIsWhole) {
 }
 
 TEST_IN_CHILD(EventsTest, AreLinesOnStderrWhenAskedFor) {
-  testing::internal::CaptureStderr();
-  hak_event_record(HAK_EVENT_EXHAUSTED, 32, 0xabc000, 0, 0);
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(hak::StderrOf([] {
+              hak_event_record(HAK_EVENT_EXHAUSTED, 32, 0xabc000, 0, 0);
+              hak_tick();
+              hak_events_print();
+            }),
+            "");
   ASSERT_TRUE(hak_option_set(HAK_OPTION_ss_debug, "1"));
-  testing::internal::CaptureStderr();
-  hak_event_record(HAK_EVENT_EXHAUSTED, 32, 0xabc000, 0, 0);
-  hak_event_record(HAK_EVENT_KERNEL_FAILED, HAK_KERNEL_MMAP, 0, 4096, 12);
-  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+  EXPECT_EQ(hak::StderrOf([] {
+              hak_event_record(HAK_EVENT_EXHAUSTED, 32, 0xabc000, 0, 0);
+              hak_event_record(HAK_EVENT_KERNEL_FAILED, HAK_KERNEL_MMAP, 0, 4096, 12);
+            }),
+            "")
+      << "locks may be held";
+  EXPECT_EQ(hak::StderrOf([] { hak_tick(); }),
             "hakmem: exhausted class 32 (1024-byte blocks) at 0xabc000: no SuperSlab had room; "
             "took one more\n"
             "hakmem: kernel failed mmap errno 12 4096 bytes\n");

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hakmem/platform/line.h"
+#include "hakmem/platform/standard_error.h"
 
 typedef enum type { BYTES, MS, FLAG, CHOICE, TEXT } type_t;
 
@@ -232,6 +233,7 @@ static void load(const char* name, const char* end) {
 }
 
 void hak_options_load(void) {
+  hak_stderr_begin();
   if (getauxval(AT_SECURE) != 0 || environ == NULL) return;
   for (char** entry = environ; *entry != NULL; entry++) {
     if (strncmp(*entry, PREFIX, PREFIX_BYTES) != 0) continue;

@@ -20,7 +20,8 @@ typedef enum hak_option {
   HAK_N_OPTIONS,
 } hak_option_t;
 
-// Reads the environment. Called once, before the first memory is reserved; until then, and without
+// Reads the environment. What descriptor 2 is now is stderr from here on, for what there is to say
+// (standard_error.h). Called once, before the first memory is reserved; until then, and without
 // it, every option has its default.
 void hak_options_load(void);
 

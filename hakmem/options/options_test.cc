@@ -79,9 +79,7 @@ TEST(OptionsTest, RefuseTheRestByNameValueAndRangeAndKeepTheDefault) {
   for (const Refused& c : cases) {
     SCOPED_TRACE(c.value);
     int64_t before = hak_option_number(c.option);
-    testing::internal::CaptureStderr();
-    EXPECT_FALSE(hak_option_set(c.option, c.value));
-    std::string said = testing::internal::GetCapturedStderr();
+    std::string said = hak::StderrOf([&] { EXPECT_FALSE(hak_option_set(c.option, c.value)); });
     EXPECT_NE(said.find(c.message), std::string::npos) << said;
     EXPECT_EQ(hak_option_number(c.option), before);
   }
@@ -89,9 +87,9 @@ TEST(OptionsTest, RefuseTheRestByNameValueAndRangeAndKeepTheDefault) {
 
 TEST(OptionsTest, ALongTextIsRefusedAsAWhole) {
   std::string value(256, 'x');
-  testing::internal::CaptureStderr();
-  EXPECT_FALSE(hak_option_set(HAK_OPTION_prewarm, value.c_str()));
-  EXPECT_NE(testing::internal::GetCapturedStderr().find("at most 255 bytes"), std::string::npos);
+  std::string said =
+      hak::StderrOf([&] { EXPECT_FALSE(hak_option_set(HAK_OPTION_prewarm, value.c_str())); });
+  EXPECT_NE(said.find("at most 255 bytes"), std::string::npos) << said;
   EXPECT_EQ(hak_option_text(HAK_OPTION_prewarm), nullptr);
 }
 

@@ -16,6 +16,7 @@ typedef enum hak_job {
   HAK_JOB_PURGE,      // memory whose delay is over goes back to the kernel
   HAK_JOB_IDLE,       // caches of threads that may have gone idle are to be visited
   HAK_JOB_TELEMETRY,  // a line is to be written, or the shared page to be brought up to date
+  HAK_JOB_EVENTS,  // slow events are to be written to stderr: the last, for others' work makes some
   HAK_N_JOBS,
 } hak_job_t;
 
@@ -29,6 +30,12 @@ void hak_tick_register(hak_job_t job, hak_job_function_t run);
 // When the job is due, in milliseconds as hak_platform_now_ms counts them; HAK_TICK_NEVER: not at
 // all.
 void hak_tick_set_due(hak_job_t job, uint64_t due_ms);
+
+uint64_t hak_tick_due(hak_job_t job);
+
+// `help` is called in each slow path, without a lock, while something is due now or later: it may
+// start a thread to do it.
+void hak_tick_set_helper(void (*help)(void));
 
 extern _Atomic(uint64_t) hak_tick_next_ms;  // not later than any job's due time
 

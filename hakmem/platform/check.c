@@ -43,7 +43,7 @@ void hak_fatal_assert(const char* expression, const char* file, int line) {
   hak_line_text(&text, file);
   hak_line_text(&text, ":");
   hak_line_number(&text, (uint64_t)line);
-  hak_line_end(&text);
+  hak_line_end_last(&text);
   end();
 }
 
@@ -61,7 +61,7 @@ void hak_fatal_block(const char* what, const void* address, unsigned size_class,
     hak_line_number(&text, block_bytes);
     hak_line_text(&text, " bytes)");
   }
-  hak_line_end(&text);
+  hak_line_end_last(&text);
   end();
 }
 
@@ -72,6 +72,6 @@ void hak_fatal_foreign(const char* what, const void* address) {
   hak_line_text(&text, ": ");
   hak_line_hex(&text, (uintptr_t)address);
   hak_origin_describe(&text, address);
-  hak_line_end(&text);
+  hak_line_end_last(&text);
   end();
 }

@@ -2,8 +2,8 @@
 //
 // - hak_assert(x): HAK_DEBUG >= 1. In release it costs nothing but must still compile.
 // - hak_assert_slow(x): HAK_DEBUG >= 2, for validators that walk a structure.
-// - hak_fatal_*: always on. One line on stderr by write(2), then abort(). Never returns, never
-//   allocates.
+// - hak_fatal_*: always on. One line on stderr (standard_error.h), then abort(). Never returns,
+//   never allocates.
 
 #ifndef HAKMEM_CHECK_H_
 #define HAKMEM_CHECK_H_

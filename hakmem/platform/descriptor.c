@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -51,16 +53,19 @@ static int move_up(int number) {
   return number;
 }
 
+hak_descriptor_t hak_descriptor_of(int number) {
+  struct stat status;
+  if (!identify(number, &status)) return (hak_descriptor_t)HAK_DESCRIPTOR_NONE;
+  return (hak_descriptor_t){number, status.st_dev, status.st_ino};
+}
+
 static int adopt(hak_descriptor_t* out, long opened) {
   if (opened < 0) return (int)-opened;
   int number = move_up((int)opened);
-  struct stat status;
-  if (!identify(number, &status)) {
-    kernel(SYS_close, number);
-    return EBADF;
-  }
-  *out = (hak_descriptor_t){number, status.st_dev, status.st_ino};
-  return 0;
+  *out = hak_descriptor_of(number);
+  if (out->number >= 0) return 0;
+  kernel(SYS_close, number);
+  return EBADF;
 }
 
 // O_NONBLOCK is for the opening alone, which would else wait for a FIFO's reader.
@@ -133,6 +138,17 @@ bool hak_descriptor_has_name(const hak_descriptor_t* descriptor) {
   return is_file(descriptor, &status) && !(S_ISREG(status.st_mode) && status.st_nlink == 0);
 }
 
+bool hak_descriptor_is_put(int number) {
+  struct stat status;
+  long flags = kernel(SYS_fcntl, number, F_GETFD), mode = kernel(SYS_fcntl, number, F_GETFL);
+  if (flags < 0 || mode < 0 || (flags & FD_CLOEXEC) != 0 || (mode & O_ACCMODE) == O_RDONLY ||
+      !identify(number, &status)) {
+    return false;
+  }
+  bool is_log = (mode & O_APPEND) != 0 || status.st_nlink == 0;
+  return S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode) || (S_ISREG(status.st_mode) && is_log);
+}
+
 void hak_descriptor_close(hak_descriptor_t* descriptor) {
   if (hak_descriptor_is_ours(descriptor)) kernel(SYS_close, descriptor->number);
   descriptor->number = -1;
@@ -141,10 +157,11 @@ void hak_descriptor_close(hak_descriptor_t* descriptor) {
 // ---- writing ----
 
 #define SIGNAL_BIT(n) (UINT64_C(1) << ((n)-1))
-#define WRITE_SIGNALS (SIGNAL_BIT(SIGXFSZ) | SIGNAL_BIT(SIGPIPE))
+#define WRITE_SIGNALS (SIGNAL_BIT(SIGXFSZ) | SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGTTOU))
 
 // The signals that a failed write sends to its thread are kept off the program: blocked meanwhile,
-// and taken back unless they were pending before.
+// and taken back unless they were pending before. (To a terminal that lets nobody write from the
+// background, one that has SIGTTOU blocked may.)
 typedef struct signals {
   uint64_t before;   // the thread's mask
   uint64_t pending;  // of WRITE_SIGNALS
@@ -169,11 +186,41 @@ static void release_signals(const signals_t* held, int error) {
   kernel(SYS_rt_sigprocmask, SIG_SETMASK, (long)&held->before, 0, sizeof held->before);
 }
 
-static int write_all(int number, const char* text, size_t length, size_t* written) {
-  for (*written = 0; *written < length;) {
-    size_t rest = length - *written;
-    long n =
-        kernel_bytes(rest, SYS_write, (const long[6]){number, (long)(text + *written), (long)rest});
+// What a pipe has room for when poll says that there is some.
+#define PIECE_BYTES 4096
+
+// 0 when the descriptor has room for a piece, or when that cannot be asked.
+static int wait_for_room(int number, int wait_ms) {
+  struct pollfd room = {.fd = number, .events = POLLOUT};
+  struct timespec limit = {.tv_sec = wait_ms / 1000, .tv_nsec = (long)(wait_ms % 1000) * 1000000};
+  long n;
+  do {
+    n = kernel(SYS_ppoll, (long)&room, 1, wait_ms < 0 ? 0 : (long)&limit, 0, 0);
+  } while (n == -EINTR);
+  return n == 0 ? EAGAIN : 0;
+}
+
+static long write_piece(int number, mode_t mode, const char* text, size_t length) {
+  if (S_ISSOCK(mode)) {
+    return kernel_bytes(
+        length, SYS_sendto,
+        (const long[6]){number, (long)text, (long)length, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0});
+  }
+  return kernel_bytes(length, SYS_write, (const long[6]){number, (long)text, (long)length});
+}
+
+static int write_all(int number, const char* text, size_t length, int wait_ms, size_t* written) {
+  struct stat status;
+  *written = 0;
+  if (!identify(number, &status)) return EBADF;
+  bool is_regular = S_ISREG(status.st_mode);
+  while (*written < length) {
+    size_t piece = is_regular ? length - *written : hak_min_size(length - *written, PIECE_BYTES);
+    if (!is_regular) {
+      int error = wait_for_room(number, wait_ms);
+      if (error != 0) return error;
+    }
+    long n = write_piece(number, status.st_mode, text + *written, piece);
     if (n == -EINTR) continue;
     if (n <= 0) return n == 0 ? EIO : (int)-n;
     *written += (size_t)n;
@@ -190,11 +237,11 @@ static void take_back(int number, size_t written) {
   if (kernel(SYS_ftruncate, number, begin) == 0) kernel(SYS_lseek, number, begin, SEEK_SET);
 }
 
-int hak_descriptor_append(int number, const char* text, size_t length) {
+int hak_descriptor_append(int number, const char* text, size_t length, int wait_ms) {
   signals_t held;
   size_t written;
   hold_signals(&held);
-  int error = write_all(number, text, length, &written);
+  int error = write_all(number, text, length, wait_ms, &written);
   if (error != 0 && written != 0) take_back(number, written);
   release_signals(&held, error);
   return error;

@@ -27,6 +27,9 @@ hak_nodiscard int hak_descriptor_open(hak_descriptor_t* out, const char* path);
 // The same for a file that is to hold nothing yet.
 hak_nodiscard int hak_descriptor_create(hak_descriptor_t* out, const char* path);
 
+// A descriptor of the program's as it is now, to know it by later; none if it is closed.
+hak_descriptor_t hak_descriptor_of(int number);
+
 // Another descriptor for what `number` is now.
 hak_nodiscard int hak_descriptor_duplicate(hak_descriptor_t* out, int number);
 
@@ -42,14 +45,22 @@ void hak_descriptor_unshare(void* memory, size_t bytes);
 bool hak_descriptor_is_ours(const hak_descriptor_t* descriptor);
 bool hak_descriptor_has_name(const hak_descriptor_t* descriptor);
 
+// Whether `number` looks like what somebody has put there to be written to, as by dup2, rather than
+// a file that was opened and happens to have that number: see standard_error.h.
+bool hak_descriptor_is_put(int number);
+
 // Closes it if it is ours. It is none then.
 void hak_descriptor_close(hak_descriptor_t* descriptor);
 
-// Writes all of the text at the end of the file, in one system call unless the kernel takes less
-// than that. When not all of it can be written, what was is taken back as far as the file allows
-// it: it is a regular one, and nobody has appended since. Neither a full disk nor a reader that is
-// gone ends the process by a signal.
-hak_nodiscard int hak_descriptor_append(int number, const char* text, size_t length);
+// Writes all of the text at the end of the file. To a regular one in one system call unless the
+// kernel takes less than that; when not all of it can be written, what was is taken back as far as
+// the file allows it: nobody has appended since. To another in pieces, for each of which it waits
+// up to `wait_ms` that there is room (HAK_DESCRIPTOR_WAIT: for ever); EAGAIN when there is none,
+// and then the beginning may be written. (Of a pipe that others write to at the same moment the
+// kernel may wait all the same: nobody should hold a lock.) Neither a full disk nor a reader that
+// is gone ends the process by a signal, nor does a terminal stop it.
+#define HAK_DESCRIPTOR_WAIT (-1)
+hak_nodiscard int hak_descriptor_append(int number, const char* text, size_t length, int wait_ms);
 
 // The absolute path of the working directory; false when it has none or it does not fit.
 hak_nodiscard bool hak_working_directory(char* out, size_t bytes);

@@ -34,7 +34,7 @@ std::string Content(const std::string& path) {
 }
 
 int Append(const hak_descriptor_t& descriptor, const std::string& text) {
-  return hak_descriptor_append(descriptor.number, text.data(), text.size());
+  return hak_descriptor_append(descriptor.number, text.data(), text.size(), 0);
 }
 
 TEST_IN_CHILD(DescriptorTest, IsHighAndClosedByExec) {
@@ -99,7 +99,7 @@ TEST_IN_CHILD(DescriptorTest, ErrorsAreValuesAndErrnoStays) {
   errno = 77;
   EXPECT_EQ(hak_descriptor_open(&d, "/nowhere/at/all"), ENOENT);
   EXPECT_EQ(hak_descriptor_open(&d, "/proc"), EISDIR);
-  EXPECT_EQ(hak_descriptor_append(-1, "x", 1), EBADF);
+  EXPECT_EQ(hak_descriptor_append(-1, "x", 1, 0), EBADF);
   std::string fifo = Path("fifo");
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   errno = 77;
@@ -131,7 +131,7 @@ TEST_IN_CHILD(DescriptorTest, AReaderThatIsGoneIsAnErrorAndNoSignal) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   close(ends[0]);
-  EXPECT_EQ(hak_descriptor_append(ends[1], "x", 1), EPIPE);
+  EXPECT_EQ(hak_descriptor_append(ends[1], "x", 1, 0), EPIPE);
   sigset_t set, pending;
   sigpending(&pending);
   EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
@@ -140,7 +140,7 @@ TEST_IN_CHILD(DescriptorTest, AReaderThatIsGoneIsAnErrorAndNoSignal) {
   sigaddset(&set, SIGPIPE);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   raise(SIGPIPE);
-  EXPECT_EQ(hak_descriptor_append(ends[1], "x", 1), EPIPE);
+  EXPECT_EQ(hak_descriptor_append(ends[1], "x", 1, 0), EPIPE);
   sigpending(&pending);
   EXPECT_EQ(sigismember(&pending, SIGPIPE), 1);
   sigprocmask(SIG_BLOCK, nullptr, &pending);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "hakmem/platform/platform.h"
+#include "hakmem/platform/standard_error.h"
 #include "hakmem/platform/text.h"
 
 void hak_line_put(hak_line_t* line, const char* text, size_t length) {
@@ -39,7 +39,11 @@ void hak_line_hex(hak_line_t* line, uint64_t value) {
   append_digits(line, value, 16, 0);
 }
 
-void hak_line_end(hak_line_t* line) {
+static void finish(hak_line_t* line, void (*write)(const char* text, size_t length)) {
   line->text[line->length++] = '\n';
-  hak_platform_write_stderr(line->text, line->length);
+  write(line->text, line->length);
 }
+
+void hak_line_end(hak_line_t* line) { finish(line, hak_stderr_write); }
+void hak_line_end_last(hak_line_t* line) { finish(line, hak_stderr_write_last); }
+void hak_line_end_print(hak_line_t* line) { finish(line, hak_stderr_print); }

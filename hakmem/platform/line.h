@@ -1,6 +1,6 @@
-// One line of text for stderr, built on the stack and written with a single write(2), so that
-// lines of several threads do not mix. Never allocates, safe at any time. A line that does not
-// fit is cut, never split.
+// One line of text for stderr, built on the stack and written in one piece, so that lines of
+// several threads do not mix. Never allocates, safe at any time: standard_error.h says where a line
+// goes. One that does not fit is cut, never split.
 
 #ifndef HAKMEM_LINE_H_
 #define HAKMEM_LINE_H_
@@ -18,6 +18,11 @@ void hak_line_put(hak_line_t* line, const char* text, size_t length);
 void hak_line_number(hak_line_t* line, uint64_t value);                         // decimal
 void hak_line_number_padded(hak_line_t* line, uint64_t value, unsigned width);  // right-aligned
 void hak_line_hex(hak_line_t* line, uint64_t value);                            // 0x...
-void hak_line_end(hak_line_t* line);  // newline, and out to stderr
+
+// Newline, and out: while the program goes on; before the process ends; what the program has asked
+// for.
+void hak_line_end(hak_line_t* line);
+void hak_line_end_last(hak_line_t* line);
+void hak_line_end_print(hak_line_t* line);
 
 #endif  // HAKMEM_LINE_H_

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <limits.h>
+#include <link.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sys/auxv.h>
@@ -52,16 +54,7 @@ void hak_platform_set_kernel(hak_platform_kernel_t kernel) {
 }
 
 // Another library may have taken clock_gettime's place, and allocate when it is called first.
-static _Atomic(bool) is_clock_asked;
 static _Atomic(bool) is_clock_ready;
-
-void hak_platform_ready_clock(void) {
-  struct timespec t;
-  if (hak_likely(hak_load_relaxed(&is_clock_asked))) return;
-  hak_store_relaxed(&is_clock_asked, true);  // what it allocates may lead here
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  hak_store_relaxed(&is_clock_ready, true);
-}
 
 static struct timespec read_clock(clockid_t clock) {
   struct timespec t;
@@ -83,8 +76,70 @@ uint64_t hak_platform_now_ms(void) {
   return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
 }
 
+// ---- through libc ----
+
+static _Atomic(bool) is_through_libc;
+
+// The dynamic linker's list of what is loaded, which is here without a call; there is none in a
+// static program. (glibc's function for it would cost each program 60 KiB of libc's text.)
+#pragma weak _r_debug
+
+// The object that a function lies in, of those that do not lie in each other: the last one that
+// begins before it.
+static const struct link_map* object_of(uintptr_t function) {
+  const struct link_map* found = NULL;
+  for (const struct link_map* at = _r_debug.r_map; at != NULL; at = at->l_next) {
+    if (at->l_addr <= function && (found == NULL || at->l_addr > found->l_addr)) found = at;
+  }
+  return found;
+}
+
+static bool are_libcs(const uintptr_t* functions, size_t n) {
+  const struct link_map* libc = object_of((uintptr_t)gnu_get_libc_version);
+  for (size_t i = 0; i < n; i++) {
+    if (libc == NULL || object_of(functions[i]) != libc) return false;
+  }
+  return true;
+}
+
+void hak_platform_ready_libc(void) {
+  const uintptr_t memory[] = {(uintptr_t)mmap, (uintptr_t)munmap, (uintptr_t)mremap,
+                              (uintptr_t)madvise, (uintptr_t)syscall};
+  const uintptr_t clock[] = {(uintptr_t)clock_gettime};
+  bool is_dynamic = &_r_debug != NULL;
+  hak_store_relaxed(&is_through_libc,
+                    is_dynamic && are_libcs(memory, sizeof memory / sizeof memory[0]));
+  // To call it here would cost a program that needs no clock 60 KiB of libc's text.
+  if (!is_dynamic || !are_libcs(clock, 1)) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+  }
+  hak_store_relaxed(&is_clock_ready, true);
+}
+
+// As syscall: -1 and errno when it fails.
+static long ask_kernel(long number, const long a[6]) {
+  if (hak_load_relaxed(&is_through_libc)) {
+    switch (number) {
+      case SYS_mmap:
+        return (long)mmap((void*)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4], a[5]);
+      case SYS_munmap:
+        return munmap((void*)a[0], (size_t)a[1]);
+      case SYS_mremap:
+        return (long)mremap((void*)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void*)a[4]);
+      case SYS_madvise:
+        return madvise((void*)a[0], (size_t)a[1], (int)a[2]);
+      default:
+        break;
+    }
+  }
+  return syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+// ---- calls ----
+
 int hak_platform_ask(long number, const long a[6], long* answer) {
-  *answer = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  *answer = ask_kernel(number, a);
   return *answer == -1 ? errno : 0;
 }
 
@@ -327,13 +382,11 @@ void hak_platform_process(hak_process_t* process) {
   process->vmas_max = number_in_file("/proc/sys/vm/max_map_count", 0);
 }
 
-// ---- time, waiting, text ----
+// ---- time, waiting ----
 
 void hak_platform_sleep_ms(uint64_t ms) {
-  struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-  int saved_errno = errno;
-  nanosleep(&t, NULL);
-  errno = saved_errno;
+  _Atomic(uint32_t) nobody = 0;
+  hak_platform_wait_ms(&nobody, 0, ms);
 }
 
 void hak_platform_wait(_Atomic(uint32_t)* word, uint32_t expected) {
@@ -363,27 +416,18 @@ static int membarrier(int command) {
                            (const long[6]){command, 0, 0, 0, 0, 0});
 }
 
-// The kernel wants a process to say once that it means to use the fast kind: EPERM until then. That
-// is not provoked, lest it look like a failure in the figures. A forked child is registered, too.
-bool hak_platform_barrier_everywhere(void) {
-  static _Atomic(bool) is_registered;
-  int error =
-      hak_load_relaxed(&is_registered) ? membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) : EPERM;
-  if (error == EPERM && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0) {
-    hak_store_relaxed(&is_registered, true);
-    error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-  }
-  return error == 0;
+static _Atomic(bool) is_registered;
+
+// The kernel wants a process to say once that it means to use the fast kind. A forked child is
+// registered, too.
+bool hak_platform_ready_barrier(void) {
+  if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0) return false;
+  hak_store_relaxed(&is_registered, true);
+  return true;
 }
 
-void hak_platform_write_stderr(const char* text, size_t length) {
-  int saved_errno = errno;
-  while (length != 0) {
-    ssize_t written = write(STDERR_FILENO, text, length);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) break;  // nobody left to tell
-    text += written;
-    length -= (size_t)written;
-  }
-  errno = saved_errno;
+bool hak_platform_has_barrier(void) { return hak_load_relaxed(&is_registered); }
+
+bool hak_platform_barrier_everywhere(void) {
+  return hak_platform_has_barrier() && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
 }

@@ -1,8 +1,12 @@
 // Platform layer: every call into the kernel goes through here, counted and timed by kind.
 //
 // All functions are thread-safe and preserve errno. Those that can fail return 0 or an errno
-// value. They use raw system calls, not libc's wrappers, because mmap and its kin may be
-// interposed by code that calls malloc.
+// value. None is a point of cancellation.
+//
+// Memory is mapped, moved and given back through libc's mmap, munmap, mremap and madvise, so that
+// libraries which watch these by patching them see it, as they see libc's own malloc. Where one of
+// the names leads to another library's function, which may call malloc, where there is no libc.so,
+// and before the library has started, the kernel is called directly. So is it for all else.
 
 #ifndef HAKMEM_PLATFORM_H_
 #define HAKMEM_PLATFORM_H_
@@ -37,7 +41,8 @@ static inline size_t hak_platform_os_page_bytes(void) {
   return hak_likely(bytes != 0) ? bytes : hak_platform_ask_os_page();
 }
 
-// The soft limit on address space (RLIMIT_AS) in bytes; SIZE_MAX when there is none.
+// The soft limit on address space (RLIMIT_AS) in bytes; SIZE_MAX when there is none. Asked for when
+// the library begins, and not again: a sandbox may kill the process for it later.
 size_t hak_platform_address_limit(void);
 
 // Maps `bytes` of fresh, zero, private memory, readable and writable. (Not MAP_NORESERVE: under
@@ -101,20 +106,26 @@ typedef struct hak_process {
 // Asks the kernel and /proc. All calls are of kind HAK_KERNEL_TELEMETRY.
 void hak_platform_process(hak_process_t* process);
 
-// ---- time, waiting, text ----
+// ---- time, waiting ----
 
-// A full memory barrier in every running thread of the process (membarrier(2)); false where the
-// kernel has none.
+// A full memory barrier in every running thread of the process (membarrier(2)); false where it has
+// not been made ready, or the kernel has none. Sandboxes kill for it, so that it is made ready only
+// where the user has asked for what needs it.
+bool hak_platform_ready_barrier(void);
+bool hak_platform_has_barrier(void);
 hak_nodiscard bool hak_platform_barrier_everywhere(void);
 
 // Monotonic time: exact, and as of the kernel's last tick (cheaper, 1 to 10 ms late).
 uint64_t hak_platform_now_ns(void);
 uint64_t hak_platform_now_ms(void);
 
-// From here on the clocks are read through the C library, which is faster than the kernel: but its
-// function may be another library's, which allocates when it is called first. No lock held.
-void hak_platform_ready_clock(void);
+// From here on memory is mapped through libc's functions, if they are libc's, and the clocks are
+// read through libc's, which asks the vDSO: without a system call, for which a sandbox might kill,
+// where there is a vDSO. (Another library's clock is called once now: it may allocate then.) When
+// the library starts, by one thread; no lock held.
+void hak_platform_ready_libc(void);
 
+// Sleeps; may wake early.
 void hak_platform_sleep_ms(uint64_t ms);
 
 // Sleeps while *word == expected; may wake early. Wakes at most one sleeper.
@@ -124,8 +135,6 @@ void hak_platform_wake_all(_Atomic(uint32_t)* word);
 
 // Sleeps while *word == expected, for `ms` at most; may wake early. Not counted: it is no work.
 void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t ms);
-
-void hak_platform_write_stderr(const char* text, size_t length);
 
 // Any other call, of a kind. *result, when it is not NULL, is the kernel's answer to one that
 // succeeds.

@@ -101,7 +101,7 @@ static void print_bytes(const char* name, uint64_t bytes) {
     hak_line_number_padded(&line, bytes, 16);
     hak_line_text(&line, " bytes");
   }
-  hak_line_end(&line);
+  hak_line_end_print(&line);
 }
 
 static void print_class(unsigned size_class, const hak_class_stats* stats) {
@@ -115,7 +115,7 @@ static void print_class(unsigned size_class, const hak_class_stats* stats) {
   for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
     hak_line_number_padded(&line, columns[i], i < 2 ? 6 : 10);
   }
-  hak_line_end(&line);
+  hak_line_end_print(&line);
 }
 
 static void print_kernel(hak_kernel_kind_t kind) {
@@ -126,14 +126,14 @@ static void print_kernel(hak_kernel_kind_t kind) {
   hak_line_number_padded(&line, hak_counter_read(&counters->bytes), 18);
   hak_line_number_padded(&line, hak_counter_read(&counters->failures), 10);
   hak_line_number_padded(&line, hak_counter_read(&counters->ns) / 1000, 14);
-  hak_line_end(&line);
+  hak_line_end_print(&line);
 }
 
 static void print_text(const char* text) {
   hak_line_t line;
   hak_line_begin(&line);
   hak_line_text(&line, text);
-  hak_line_end(&line);
+  hak_line_end_print(&line);
 }
 
 static void print_memory(const hak_stats* stats) {
@@ -165,7 +165,7 @@ static void print_snapshot(const hak_snapshot_t* snapshot) {
   hak_line_begin(&line);
   hak_line_text(&line, "version ");
   hak_line_text(&line, hak_version());
-  hak_line_end(&line);
+  hak_line_end_print(&line);
   print_memory(&snapshot->stats);
   print_retention(&snapshot->retention);
   print_text("call             calls             bytes  failures  microseconds");

@@ -252,6 +252,7 @@ TEST_IN_CHILD(RetentionTest, ThreadsEndedWithBlocksLive) {
 }
 
 TEST_IN_CHILD(RetentionTest, CachesTakenBackFromAnIdleThread) {
+  if (!hak_platform_ready_barrier()) GTEST_SKIP() << "no membarrier here";
   KeepAll();
   Program program;
   InThread(

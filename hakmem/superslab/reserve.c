@@ -16,6 +16,8 @@ static unsigned super_shift = HAK_SUPER_DEFAULT_SHIFT;
 static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
 static _Atomic(uint32_t) n_reservations;
 static hak_counter_t reserved_bytes;
+static size_t address_limit = SIZE_MAX;  // const once the options are read; see platform.h
+static hak_counter_t taken_bytes;
 static bool no_huge_pages;  // lock:BACKEND: the kernel refuses to give them
 
 static size_t bytes_of(uint32_t n_supers) { return (size_t)n_supers << super_shift; }
@@ -29,6 +31,7 @@ static size_t descriptor_stride(void) {
 unsigned hak_reserve_count(void) { return hak_load_acquire(&n_reservations); }
 hak_reservation_t* hak_reserve_get(unsigned i) { return reservations[i]; }
 size_t hak_reserve_bytes(void) { return hak_counter_read(&reserved_bytes); }
+size_t hak_reserve_taken_bytes(void) { return hak_counter_read(&taken_bytes); }
 
 hak_superslab_t* hak_reserve_super(const hak_reservation_t* reservation, uint32_t i) {
   return (hak_superslab_t*)(reservation->descriptors + i * descriptor_stride());
@@ -92,6 +95,7 @@ void hak_reserve_ready(void) {
   hak_lock_acquire(&hak_backend_lock);
   if (!hak_load_relaxed(&is_ready)) {
     hak_options_load();
+    address_limit = hak_platform_address_limit();
     super_shift = hak_highest_bit((uint64_t)hak_option_number(HAK_OPTION_superslab_size));
     hak_store_release(&is_ready, true);
   }
@@ -143,6 +147,7 @@ static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
 static void prepare(hak_reservation_t* r, uint32_t i) {
   hak_superslab_t* super = hak_reserve_super(r, i);
   if (super->base != 0) return;
+  hak_counter_add(&taken_bytes, hak_super_bytes());
   uintptr_t base = r->base + bytes_of(i);
   super->reservation = r;
   super->n_pages = hak_super_pages();
@@ -174,10 +179,11 @@ static void advise(hak_reservation_t* r, bool huge_pages) {
 
 static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_pages) {
   size_t needed = bytes_of(n);
-  size_t limit = hak_platform_address_limit();
   // As much again as there is, so that sizes double.
   size_t wanted = hak_min_size(HAK_RESERVE_FIRST + hak_reserve_bytes(), HAK_RESERVE_MAX);
-  if (limit != SIZE_MAX) wanted = hak_min_size(wanted, limit / HAK_RESERVE_LIMIT_FRACTION);
+  if (address_limit != SIZE_MAX) {
+    wanted = hak_min_size(wanted, address_limit / HAK_RESERVE_LIMIT_FRACTION);
+  }
   wanted = hak_max_size(hak_round_down(wanted, hak_super_bytes()), needed);
   size_t bytes;
   void* base = map_some(needed, wanted, hak_max_size(align_bytes, HAK_HUGE_PAGE_BYTES), &bytes);
@@ -320,6 +326,7 @@ static void unmap(hak_reservation_t* r) {
     // (A purge that one of them waits for will find nothing to give back.)
     for (uint32_t i = 0; i < r->n_prepared; i++) {
       hak_superslab_t* super = hak_reserve_super(r, i);
+      if (super->base != 0) hak_counter_add(&taken_bytes, (uint64_t)0 - hak_super_bytes());
       super->base = 0;
       super->dirty_pages = super->aged_pages = 0;
     }

@@ -15,6 +15,7 @@
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/lock.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/standard_error.h"
 #include "hakmem/telemetry/export.h"
 #include "hakmem/telemetry/published.h"
 #include "hakmem/telemetry/report.h"
@@ -24,6 +25,9 @@
 
 // How long the end of the process waits for a thread that is writing, which may be for ever.
 #define LAST_WAIT_MS 1000
+
+// How long a write waits for the reader of a pipe. It is a thread of the program's that waits.
+#define WRITE_WAIT_MS 100
 
 #define PATH_BYTES (4096 + 512)
 
@@ -84,7 +88,9 @@ static int find_path(const char* suffix, char out[PATH_BYTES]) {
 static int ensure_file(void) {
   if (hak_descriptor_has_name(&file)) return 0;
   hak_descriptor_close(&file);
-  if (target.is_stderr) return hak_descriptor_duplicate(&file, STDERR_FILENO);
+  if (target.is_stderr) {
+    return hak_stderr_is_ours() ? hak_descriptor_duplicate(&file, STDERR_FILENO) : EBADF;
+  }
   int error = find_path("", room.path);
   return error != 0 ? error : hak_descriptor_open(&file, room.path);
 }
@@ -93,7 +99,7 @@ static const char* file_name(void) { return target.is_stderr ? "stderr" : room.p
 
 static bool write_text(const char* text, size_t length) {
   int error = ensure_file();
-  if (error == 0) error = hak_descriptor_append(file.number, text, length);
+  if (error == 0) error = hak_descriptor_append(file.number, text, length, WRITE_WAIT_MS);
   return error == 0 || fail(file_name(), error);
 }
 
@@ -105,7 +111,7 @@ typedef struct output {
 
 static bool append_piece(const char* text, size_t length, void* context) {
   output_t* out = context;
-  out->error = hak_descriptor_append(out->file.number, text, length);
+  out->error = hak_descriptor_append(out->file.number, text, length, WRITE_WAIT_MS);
   return out->error == 0;
 }
 

@@ -71,12 +71,12 @@ void ExpectCountsOfStrace(const std::map<std::string, std::string>& environment,
 
 TEST(KernelCallsTest, AreThoseThatStraceSees) {
   ExpectCountsOfStrace({{"HAKMEM_PURGE_DELAY", "0"}, {"HAKMEM_THREAD_CACHE", "0"}},
-                       {"mmap", "madvise", "mremap", "membarrier"});
+                       {"mmap", "madvise", "mremap"});
 }
 
 TEST(KernelCallsTest, AreThoseThatStraceSeesOfTheDirectBackend) {
   ExpectCountsOfStrace({{"HAKMEM_PURGE_DELAY", "0"}, {"HAKMEM_TINY_USE_SUPERSLAB", "0"}},
-                       {"mmap", "munmap", "mremap", "membarrier"});
+                       {"mmap", "munmap", "mremap"});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -24,6 +25,12 @@ ScopedFault::Fault& CurrentFault() {
   static auto* fault = new ScopedFault::Fault;
   return *fault;
 }
+
+// A death test is a process, or a child, whose descriptor 2 is a file of the test's.
+[[maybe_unused]] const int know_stderr = [] {
+  hak_stderr_begin();
+  return pthread_atfork(nullptr, nullptr, hak_stderr_begin);
+}();
 
 int AskFaultFirst(hak_kernel_kind_t kind, size_t bytes, long* answer, long number,
                   const long arguments[6]) {
@@ -96,8 +103,10 @@ std::string StderrOf(const std::function<void()>& body) {
   int capture = memfd_create("stderr", MFD_CLOEXEC);
   int saved = dup(STDERR_FILENO);
   dup2(capture, STDERR_FILENO);
+  hak_stderr_begin();
   body();
   dup2(saved, STDERR_FILENO);
+  hak_stderr_begin();
   close(saved);
   std::string text(static_cast<size_t>(lseek(capture, 0, SEEK_END)), '\0');
   if (pread(capture, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))

@@ -13,6 +13,7 @@
 
 extern "C" {
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/standard_error.h"
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -71,7 +72,7 @@ bool IsResident(const void* address);
 // Mappings of the process: the lines of /proc/self/maps. Allocates nothing.
 size_t CountMappings();
 
-// What `body` writes to file descriptor 2.
+// What `body` writes to file descriptor 2, which is the stderr that the allocator began with.
 std::string StderrOf(const std::function<void()>& body);
 
 // Runs `body` in a forked child and waits for it. True when it ended by itself with every

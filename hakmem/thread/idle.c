@@ -2,6 +2,8 @@
 
 #include "hakmem/thread/idle.h"
 
+#include <string.h>
+
 #include "hakmem/heap/cache.h"
 #include "hakmem/heap/flush.h"
 #include "hakmem/options/events.h"
@@ -63,7 +65,7 @@ static bool is_victim(hak_heap_entry_t* entry, bool must_be_idle) {
 
 static void mark(hak_reclaim_t state) {
   for (unsigned i = 0; i < n_victims; i++) {
-    hak_store_release(&victims[i].entry->heap->reclaim, state);
+    atomic_store(&victims[i].entry->heap->reclaim, state);  // before `busy` is read
   }
 }
 
@@ -73,7 +75,7 @@ static void drop_busy(void) {
   for (unsigned i = 0; i < n_victims; i++) {
     hak_heap_t* heap = victims[i].entry->heap;
     // (A mark that is gone went with the memory of a heap whose thread has ended meanwhile.)
-    bool is_free = hak_load_acquire(&heap->busy) == 0 && hak_thread_heap_is_open(heap) &&
+    bool is_free = atomic_load(&heap->busy) == 0 && hak_thread_heap_is_open(heap) &&
                    hak_load_relaxed(&heap->reclaim) == HAK_RECLAIM_ASKED;
     hak_store_release(&heap->reclaim, is_free ? HAK_RECLAIM_ACTING : HAK_RECLAIM_NONE);
     if (is_free) victims[n++].entry = victims[i].entry;
@@ -130,29 +132,44 @@ static size_t reclaim(victim_t* victim) {
   return bytes;
 }
 
+static void lower_fences(victim_t* victim) {
+  for (unsigned c = 1; c < HAK_N_STACKS; c++) lower_fence(&victim->fences[c]);
+}
+
+// Without the barrier the magazines keep what they have.
+static void fence_victims(void) {
+  bool has_barrier = hak_platform_has_barrier();
+  for (unsigned i = 0; i < n_victims; i++) {
+    if (has_barrier) {
+      raise_fences(&victims[i]);
+    } else {
+      memset(victims[i].fences, 0, sizeof victims[i].fences);
+    }
+  }
+  if (!has_barrier || n_victims == 0 || hak_platform_barrier_everywhere()) return;
+  for (unsigned i = 0; i < n_victims; i++) {
+    lower_fences(&victims[i]);
+    memset(victims[i].fences, 0, sizeof victims[i].fences);
+  }
+}
+
 // Until `end_ns`, but one at least. Returns how many were seen to.
 static unsigned reclaim_victims(uint64_t end_ns) {
-  if (n_victims == 0) return 0;
   mark(HAK_RECLAIM_ASKED);
-  if (!hak_platform_barrier_everywhere()) {
-    mark(HAK_RECLAIM_NONE);
-    return n_victims;
-  }
   drop_busy();
-  for (unsigned i = 0; i < n_victims; i++) raise_fences(&victims[i]);
-  bool have_barrier = hak_platform_barrier_everywhere();
+  fence_victims();
   unsigned n_done = 0;
   for (unsigned i = 0; i < n_victims; i++) {
-    if (have_barrier && (i == 0 || hak_platform_now_ns() < end_ns)) {
+    if (i == 0 || hak_platform_now_ns() < end_ns) {
       n_done++;
       size_t bytes = reclaim(&victims[i]);
       if (bytes != 0) hak_purge_report(bytes);
     } else {
-      for (unsigned c = 1; c < HAK_N_STACKS; c++) lower_fence(&victims[i].fences[c]);
+      lower_fences(&victims[i]);
     }
   }
   mark(HAK_RECLAIM_NONE);
-  return have_barrier ? n_done : n_victims;
+  return n_done;
 }
 
 // Ends parked heaps once the lock is released: that takes locks of lower rank.

@@ -1,0 +1,102 @@
+#include "hakmem/malloc/background.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "hakmem/base/config.h"
+#include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
+#include "hakmem/platform/descriptor.h"
+#include "hakmem/platform/line.h"
+#include "hakmem/platform/platform.h"
+#include "hakmem/superslab/purge.h"
+#include "hakmem/superslab/reserve.h"
+#include "hakmem/thread/idle.h"
+
+// Below this a heap is not worth a thread.
+#define FROM_BYTES (8 * HAK_MIB)
+
+// It ends when for so many of its sleeps there was nothing to give back.
+#define QUIET_SLEEPS 10
+
+static _Atomic(bool) has_thread;
+static bool is_always_needed;  // const once the library has begun
+static int64_t process_id;     // of the process that may have a thread: not one made by vfork
+
+// How long it may sleep while nothing is due: what becomes due meanwhile is done that much late.
+static uint64_t longest_sleep_ms(void) {
+  int64_t delay_ms = hak_option_number(HAK_OPTION_purge_delay);
+  if (delay_ms < 0) return 1000;  // no purge; telemetry knows its times in advance
+  return delay_ms < 20 ? 10 : (uint64_t)delay_ms / 2;
+}
+
+// Whether the thread may end now. A slow path that makes work sets its due time before it looks for
+// a thread, and here it is the other way round: so one of the two sees the other.
+static bool can_end(void) {
+  if (is_always_needed) return false;
+  atomic_store(&has_thread, false);
+  bool has_work = hak_tick_due(HAK_JOB_PURGE) != HAK_TICK_NEVER;
+  return !has_work || atomic_exchange(&has_thread, true);
+}
+
+static void* run(void* arg) {
+  (void)arg;
+  prctl(PR_SET_NAME, "hakmem");
+  uint64_t longest_ms = longest_sleep_ms(), purged_before = hak_purge_bytes();
+  for (unsigned quiet = 0;; quiet++) {
+    hak_tick_sleep(longest_ms);
+    hak_tick();
+    uint64_t purged = hak_purge_bytes();
+    if (purged != purged_before || hak_tick_due(HAK_JOB_PURGE) != HAK_TICK_NEVER) quiet = 0;
+    purged_before = purged;
+    if (quiet >= QUIET_SLEEPS && can_end()) return NULL;
+  }
+}
+
+static int create(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_attr_t attributes;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) return error;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, 128 * HAK_KIB);
+  // The program's signals are for the program's threads.
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  error = pthread_create(&thread, &attributes, run, NULL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+// The tick's helper. (To create a thread allocates, which may lead here again.) After an error it
+// is not tried again.
+static void help(void) {
+  if (atomic_load(&has_thread)) return;
+  if (!is_always_needed && hak_reserve_taken_bytes() < FROM_BYTES) return;
+  if (hak_process_id() != process_id || atomic_exchange(&has_thread, true)) return;
+  int error = create();
+  if (error == 0) return;
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, "no background thread: errno ");
+  hak_line_number(&line, (uint64_t)error);
+  hak_line_end(&line);
+}
+
+static void begin_child(void) {
+  process_id = hak_process_id();
+  atomic_store(&has_thread, false);
+}
+
+void hak_background_begin(bool at_once) {
+  is_always_needed = at_once;
+  process_id = hak_process_id();
+  pthread_atfork(NULL, NULL, begin_child);
+  if (hak_option_number(HAK_OPTION_background) != 0) (void)hak_platform_ready_barrier();
+  hak_idle_start();
+  hak_tick_set_helper(help);
+  if (at_once) help();
+}
