@@ -297,6 +297,7 @@ void hak_cache_forget_slabs(hak_heap_t* heap) {
            hak_load_relaxed((hak_slot_t*)&slot[-1]) != NULL)
       slot--;
     hak_store_relaxed(&bin->magazine.bottom, slot);
+    bin->magazine.fence = NULL;
   }
 }
 

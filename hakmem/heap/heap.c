@@ -49,11 +49,24 @@ hak_heap_t* hak_orphan_take(void) {
 
 // ---- the owner and idle.c ----
 
-void hak_heap_wait(hak_heap_t* heap) {
-  do {
+void hak_heap_lower_fences(hak_heap_t* heap) {
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
+    hak_magazine_lower_fence(&heap->bins[c].magazine);
+  }
+}
+
+void hak_heap_show_life(hak_heap_t* heap) {
+  for (;;) {
+    uint8_t state = hak_load_acquire(&heap->reclaim);
+    if (state == HAK_RECLAIM_NONE) return;
+    if (state != HAK_RECLAIM_ACTING) {
+      if (!atomic_compare_exchange_strong(&heap->reclaim, &state, HAK_RECLAIM_NONE)) continue;
+      if (state == HAK_RECLAIM_FENCED) hak_heap_lower_fences(heap);
+      return;
+    }
     hak_store_release(&heap->busy, 0);
     hak_lock_acquire(&hak_reclaim_lock);
     hak_lock_release(&hak_reclaim_lock);
-    atomic_store(&heap->busy, 1);
-  } while (atomic_load(&heap->reclaim) != HAK_RECLAIM_NONE);
+    hak_store_relaxed(&heap->busy, 1);
+  }
 }

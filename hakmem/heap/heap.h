@@ -38,10 +38,11 @@ typedef struct hak_bin {
   hak_counter_t adoptions;     // slabs of ended threads taken over
 } hak_bin_t;
 
-// What idle.c is doing with a heap. The owner's slow paths wait until it is nothing.
+// What idle.c is doing with a heap. The owner's slow paths end it, or wait.
 typedef enum hak_reclaim {
   HAK_RECLAIM_NONE,
-  HAK_RECLAIM_ASKED,   // it wants to, if the owner is not in a slow path
+  HAK_RECLAIM_ASKED,   // it waits for a sign of life
+  HAK_RECLAIM_FENCED,  // the same, and there may be fences in the magazines
   HAK_RECLAIM_ACTING,  // the heap is its own, but for the tops of the magazines
 } hak_reclaim_t;
 
@@ -58,7 +59,7 @@ typedef struct hak_heap {
 
   // The owner's.
   alignas(HAK_CACHE_LINE) _Atomic(uint32_t) busy;  // see hak_heap_enter
-  _Atomic(uint8_t) reclaim;                        // hak_reclaim_t; by whoever holds lock IDLE
+  _Atomic(uint8_t) reclaim;                        // hak_reclaim_t; see hak_heap_enter
   _Atomic(uint32_t) span_pages;                    // of all the spans kept; see span_cache.h
   uint32_t span_limit;                             // how many there may be
   bool span_evicted;                               // one went back since the limit last grew
@@ -105,8 +106,9 @@ typedef struct hak_heap_entry {
   struct hak_heap_entry* next;       // const
   struct hak_heap_entry* next_idle;  // lock:REGISTRY: those without a thread; IDLE: orphans
   uint32_t index;                    // const: 0 for the first
-  uint64_t seen;                     // lock:IDLE: signature of its cache at the last visit
+  uint64_t seen;                     // lock:IDLE: signature of its cache when it was asked
   uint64_t reclaimed;                // lock:IDLE: its signature when there was nothing left to take
+  uint64_t since_ms;                 // lock:IDLE: when it was asked, or fenced
   _Atomic(bool) is_counted;          // the heap's counters are not in the totals of ended threads
   _Atomic(bool) is_orphan;           // by whoever holds lock IDLE
 } hak_heap_entry_t;
@@ -131,14 +133,15 @@ extern hak_thread_local hak_heap_t* hak_this_heap;
 // owner waits here while it is at work. After hak_heap_enter the caller must look at its
 // magazines anew.
 //
-// Each side stores its flag before it reads the other's (Dekker's algorithm): these four accesses
-// are sequentially consistent.
-hak_noinline void hak_heap_wait(hak_heap_t* heap);
+// The owner stores `busy` and reads `reclaim` without a fence between; idle.c leaves so much time
+// between its store and its reading that one of the two sees the other (idle.h says why).
+hak_noinline void hak_heap_show_life(hak_heap_t* heap);
 static inline void hak_heap_enter(hak_heap_t* heap) {
   uint32_t depth = hak_load_relaxed(&heap->busy) + 1;
-  (void)atomic_exchange(&heap->busy, depth);
-  if (hak_unlikely(atomic_load(&heap->reclaim) != HAK_RECLAIM_NONE) && depth == 1)
-    hak_heap_wait(heap);
+  hak_store_relaxed(&heap->busy, depth);
+  hak_compiler_barrier();
+  if (hak_unlikely(hak_load_acquire(&heap->reclaim) != HAK_RECLAIM_NONE) && depth == 1)
+    hak_heap_show_life(heap);
 }
 static inline void hak_heap_leave(hak_heap_t* heap) {
   hak_store_release(&heap->busy, hak_load_relaxed(&heap->busy) - 1);
@@ -146,6 +149,9 @@ static inline void hak_heap_leave(hak_heap_t* heap) {
 
 // Held while caches of idle threads are emptied, or the list of orphans changes.
 extern hak_lock_t hak_reclaim_lock;
+
+// Takes down the fences of all magazines. By who has the heap.
+void hak_heap_lower_fences(hak_heap_t* heap);
 
 // Orphans: in a forked child, the open heaps of threads that it does not have. They stay as they
 // were, since giving up their slabs would write to each of them. Whoever frees their blocks tells

@@ -52,3 +52,41 @@ void hak_magazine_drop(hak_magazine_t* magazine, hak_magazine_top_t* top, unsign
 void hak_magazine_close(hak_magazine_t* magazine, const hak_magazine_top_t* top) {
   set_limit(magazine, hak_load_relaxed((hak_magazine_top_t*)top));
 }
+
+// ---- the fence ----
+
+void hak_magazine_raise_fence(hak_magazine_t* magazine, const hak_magazine_top_t* top) {
+  void** bottom = hak_load_relaxed(&magazine->bottom);
+  void** slot = hak_load_acquire((hak_magazine_top_t*)top);
+  if (magazine->slots == NULL || slot < bottom + 2) return;
+  magazine->fence = slot - 2;
+  // In one step: the owner may have come down there and put another block in the slot.
+  magazine->fenced = hak_exchange_acq_rel((hak_slot_t*)magazine->fence, NULL);
+}
+
+void hak_magazine_lower_fence(hak_magazine_t* magazine) {
+  if (magazine->fence == NULL) return;
+  void* none = NULL;
+  atomic_compare_exchange_strong_explicit((hak_slot_t*)magazine->fence, &none, magazine->fenced,
+                                          memory_order_relaxed, memory_order_relaxed);
+  magazine->fence = NULL;
+}
+
+unsigned hak_magazine_take_fenced(hak_magazine_t* magazine, const hak_magazine_top_t* top,
+                                  void*** first) {
+  void** fence = magazine->fence;
+  if (fence == NULL) return 0;
+  // In this order. An owner that was below the fence when it went up, and has come back, has put
+  // another block in its place, which stays.
+  bool is_above = hak_load_acquire((hak_magazine_top_t*)top) > fence + 1;
+  if (!is_above || hak_load_relaxed((hak_slot_t*)fence) != NULL) {
+    hak_magazine_lower_fence(magazine);
+    return 0;
+  }
+  *first = hak_load_relaxed(&magazine->bottom);
+  unsigned n = (unsigned)(fence + 1 - *first);
+  // Before they go: a forked child must not find them in two places.
+  hak_store_relaxed(&magazine->bottom, fence + 1);
+  magazine->fence = NULL;
+  return n;
+}

@@ -31,6 +31,8 @@ typedef struct hak_magazine {
   _Atomic(void**) bottom;      // the first block's
   void** limit;                // holds HAK_MAGAZINE_FULL
   _Atomic(uint32_t) capacity;  // blocks at the very most
+  void** fence;                // a slot that holds NULL for now; NULL: there is no fence
+  void* fenced;                // the block whose slot that is
 } hak_magazine_t;
 
 // A slot, which idle.c may read and clear while the owner is at work.
@@ -109,5 +111,25 @@ static inline void hak_magazine_put(const hak_magazine_t* magazine, hak_magazine
 
 // Forgets the `n` blocks that have lain longest, and makes room for as many.
 void hak_magazine_drop(hak_magazine_t* magazine, hak_magazine_top_t* top, unsigned n);
+
+// ---- the fence ----
+//
+// Another thread may put a NULL in place of the second block from the top, while the owner goes on
+// with pops and pushes: to the owner the magazine ends there. An owner that comes to it is stopped,
+// and lowers it. Everything else in this file is for a magazine without a fence. When and by whom:
+// idle.h.
+
+// Puts one up, where there are two blocks at least.
+void hak_magazine_raise_fence(hak_magazine_t* magazine, const hak_magazine_top_t* top);
+
+// Takes it down, if there is one, and puts the block back, unless the owner has put another there
+// meanwhile.
+void hak_magazine_lower_fence(hak_magazine_t* magazine);
+
+// Takes out what lies at the fence and below: `*first` is where the blocks begin, the last of them
+// in place of the fence. Returns how many; 0: there is no fence, or the owner has been below it.
+// pre: the fence went up so long ago that all the owner did before it was seen is visible here.
+unsigned hak_magazine_take_fenced(hak_magazine_t* magazine, const hak_magazine_top_t* top,
+                                  void*** first);
 
 #endif  // HAKMEM_MAGAZINE_H_

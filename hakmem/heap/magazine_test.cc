@@ -53,6 +53,28 @@ class Magazine {
     }
     hak_magazine_set(&magazine_, top_, magazine_.slots, n);
   }
+  void RaiseFence() { hak_magazine_raise_fence(&magazine_, top_); }
+  void LowerFence() { hak_magazine_lower_fence(&magazine_); }
+  bool HasFence() const { return magazine_.fence != nullptr; }
+  // Takes what is fenced off; how many.
+  unsigned TakeFenced() {
+    void** first = nullptr;
+    unsigned n = hak_magazine_take_fenced(&magazine_, top_, &first);
+    for (unsigned i = 0; i < n; ++i) {
+      EXPECT_EQ(i + 1 < n ? first[i] : magazine_.fenced, model_.front());
+      model_.pop_front();
+    }
+    return n;
+  }
+  // Pops until the magazine seems empty; what that gave.
+  unsigned PopAll() {
+    unsigned n = 0;
+    for (void* block; (block = hak_magazine_pop(top_, 0)) != nullptr; ++n) {
+      EXPECT_EQ(block, model_.back());
+      model_.pop_back();
+    }
+    return n;
+  }
   void Check() {
     ASSERT_EQ(hak_magazine_count(&magazine_, top_), model_.size());
     void** bottom = hak_load_relaxed(&magazine_.bottom);
@@ -104,6 +126,46 @@ TEST(MagazineTest, BehavesAsItsModelUnderRandomUse) {
       ASSERT_NO_FATAL_FAILURE(magazine.Check());
     }
   }
+}
+
+TEST(MagazineTest, AFenceStopsTheOwnerAndGivesWayToIt) {
+  for (unsigned n = 0; n < 6; ++n) {
+    Magazine magazine(8);
+    for (uintptr_t i = 1; i <= n; ++i) magazine.Push(Block(i));
+    magazine.RaiseFence();
+    EXPECT_EQ(magazine.HasFence(), n >= 2);
+    EXPECT_EQ(magazine.PopAll(), n >= 2 ? 1u : n);
+    magazine.LowerFence();
+    EXPECT_FALSE(magazine.HasFence());
+    ASSERT_NO_FATAL_FAILURE(magazine.Check());
+    EXPECT_EQ(magazine.PopAll(), n >= 2 ? n - 1 : 0u);
+  }
+}
+
+TEST(MagazineTest, WhatIsFencedOffIsTakenWhereTheOwnerIsAbove) {
+  for (unsigned n = 2; n < 6; ++n) {
+    for (unsigned more = 0; more < 3; ++more) {
+      Magazine magazine(8);
+      for (uintptr_t i = 1; i <= n; ++i) magazine.Push(Block(i));
+      magazine.RaiseFence();
+      for (uintptr_t i = 1; i <= more; ++i) magazine.Push(Block(100 + i));
+      EXPECT_EQ(magazine.TakeFenced(), n - 1);
+      ASSERT_NO_FATAL_FAILURE(magazine.Check());
+      EXPECT_EQ(magazine.PopAll(), more + 1);
+    }
+  }
+}
+
+// It has popped the one block that lies above the fence, and is where it would read the NULL.
+TEST(MagazineTest, NothingIsTakenWhereTheOwnerIsAtTheFence) {
+  Magazine magazine(8);
+  for (uintptr_t i = 1; i <= 5; ++i) magazine.Push(Block(i));
+  magazine.RaiseFence();
+  magazine.Pop();
+  EXPECT_EQ(magazine.TakeFenced(), 0u);
+  EXPECT_FALSE(magazine.HasFence());
+  ASSERT_NO_FATAL_FAILURE(magazine.Check());
+  EXPECT_EQ(magazine.PopAll(), 4u);
 }
 
 }  // namespace

@@ -8,21 +8,21 @@
 #include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
 #include "hakmem/platform/descriptor.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/platform.h"
-#include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/thread/idle.h"
 
 // Below this a heap is not worth a thread.
-#define FROM_BYTES (8 * HAK_MIB)
+#define FROM_BYTES (32 * HAK_MIB)
 
 // It ends when for so many of its sleeps there was nothing to give back.
 #define QUIET_SLEEPS 10
 
 static _Atomic(bool) has_thread;
 static bool is_always_needed;  // const once the library has begun
-static int64_t process_id;     // of the process that may have a thread: not one made by vfork
+static int64_t process_id;     // of the process that may have a thread, not one made by vfork; 0: none may
 
 // How long it may sleep while nothing is due: what becomes due meanwhile is done that much late.
 static uint64_t longest_sleep_ms(void) {
@@ -31,25 +31,27 @@ static uint64_t longest_sleep_ms(void) {
   return delay_ms < 20 ? 10 : (uint64_t)delay_ms / 2;
 }
 
+static bool has_work(void) {
+  return hak_tick_due(HAK_JOB_PURGE) != HAK_TICK_NEVER || hak_idle_has_work();
+}
+
 // Whether the thread may end now. A slow path that makes work sets its due time before it looks for
 // a thread, and here it is the other way round: so one of the two sees the other.
 static bool can_end(void) {
   if (is_always_needed) return false;
   atomic_store(&has_thread, false);
-  bool has_work = hak_tick_due(HAK_JOB_PURGE) != HAK_TICK_NEVER;
-  return !has_work || atomic_exchange(&has_thread, true);
+  return !has_work() || atomic_exchange(&has_thread, true);
 }
 
 static void* run(void* arg) {
   (void)arg;
   prctl(PR_SET_NAME, "hakmem");
-  uint64_t longest_ms = longest_sleep_ms(), purged_before = hak_purge_bytes();
+  hak_idle_start();
+  uint64_t longest_ms = longest_sleep_ms();
   for (unsigned quiet = 0;; quiet++) {
     hak_tick_sleep(longest_ms);
     hak_tick();
-    uint64_t purged = hak_purge_bytes();
-    if (purged != purged_before || hak_tick_due(HAK_JOB_PURGE) != HAK_TICK_NEVER) quiet = 0;
-    purged_before = purged;
+    if (has_work()) quiet = 0;
     if (quiet >= QUIET_SLEEPS && can_end()) return NULL;
   }
 }
@@ -71,14 +73,13 @@ static int create(void) {
   return error;
 }
 
-// The tick's helper. (To create a thread allocates, which may lead here again.) After an error it
-// is not tried again.
-static void help(void) {
+static void begin_thread(void) {
   if (atomic_load(&has_thread)) return;
-  if (!is_always_needed && hak_reserve_taken_bytes() < FROM_BYTES) return;
+  if (!is_always_needed && (hak_reserve_taken_bytes() < FROM_BYTES || !has_work())) return;
   if (hak_process_id() != process_id || atomic_exchange(&has_thread, true)) return;
-  int error = create();
+  int error = create();  // (it allocates, which may lead here again)
   if (error == 0) return;
+  // It is not tried again.
   hak_line_t line;
   hak_line_begin(&line);
   hak_line_text(&line, "no background thread: errno ");
@@ -86,17 +87,22 @@ static void help(void) {
   hak_line_end(&line);
 }
 
-static void begin_child(void) {
-  process_id = hak_process_id();
+static void repair(bool is_whole) {
+  (void)is_whole;
+  if (process_id != 0) process_id = hak_process_id();
   atomic_store(&has_thread, false);
 }
+HAK_REPAIR(BACKGROUND, repair, NULL);
 
 void hak_background_begin(bool at_once) {
+  int64_t choice = hak_option_number(HAK_OPTION_background);
   is_always_needed = at_once;
+  if (choice == HAK_CHOICE_NEVER && !at_once) return;
   process_id = hak_process_id();
-  pthread_atfork(NULL, NULL, begin_child);
-  if (hak_option_number(HAK_OPTION_background) != 0) (void)hak_platform_ready_barrier();
-  hak_idle_start();
-  hak_tick_set_helper(help);
-  if (at_once) help();
+  if (choice == HAK_CHOICE_ALWAYS || at_once) hak_tick_set_helper(begin_thread);
+  if (at_once) begin_thread();
+}
+
+void hak_background_thread_began(void) {
+  if (process_id != 0) begin_thread();
 }

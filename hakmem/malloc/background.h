@@ -1,9 +1,11 @@
-// The background thread: does what is due while the program is idle, where an option asks for that.
+// The background thread: does what is due while the program is idle.
 //
-// It starts from a slow path of the program's, once there is work for it and the heap has come to a
-// size that is worth a thread; it ends when nothing has been due for a while, and starts again with
-// the next need, in a forked child too. So a program that has not allocated much has one thread, as
-// without hakmem, and can change its user namespace, its rights and its filters first. The thread
+// It starts once there is work for it and the heap has come to a size that is worth a thread; it
+// ends when nothing has been due for a while, and starts again with the next need, in a forked
+// child too. A sandbox may kill a program for the system call that makes a thread, and cannot be
+// asked. So by default it starts only when a thread of the program's has just begun; where the
+// option says always, in any slow path. A program with one thread stays alone, and any program that
+// has not allocated much can change its user namespace, its rights and its filters first. The thread
 // blocks all signals, has a small stack, and is called "hakmem".
 
 #ifndef HAKMEM_BACKGROUND_H_
@@ -14,5 +16,8 @@
 // From here on there may be one. Once, when the library is loaded. `at_once`: it starts now, and
 // stays; telemetry that is to be written at its time needs it.
 void hak_background_begin(bool at_once);
+
+// Says that the calling thread, not the process's first, has just begun.
+void hak_background_thread_began(void);
 
 #endif  // HAKMEM_BACKGROUND_H_

@@ -206,7 +206,6 @@ int64_t EventsOfOutOfMemory(uint64_t seen) {
 
 // What the threads' caches hold is memory too, their empty slabs above all.
 TEST_IN_CHILD(MallocTest, CachesServeBeforeAProgramIsRefused) {
-  if (!hak_platform_ready_barrier()) GTEST_SKIP() << "no membarrier here";
   constexpr size_t kPage = 64 * kKib;
   std::atomic<int> step{0};
   auto fill_caches = [] {

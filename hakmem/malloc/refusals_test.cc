@@ -245,8 +245,6 @@ void ExpectRecovered(Program* program) {
 void RunRefused(const Refusal& refusal, bool direct, Told* told) {
   ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "-1"));  // nothing depends on the time
   ASSERT_TRUE(hak_option_set(HAK_OPTION_use_superslab, direct ? "0" : "1"));
-  // To register for it takes many milliseconds once there are threads.
-  ASSERT_TRUE(hak_platform_ready_barrier());
   Program program;
   {
     hak::ScopedFault fault(Inject(refusal, told));

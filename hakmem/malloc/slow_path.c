@@ -8,6 +8,7 @@
 #include "hakmem/heap/cache.h"
 #include "hakmem/heap/flush.h"
 #include "hakmem/heap/span_cache.h"
+#include "hakmem/malloc/background.h"
 #include "hakmem/options/events.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/slab/central.h"
@@ -21,7 +22,9 @@
 hak_noinline static hak_heap_t* begin(void) {
   hak_heap_t* heap = hak_thread_begin();
   if (heap == NULL) return NULL;
-  if (heap->entry->index == 1) hak_idle_start();
+  if (heap->entry->index == 0) return heap;
+  hak_idle_start();
+  hak_background_thread_began();
   return heap;
 }
 

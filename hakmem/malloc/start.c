@@ -92,12 +92,12 @@ bool hak_prewarm_list(const char* list) {
 
 __attribute__((constructor)) static void start(void) {
   hak_fork_look();  // registers the handler before others do theirs
-  hak_platform_ready_libc();
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
-  bool is_needed = hak_telemetry_start();
-  if (is_needed || hak_option_number(HAK_OPTION_background) != 0) hak_background_begin(is_needed);
+  hak_background_begin(hak_telemetry_start());
+  // Last: calls are timed, and libc's clock would cost each program 60 KiB of libc's text.
+  hak_platform_ready_libc();
   hak_tick();
 }
 

@@ -26,7 +26,9 @@ static const row_t rows[HAK_N_OPTIONS] = {
 #undef HAK_OPTION
 };
 
-static const char* const choices[] = {"auto", "always", "never"};  // of HAKMEM_THP, as hak_thp_t
+// As hak_choice_t; always is 1 too, and never 0.
+static const char* const choices[] = {"auto", "always", "never"};
+static const char* const digits[] = {"auto", "1", "0"};
 #define N_CHOICES (sizeof choices / sizeof choices[0])
 
 #define TEXT_BYTES 256
@@ -93,7 +95,7 @@ static bool parse_ms(const char* text, const char* end, int64_t* value) {
 
 static bool parse_choice(const char* text, int64_t* value) {
   for (size_t i = 0; i < N_CHOICES; i++) {
-    if (strcmp(text, choices[i]) == 0) {
+    if (strcmp(text, choices[i]) == 0 || strcmp(text, digits[i]) == 0) {
       *value = (int64_t)i;
       return true;
     }
@@ -125,7 +127,7 @@ static void append_number(hak_line_t* line, int64_t value) {
 
 static void append_range(hak_line_t* line, const row_t* row) {
   if (row->type == CHOICE) {
-    hak_line_text(line, "auto, always or never");
+    hak_line_text(line, "auto, always (1) or never (0)");
   } else if (row->type == TEXT) {
     hak_line_text(line, "at most 255 bytes");
   } else {

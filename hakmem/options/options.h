@@ -11,7 +11,7 @@
 
 #include "hakmem/base/base.h"
 
-typedef enum hak_thp { HAK_THP_AUTO, HAK_THP_ALWAYS, HAK_THP_NEVER } hak_thp_t;
+typedef enum hak_choice { HAK_CHOICE_AUTO, HAK_CHOICE_ALWAYS, HAK_CHOICE_NEVER } hak_choice_t;
 
 typedef enum hak_option {
 #define HAK_OPTION(id, name, type, def, min, max, help) HAK_OPTION_##id,

@@ -18,9 +18,9 @@ TEST(OptionsTest, HaveTheirDefaults) {
   EXPECT_EQ(hak_option_number(HAK_OPTION_superslab_size), 2 << 20);
   EXPECT_EQ(hak_option_number(HAK_OPTION_use_superslab), 1);
   EXPECT_EQ(hak_option_number(HAK_OPTION_purge_delay), 1000);
-  EXPECT_EQ(hak_option_number(HAK_OPTION_thp), HAK_THP_AUTO);
+  EXPECT_EQ(hak_option_number(HAK_OPTION_thp), HAK_CHOICE_AUTO);
   EXPECT_EQ(hak_option_number(HAK_OPTION_thread_cache), 4 << 20);
-  EXPECT_EQ(hak_option_number(HAK_OPTION_background), 0);
+  EXPECT_EQ(hak_option_number(HAK_OPTION_background), HAK_CHOICE_AUTO);
   EXPECT_EQ(hak_option_number(HAK_OPTION_ss_debug), 0);
   EXPECT_EQ(hak_option_text(HAK_OPTION_prewarm), nullptr);
 }
@@ -40,11 +40,12 @@ TEST(OptionsTest, TakeUnitsAndTheEndsOfTheRange) {
       {HAK_OPTION_purge_delay, "0", 0},
       {HAK_OPTION_purge_delay, "250ms", 250},
       {HAK_OPTION_purge_delay, "2s", 2000},
-      {HAK_OPTION_thp, "never", HAK_THP_NEVER},
-      {HAK_OPTION_thp, "always", HAK_THP_ALWAYS},
-      {HAK_OPTION_thp, "auto", HAK_THP_AUTO},
+      {HAK_OPTION_thp, "never", HAK_CHOICE_NEVER},
+      {HAK_OPTION_thp, "always", HAK_CHOICE_ALWAYS},
+      {HAK_OPTION_thp, "auto", HAK_CHOICE_AUTO},
       {HAK_OPTION_thread_cache, "1G", 1 << 30},
-      {HAK_OPTION_background, "1", 1},
+      {HAK_OPTION_background, "1", HAK_CHOICE_ALWAYS},
+      {HAK_OPTION_background, "0", HAK_CHOICE_NEVER},
   };
   for (const Accepted& c : cases) {
     SCOPED_TRACE(c.value);
@@ -73,8 +74,8 @@ TEST(OptionsTest, RefuseTheRestByNameValueAndRangeAndKeepTheDefault) {
       {HAK_OPTION_superslab_size, "9223372036854775807K", "HAKMEM_SUPERSLAB_SIZE=9223"},
       {HAK_OPTION_purge_delay, "-2", "(-1 to 86400000 ms)"},
       {HAK_OPTION_purge_delay, "1h", "HAKMEM_PURGE_DELAY=1h"},
-      {HAK_OPTION_background, "yes", "(0 to 1)"},
-      {HAK_OPTION_thp, "sometimes", "(auto, always or never)"},
+      {HAK_OPTION_background, "yes", "(auto, always (1) or never (0))"},
+      {HAK_OPTION_thp, "sometimes", "(auto, always (1) or never (0))"},
   };
   for (const Refused& c : cases) {
     SCOPED_TRACE(c.value);

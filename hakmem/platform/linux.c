@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <link.h>
 #include <linux/futex.h>
-#include <linux/membarrier.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -53,12 +52,14 @@ void hak_platform_set_kernel(hak_platform_kernel_t kernel) {
   hak_store_release(&other_kernel, kernel);
 }
 
-// Another library may have taken clock_gettime's place, and allocate when it is called first.
-static _Atomic(bool) is_clock_ready;
+// Another library may have taken clock_gettime's place. It may allocate, and its clock may stand
+// still, jump or run fast.
+static _Atomic(bool) is_clock_libcs;
+static _Atomic(bool) is_clock_true;
 
 static struct timespec read_clock(clockid_t clock) {
   struct timespec t;
-  if (hak_likely(hak_load_relaxed(&is_clock_ready))) {
+  if (hak_likely(hak_load_relaxed(&is_clock_libcs))) {
     clock_gettime(clock, &t);
   } else {
     syscall(SYS_clock_gettime, clock, &t);
@@ -106,16 +107,15 @@ void hak_platform_ready_libc(void) {
   const uintptr_t memory[] = {(uintptr_t)mmap, (uintptr_t)munmap, (uintptr_t)mremap,
                               (uintptr_t)madvise, (uintptr_t)syscall};
   const uintptr_t clock[] = {(uintptr_t)clock_gettime};
+  const uintptr_t kernel[] = {(uintptr_t)syscall};
   bool is_dynamic = &_r_debug != NULL;
   hak_store_relaxed(&is_through_libc,
                     is_dynamic && are_libcs(memory, sizeof memory / sizeof memory[0]));
-  // To call it here would cost a program that needs no clock 60 KiB of libc's text.
-  if (!is_dynamic || !are_libcs(clock, 1)) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-  }
-  hak_store_relaxed(&is_clock_ready, true);
+  hak_store_relaxed(&is_clock_libcs, !is_dynamic || are_libcs(clock, 1));
+  hak_store_relaxed(&is_clock_true, !is_dynamic || are_libcs(clock, 1) || are_libcs(kernel, 1));
 }
+
+bool hak_platform_has_true_clock(void) { return hak_load_relaxed(&is_clock_true); }
 
 // As syscall: -1 and errno when it fails.
 static long ask_kernel(long number, const long a[6]) {
@@ -409,25 +409,4 @@ void hak_platform_wait_ms(_Atomic(uint32_t)* word, uint32_t expected, uint64_t m
   int saved_errno = errno;
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &t, NULL, 0);
   errno = saved_errno;
-}
-
-static int membarrier(int command) {
-  return hak_platform_call(HAK_KERNEL_MEMBARRIER, 0, NULL, SYS_membarrier,
-                           (const long[6]){command, 0, 0, 0, 0, 0});
-}
-
-static _Atomic(bool) is_registered;
-
-// The kernel wants a process to say once that it means to use the fast kind. A forked child is
-// registered, too.
-bool hak_platform_ready_barrier(void) {
-  if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0) return false;
-  hak_store_relaxed(&is_registered, true);
-  return true;
-}
-
-bool hak_platform_has_barrier(void) { return hak_load_relaxed(&is_registered); }
-
-bool hak_platform_barrier_everywhere(void) {
-  return hak_platform_has_barrier() && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
 }

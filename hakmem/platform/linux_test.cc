@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -238,36 +239,17 @@ TEST(PlatformTest, CallsAreCountedByKindAndKeepErrno) {
   ASSERT_EQ(hak_platform_unmap(b, kCallBytes), 0);
 }
 
-// A sandbox may kill for the call: there is none before somebody has said that it is wanted.
-TEST_IN_CHILD(PlatformTest, ThereIsNoBarrierBeforeItIsMadeReady) {
-  EXPECT_FALSE(hak_platform_has_barrier());
-  EXPECT_FALSE(hak_platform_barrier_everywhere());
-  EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).calls, 0u);
-}
-
-TEST_IN_CHILD(PlatformTest, NorWhereTheKernelHasNone) {
-  for (int error : {ENOSYS, EINVAL, EPERM}) {
-    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MEMBARRIER, error));
-    EXPECT_FALSE(hak_platform_ready_barrier());
-    EXPECT_FALSE(hak_platform_has_barrier());
-  }
-  EXPECT_FALSE(hak_platform_barrier_everywhere());
-}
-
-// Neither the first one nor those of children, which have not said so again, are failures.
-TEST_IN_CHILD(PlatformTest, ABarrierEverywhereIsNoFailure) {
-  if (!hak_platform_ready_barrier()) GTEST_SKIP() << "no membarrier here";
-  EXPECT_TRUE(hak_platform_barrier_everywhere());
-  EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).calls, 2u);
-  EXPECT_TRUE(hak::PassesInChild([] { EXPECT_TRUE(hak_platform_barrier_everywhere()); }));
-  EXPECT_TRUE(hak::PassesInChild([] {
-    EXPECT_TRUE(hak_platform_barrier_everywhere());
-    EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).calls, 3u);
-    EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).failures, 0u);
-  }));
-  EXPECT_TRUE(hak_platform_barrier_everywhere());
-  EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).calls, 3u);
-  EXPECT_EQ(Read(HAK_KERNEL_MEMBARRIER).failures, 0u);
+TEST(PlatformTest, ItsClockIsTheKernels) {
+  hak_platform_ready_libc();
+  EXPECT_TRUE(hak_platform_has_true_clock());
+  timespec t;
+  ASSERT_EQ(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t), 0);
+  uint64_t before = static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
+  uint64_t now = hak_platform_now_ns();
+  ASSERT_EQ(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t), 0);
+  uint64_t after = static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
+  EXPECT_LE(before, now);
+  EXPECT_LE(now, after);
 }
 
 TEST(PlatformTest, KindsHaveNamesOfTheirOwn) {

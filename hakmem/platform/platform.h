@@ -108,22 +108,17 @@ void hak_platform_process(hak_process_t* process);
 
 // ---- time, waiting ----
 
-// A full memory barrier in every running thread of the process (membarrier(2)); false where it has
-// not been made ready, or the kernel has none. Sandboxes kill for it, so that it is made ready only
-// where the user has asked for what needs it.
-bool hak_platform_ready_barrier(void);
-bool hak_platform_has_barrier(void);
-hak_nodiscard bool hak_platform_barrier_everywhere(void);
-
 // Monotonic time: exact, and as of the kernel's last tick (cheaper, 1 to 10 ms late).
 uint64_t hak_platform_now_ns(void);
 uint64_t hak_platform_now_ms(void);
 
-// From here on memory is mapped through libc's functions, if they are libc's, and the clocks are
-// read through libc's, which asks the vDSO: without a system call, for which a sandbox might kill,
-// where there is a vDSO. (Another library's clock is called once now: it may allocate then.) When
-// the library starts, by one thread; no lock held.
+// From here on memory is mapped through libc's functions, if they are libc's, and so are the clocks
+// read: libc asks the vDSO, without a system call, for which a sandbox might kill. When the library
+// starts, by one thread; no lock held.
 void hak_platform_ready_libc(void);
+
+// Whether the clocks are the kernel's, and not what another library makes of them.
+bool hak_platform_has_true_clock(void);
 
 // Sleeps; may wake early.
 void hak_platform_sleep_ms(uint64_t ms);

@@ -50,7 +50,7 @@ static void join(hak_superslab_t* head, uint32_t from) {
 static hak_superslab_t* take(size_t bytes, size_t alignment, bool room) {
   uint32_t n = supers_of(bytes);
   uint32_t align_supers = (uint32_t)hak_max_size(alignment / hak_super_bytes(), 1);
-  bool huge_pages = hak_option_number(HAK_OPTION_thp) == HAK_THP_ALWAYS;
+  bool huge_pages = hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_ALWAYS;
   hak_lock_acquire(&hak_backend_lock);
   hak_superslab_t* head = room ? hak_reserve_try(2 * n, align_supers, huge_pages) : NULL;
   if (head != NULL) {

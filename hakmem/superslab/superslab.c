@@ -67,9 +67,9 @@ static size_t dense_bytes(void) {
 
 static bool wants_huge_pages(unsigned size_class) {
   switch (hak_option_number(HAK_OPTION_thp)) {
-    case HAK_THP_ALWAYS:
+    case HAK_CHOICE_ALWAYS:
       return true;
-    case HAK_THP_NEVER:
+    case HAK_CHOICE_NEVER:
       return false;
     default:
       return size_class != 0 && n_slab_pages * HAK_PAGE_BYTES >= dense_bytes() &&

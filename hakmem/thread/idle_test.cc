@@ -30,8 +30,8 @@ using hak::FreeMarked;
 using hak::MarkedBlock;
 using hak::Sleeper;
 
-// For all the tests' processes, which are children of this one: where the kernel has it.
-const bool has_barrier = hak_platform_ready_barrier();
+// For all the tests' processes, which are children of this one.
+const bool is_ready = (hak_platform_ready_libc(), true);
 
 constexpr unsigned kClasses[] = {1, 2, 5, 12, 20, 30, 40};
 
@@ -41,9 +41,16 @@ size_t CachedBlocks(hak_heap_t* heap, unsigned size_class) {
   return hak_magazine_count(&heap->bins[size_class].magazine, &heap->top[size_class]);
 }
 
-// Enough visits that every heap is met twice: seen, and found unchanged.
+// A round that is so late that what the last one stored is relied on.
+void VisitNext() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(35));
+  // A visit ends early where it takes long, and the next goes on.
+  for (int i = 0; i < 4; ++i) hak_idle_visit();
+}
+
+// Enough rounds for every step: asked, fenced, taken.
 void VisitAll() {
-  for (int i = 0; i < 6; ++i) hak_idle_visit();
+  for (int i = 0; i < 3; ++i) VisitNext();
 }
 
 // (It keeps off libc's malloc, and so do the threads of Bursts: a sanitizer's may hang in a child.)
@@ -80,9 +87,9 @@ TEST_IN_CHILD(IdleTest, AnIdleThreadKeepsOneBlockOfEachClass) {
   EXPECT_EQ(hak_large_usable_size(span), 0u);
   EXPECT_LE(hak::CountSlabs().all, static_cast<int>(std::size(kClasses)) + 1);
   // A second look finds nothing more to do.
-  uint64_t barriers = hak::KernelCalls(HAK_KERNEL_MEMBARRIER);
-  VisitAll();
-  EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MEMBARRIER), barriers);
+  VisitNext();
+  EXPECT_FALSE(hak_idle_has_work());
+  EXPECT_EQ(heap->reclaim, HAK_RECLAIM_NONE);
   sleeper.Do([] { FillCaches(8, 900); });
   for (unsigned c : kClasses) EXPECT_GT(CachedBlocks(heap, c), 1u) << c;
 }
@@ -129,36 +136,60 @@ TEST_IN_CHILD(IdleTest, WhatOthersFreedIntoAnIdleThreadsSlabsComesBack) {
   EXPECT_LE(hak::CountSlabs().all, before - 9);  // of ten slabs one may still have a block cached
 }
 
-// ---- where the kernel refuses ----
+// ---- signs of life ----
 
-TEST_IN_CHILD(IdleTest, WithoutMembarrierTheMagazinesAreNotTouchedButTheRestGoesBack) {
+// One that takes two blocks of a class now and then, and gives them back, leaves all as it was.
+TEST_IN_CHILD(IdleTest, AThreadThatWorksInItsMagazinesKeepsThem) {
+  constexpr unsigned kClass = 12;
   FreeBlock(AllocBlock(1));
   Sleeper sleeper;
   hak_heap_t* heap = nullptr;
-  void* span = hak::AllocSpan(200000);
   sleeper.Do([&] {
     FillCaches(7, 300);
-    hak::FreeSpan(span);
     heap = hak_this_heap;
   });
-  size_t before = CachedBlocks(heap, kClasses[3]);
-  ASSERT_GT(before, 1u);
-  {
-    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MEMBARRIER, ENOSYS));
-    VisitAll();
+  size_t before = CachedBlocks(heap, kClass);
+  ASSERT_GT(before, 2u);
+  for (int i = 0; i < 6; ++i) {
+    VisitNext();
+    sleeper.Do([] {
+      void* blocks[] = {AllocBlock(kClass), AllocBlock(kClass)};
+      for (void* block : blocks) FreeBlock(block);
+    });
   }
-  EXPECT_EQ(CachedBlocks(heap, kClasses[3]), before);
-  EXPECT_EQ(heap->span_pages, 0u);
-  EXPECT_EQ(hak_large_usable_size(span), 0u);
-  for (unsigned c : kClasses) {
-    EXPECT_EQ(heap->bins[c].partial.first, nullptr) << c;
-    EXPECT_EQ(heap->bins[c].reserve.first, nullptr) << c;
-  }
-  sleeper.Do([] { FillCaches(8, 300); });
+  EXPECT_GE(CachedBlocks(heap, kClass) + 2, before);
 }
 
-TEST_IN_CHILD(IdleTest, WhenTheBarrierFailsTheFencesComeDown) {
-  if (!has_barrier) GTEST_SKIP() << "no membarrier here";
+// What others freed into its slabs comes back although it is at work, in its fast paths alone.
+TEST_IN_CHILD(IdleTest, ABusyThreadsSlabsAreSeenTo) {
+  constexpr unsigned kClass = 32, kOther = 5;
+  FreeBlock(AllocBlock(1));
+  Sleeper sleeper;
+  std::vector<void*> blocks;
+  sleeper.Do([&] {
+    for (int i = 0; i < 640; ++i) blocks.push_back(AllocBlock(kClass));
+    for (int i = 0; i < 3; ++i) FreeBlock(AllocBlock(kOther));
+  });
+  int before = hak::CountSlabs().all;
+  for (void* block : blocks) FreeBlock(block);
+  hak::DrainThread();
+  void* held = nullptr;
+  for (int i = 0; i < 4; ++i) {
+    sleeper.Do([&] {
+      if (held == nullptr) {
+        held = AllocBlock(kOther);
+      } else {
+        FreeBlock(held);
+        held = nullptr;
+      }
+    });
+    VisitNext();
+  }
+  EXPECT_LE(hak::CountSlabs().all, before - 9);
+}
+
+// An owner that comes to a fence takes all of them down, and has what it had.
+TEST_IN_CHILD(IdleTest, AnOwnerThatWakesTakesTheFencesDown) {
   FreeBlock(AllocBlock(1));
   Sleeper sleeper;
   hak_heap_t* heap = nullptr;
@@ -168,16 +199,13 @@ TEST_IN_CHILD(IdleTest, WhenTheBarrierFailsTheFencesComeDown) {
   });
   std::vector<size_t> before;
   for (unsigned c : kClasses) before.push_back(CachedBlocks(heap, c));
-  hak_idle_visit();
-  {
-    std::atomic<int> n{0};
-    hak::ScopedFault fault([&](hak_kernel_kind_t kind, size_t) {
-      return kind == HAK_KERNEL_MEMBARRIER && ++n != 0 ? ENOSYS : 0;
-    });
-    hak_idle_visit();
-    EXPECT_EQ(n, 1);
-  }
+  VisitNext();
+  VisitNext();
+  ASSERT_EQ(heap->reclaim, HAK_RECLAIM_FENCED);
   sleeper.Do([&] {
+    hak_heap_enter(heap);
+    hak_heap_leave(heap);
+    EXPECT_EQ(heap->reclaim, HAK_RECLAIM_NONE);
     for (size_t i = 0; i < std::size(kClasses); ++i) {
       unsigned c = kClasses[i];
       EXPECT_EQ(CachedBlocks(heap, c), before[i]);
@@ -189,6 +217,26 @@ TEST_IN_CHILD(IdleTest, WhenTheBarrierFailsTheFencesComeDown) {
       for (void* block : blocks) FreeBlock(block);
     }
   });
+}
+
+// A round that comes too soon after the last relies on nothing.
+TEST_IN_CHILD(IdleTest, NothingIsTakenBeforeTheGraceIsOver) {
+  FreeBlock(AllocBlock(1));
+  Sleeper sleeper;
+  hak_heap_t* heap = nullptr;
+  sleeper.Do([&] {
+    FillCaches(7, 300);
+    heap = hak_this_heap;
+  });
+  VisitNext();
+  ASSERT_EQ(heap->reclaim, HAK_RECLAIM_ASKED);
+  uint64_t before = hak_platform_now_ms();
+  for (int i = 0; i < 10; ++i) hak_idle_visit();
+  if (hak_platform_now_ms() < before + 10) {
+    EXPECT_EQ(heap->reclaim, HAK_RECLAIM_ASKED);
+  }
+  VisitNext();
+  EXPECT_EQ(heap->reclaim, HAK_RECLAIM_FENCED);
 }
 
 // ---- at every moment ----
@@ -217,6 +265,8 @@ class Bursts {
           hak::FreeSpan(hak::AllocSpan(HAK_SMALL_MAX + random.Below(HAK_MIB)));
           if (random.Below(4) == 0) {
             std::this_thread::sleep_for(std::chrono::microseconds(random.Below(200)));
+          } else if (random.Below(300) == 0) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20 + random.Below(60)));
           }
         }
         while (n != 0) FreeMarked(blocks[--n]);
@@ -241,17 +291,6 @@ class Bursts {
 };
 
 TEST_IN_CHILD(IdleTest, OwnersMayWakeAtAnyMoment) {
-  if (!has_barrier) GTEST_SKIP() << "no membarrier here";
-  uint64_t barriers = hak::KernelCalls(HAK_KERNEL_MEMBARRIER);
-  {
-    Bursts bursts(6);
-    std::this_thread::sleep_for(std::chrono::seconds(2));
-  }
-  EXPECT_GT(hak::KernelCalls(HAK_KERNEL_MEMBARRIER), barriers + 20) << "nothing was reclaimed";
-}
-
-TEST_IN_CHILD(IdleTest, OwnersMayWakeAtAnyMomentWithoutMembarrier) {
-  hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MEMBARRIER, EPERM));
   uint64_t purges = hak_purge_bytes();
   {
     Bursts bursts(6);

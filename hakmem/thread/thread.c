@@ -324,7 +324,7 @@ static void end_reclaims(void) {
   if (is_any) hak_super_visit_slabs(lose, NULL);
   needs_walk |= is_any;
   for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
-    if (hak_load_relaxed(&entry->heap->reclaim) == HAK_RECLAIM_NONE) continue;
+    if (!is_acted_on(entry->heap)) continue;
     hak_store_relaxed(&entry->heap->reclaim, HAK_RECLAIM_NONE);
   }
 }

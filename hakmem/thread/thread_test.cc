@@ -112,7 +112,10 @@ TEST_IN_CHILD(ThreadTest, HeapsOfThreadsThatDidLittleAreParked) {
 TEST_IN_CHILD(ThreadTest, ParkedHeapsDoNotWaitForEver) {
   FreeBlock(AllocBlock(1));
   std::thread([] { FreeBlock(AllocBlock(20)); }).join();
-  for (int i = 0; i < 3; ++i) hak_idle_visit();
+  for (int i = 0; i < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(35));
+    hak_idle_visit();
+  }
   EXPECT_EQ(hak_thread_count_parked(), 0u);
   ExpectNothingLeft();
 }

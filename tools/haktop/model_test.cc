@@ -111,7 +111,7 @@ TEST_F(ModelTest, KernelCallsHaveTheirOwnCounters) {
     places.insert(ht_kernel_call(&page_.stats, i));
   }
   EXPECT_EQ(places.size(), HT_N_KERNEL_CALLS);
-  EXPECT_EQ(ht_kernel_call(&page_.stats, HAK_KERNEL_MEMBARRIER), &page_.stats.membarrier);
+  EXPECT_EQ(ht_kernel_call(&page_.stats, HAK_KERNEL_FUTEX), &page_.stats.futex);
   EXPECT_EQ(ht_kernel_call(&page_.stats, 2), &page_.stats.madvise);
   EXPECT_STREQ(ht_kernel_call_name(2), "madvise");
 }

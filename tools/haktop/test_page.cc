@@ -32,7 +32,6 @@ void FillStats(hak_stats* stats, uint64_t seconds) {
   FillKernel(&stats->mremap, seconds, 2);
   FillKernel(&stats->mprotect, seconds, 3);
   FillKernel(&stats->futex, seconds, 1400);
-  FillKernel(&stats->membarrier, seconds, 20);
   FillKernel(&stats->telemetry, seconds, 36);
   stats->minor_faults = 4000 + 250 * seconds;
   stats->major_faults = 7;

@@ -204,8 +204,6 @@ typedef struct hak_stats {
   uint64_t lock_contentions;    // of those, how many had to wait
   uint64_t events;              // slow events recorded (HAKMEM_SS_DEBUG)
   uint64_t telemetry_failures;  // telemetry lines that could not be written
-
-  hak_kernel_stats membarrier;  // as above: to take back what idle threads cache
 } hak_stats;
 
 // One size class.
