@@ -20,9 +20,11 @@
 // It ends when for so many of its sleeps there was nothing to give back.
 #define QUIET_SLEEPS 10
 
+_Atomic(bool) hak_background_is_wanted;
 static _Atomic(bool) has_thread;
 static bool is_always_needed;  // const once the library has begun
-static int64_t process_id;     // of the process that may have a thread, not one made by vfork; 0: none may
+static int64_t
+    process_id;  // of the process that may have a thread, not one made by vfork; 0: none may
 
 // How long it may sleep while nothing is due: what becomes due meanwhile is done that much late.
 static uint64_t longest_sleep_ms(void) {
@@ -73,8 +75,8 @@ static int create(void) {
   return error;
 }
 
-static void begin_thread(void) {
-  if (atomic_load(&has_thread)) return;
+void hak_background_begin_thread(void) {
+  if (process_id == 0 || atomic_load(&has_thread)) return;
   if (!is_always_needed && (hak_reserve_taken_bytes() < FROM_BYTES || !has_work())) return;
   if (hak_process_id() != process_id || atomic_exchange(&has_thread, true)) return;
   int error = create();  // (it allocates, which may lead here again)
@@ -99,10 +101,6 @@ void hak_background_begin(bool at_once) {
   is_always_needed = at_once;
   if (choice == HAK_CHOICE_NEVER && !at_once) return;
   process_id = hak_process_id();
-  if (choice == HAK_CHOICE_ALWAYS || at_once) hak_tick_set_helper(begin_thread);
-  if (at_once) begin_thread();
-}
-
-void hak_background_thread_began(void) {
-  if (process_id != 0) begin_thread();
+  hak_store_relaxed(&hak_background_is_wanted, choice == HAK_CHOICE_ALWAYS || at_once);
+  if (at_once) hak_background_begin_thread();
 }

@@ -21,10 +21,7 @@
 
 hak_noinline static hak_heap_t* begin(void) {
   hak_heap_t* heap = hak_thread_begin();
-  if (heap == NULL) return NULL;
-  if (heap->entry->index == 0) return heap;
-  hak_idle_start();
-  hak_background_thread_began();
+  if (heap != NULL && heap->entry->index != 0) hak_idle_start();
   return heap;
 }
 
@@ -40,8 +37,13 @@ static void* refill_without_heap(unsigned size_class) {
 
 static void* refill(hak_heap_t* heap, unsigned size_class) {
   hak_fork_look();
+  bool is_new = heap == HAK_NO_HEAP;
   heap = begun(heap);
-  return heap != NULL ? hak_cache_refill(heap, size_class) : refill_without_heap(size_class);
+  if (heap == NULL) return refill_without_heap(size_class);
+  void* block = hak_cache_refill(heap, size_class);
+  if (hak_unlikely(is_new) && heap->entry->index != 0) hak_background_begin_thread();
+  hak_background_look();
+  return block;
 }
 
 // ---- out of memory ----
@@ -77,6 +79,7 @@ void* hak_malloc_refill(hak_heap_t* heap, size_t class_index) {
 }
 
 hak_noinline static void* alloc_uncached(size_t size, size_t alignment, bool zero) {
+  hak_background_look();
   void* block = hak_large_alloc(size, alignment, zero);
   if (hak_likely(block != NULL)) return block;
   if (empty_caches(size + alignment)) block = hak_large_alloc(size, alignment, zero);

@@ -9,8 +9,6 @@ _Atomic(uint64_t) hak_tick_next_ms = HAK_TICK_NEVER;
 
 static _Atomic(uint64_t) due_ms[HAK_N_JOBS] = {[0 ... HAK_N_JOBS - 1] = HAK_TICK_NEVER};
 static _Atomic(hak_job_function_t) functions[HAK_N_JOBS];
-typedef void (*helper_t)(void);
-static _Atomic(helper_t) helper;
 static _Atomic(uint32_t) wakes;
 
 // All accesses to due_ms and hak_tick_next_ms that change either are sequentially consistent: a
@@ -34,11 +32,7 @@ void hak_tick_set_due(hak_job_t job, uint64_t due) {
 
 uint64_t hak_tick_due(hak_job_t job) { return atomic_load(&due_ms[job]); }
 
-void hak_tick_set_helper(void (*help)(void)) { hak_store_release(&helper, help); }
-
 void hak_tick_run(void) {
-  helper_t help = hak_load_acquire(&helper);
-  if (help != NULL) help();
   uint64_t now = hak_platform_now_ms();
   uint64_t next = atomic_load(&hak_tick_next_ms);
   if (now < next) return;

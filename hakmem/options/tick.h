@@ -33,10 +33,6 @@ void hak_tick_set_due(hak_job_t job, uint64_t due_ms);
 
 uint64_t hak_tick_due(hak_job_t job);
 
-// `help` is called in each slow path, without a lock, while something is due now or later: it may
-// start a thread to do it.
-void hak_tick_set_helper(void (*help)(void));
-
 extern _Atomic(uint64_t) hak_tick_next_ms;  // not later than any job's due time
 
 hak_cold void hak_tick_run(void);

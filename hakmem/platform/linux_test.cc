@@ -244,7 +244,8 @@ TEST(PlatformTest, ItsClockIsTheKernels) {
   EXPECT_TRUE(hak_platform_has_true_clock());
   timespec t;
   ASSERT_EQ(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t), 0);
-  uint64_t before = static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
+  uint64_t before =
+      static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
   uint64_t now = hak_platform_now_ns();
   ASSERT_EQ(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t), 0);
   uint64_t after = static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);

@@ -28,8 +28,8 @@
 // interrupt or switch of threads (C11 7.17.3p16: in a reasonable time. Morrison and Afek,
 // "Temporally Bounding TSO for Fence-Free Asymmetric Synchronization", ASPLOS 2015, who measure
 // that no store is kept longer.) Owners that are stopped between their load and a store that is
-// still to come are met by the order in which they work, see hak_magazine_take_fenced. A clock that another
-// library fakes may jump; so no heap is visited unless the clock is the kernel's.
+// still to come are met by the order in which they work, see hak_magazine_take_fenced. A clock that
+// another library fakes may jump; so no heap is visited unless the clock is the kernel's.
 // docs/DECISIONS.md compares it with membarrier(2) and with fences in slow paths.
 
 #ifndef HAKMEM_IDLE_H_
