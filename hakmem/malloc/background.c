@@ -11,7 +11,7 @@
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/platform.h"
-#include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/spare.h"
 #include "hakmem/thread/idle.h"
 
 // Below this a heap is not worth a thread.
@@ -42,7 +42,8 @@ static bool has_work(void) {
 static bool can_end(void) {
   if (is_always_needed) return false;
   atomic_store(&has_thread, false);
-  return !has_work() || atomic_exchange(&has_thread, true);
+  bool may_end = !has_work() && hak_spare_committed_bytes() < FROM_BYTES;
+  return may_end || atomic_exchange(&has_thread, true);
 }
 
 static void* run(void* arg) {
@@ -77,7 +78,7 @@ static int create(void) {
 
 void hak_background_begin_thread(void) {
   if (process_id == 0 || atomic_load(&has_thread)) return;
-  if (!is_always_needed && (hak_reserve_taken_bytes() < FROM_BYTES || !has_work())) return;
+  if (!is_always_needed && (hak_spare_committed_bytes() < FROM_BYTES)) return;
   if (hak_process_id() != process_id || atomic_exchange(&has_thread, true)) return;
   int error = create();  // (it allocates, which may lead here again)
   if (error == 0) return;

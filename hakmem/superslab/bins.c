@@ -5,6 +5,7 @@
 #include "hakmem/base/bits.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/spare.h"
 
 static hak_superslab_t* bins[HAK_SUPER_MAX_PAGES + 1];
 static uint64_t bins_in_use[2];  // bit b: bins[b] has some
@@ -50,6 +51,7 @@ void hak_super_begin_change(hak_superslab_t* super) {
 }
 
 void hak_super_end_change(hak_superslab_t* super) {
+  hak_spare_count(super);
   super->aged_pages &= super->free_pages & super->dirty_pages;
   if (super->free_pages == hak_bit_run(0, super->n_pages)) {
     n_cut--;

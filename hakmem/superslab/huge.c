@@ -9,6 +9,7 @@
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/spare.h"
 
 static _Atomic(uint32_t) n_moved;  // live huge blocks with was_moved
 
@@ -43,6 +44,7 @@ static void join(hak_superslab_t* head, uint32_t from) {
     }
     super->dirty_pages |= super->reservation->has_huge_pages ? hak_bit_run(0, hak_super_pages())
                                                              : covered_pages(head->huge_bytes, i);
+    hak_spare_count(super);
   }
 }
 
@@ -120,6 +122,7 @@ static void leave(hak_superslab_t* head, uint32_t begin, uint32_t end, hak_repla
     super->free_pages = hak_bit_run(0, hak_super_pages());
     super->head = NULL;
     if (mended == HAK_REPLACED || super->is_drained) super->dirty_pages = 0;
+    hak_spare_count(super);
   }
   hak_reserve_give(first, end - begin);
   for (uint32_t i = 0; i < end - begin; i++) hak_purge_enqueue(super_at(first, i));

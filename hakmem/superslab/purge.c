@@ -10,6 +10,7 @@
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/bins.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/spare.h"
 
 // SuperSlabs whose pages are given back in one go, and pages where it is a tick that does it:
 // enough to make few system calls of a freed huge block, few enough to keep the delay of the thread
@@ -22,6 +23,7 @@ typedef struct batch {
   hak_superslab_t* supers[BATCH];
   uint64_t pages[BATCH];
   uint64_t failed[BATCH];  // of those, what the kernel would not take
+  bool is_early;           // taken because there was too much, not for its age
 } batch_t;
 
 static hak_superslab_t* oldest;  // lock:BACKEND
@@ -47,12 +49,16 @@ static uint64_t free_dirty_pages(const hak_superslab_t* super) {
 }
 
 static void update_due(void) {
-  bool waits = oldest != NULL && delay_ms() != UINT64_MAX;
-  hak_tick_set_due(HAK_JOB_PURGE, waits ? oldest->dirty_since_ms + delay_ms() : HAK_TICK_NEVER);
+  uint64_t due = HAK_TICK_NEVER;
+  if (oldest != NULL && delay_ms() != UINT64_MAX) due = oldest->dirty_since_ms + delay_ms();
+  if (oldest != NULL && hak_spare_excess() != 0) due = HAK_TICK_NOW;
+  hak_tick_set_due(HAK_JOB_PURGE, due);
 }
 
 void hak_purge_enqueue(hak_superslab_t* super) {
-  if (super->in_dirty_queue || free_dirty_pages(super) == 0) return;
+  if (free_dirty_pages(super) == 0) return;
+  if (hak_spare_excess() != 0) hak_tick_set_due(HAK_JOB_PURGE, HAK_TICK_NOW);
+  if (super->in_dirty_queue) return;
   super->in_dirty_queue = true;
   super->dirty_since_ms = hak_platform_now_ms();
   super->aged_pages = free_dirty_pages(super);
@@ -80,7 +86,8 @@ static void dequeue(hak_superslab_t* super) {
   super->in_dirty_queue = false;
 }
 
-// Takes what is due (all: whatever waits) off the queue and out of circulation.
+// Takes what is due (all: whatever waits) off the queue and out of circulation: what is beyond the
+// bound of spare memory, whatever its age, and what has been free for the delay.
 static void collect(batch_t* batch, bool all) {
   batch->n = 0;
   all = all || delay_ms() == 0;  // no page is too young
@@ -88,13 +95,15 @@ static void collect(batch_t* batch, bool all) {
   hak_lock_acquire(&hak_backend_lock);
   // A SuperSlab that is queued again below, because its pages are too young, is not met twice:
   // its new age is zero.
-  unsigned n_pages = 0;
+  size_t n_pages = 0, n_excess = hak_spare_excess() >> HAK_PAGE_SHIFT;
+  batch->is_early = n_excess != 0;
   for (unsigned visits = 0; oldest != NULL && batch->n < BATCH && visits < 4 * BATCH; visits++) {
-    if (!all && n_pages >= TICK_PAGES) break;
+    bool of_any_age = all || n_pages < n_excess;
+    if (!of_any_age && (batch->is_early || n_pages >= TICK_PAGES)) break;
     hak_superslab_t* super = oldest;
-    if (!all && now_ms < super->dirty_since_ms + delay_ms()) break;
+    if (!of_any_age && now_ms < super->dirty_since_ms + delay_ms()) break;
     uint64_t pages = free_dirty_pages(super);
-    if (!all) pages &= super->aged_pages;
+    if (!of_any_age) pages &= super->aged_pages;
     dequeue(super);
     if (pages != 0) {
       hak_super_check_out(super, pages);
@@ -158,8 +167,13 @@ static size_t give_back_all(batch_t* batch) {
   return bytes;
 }
 
-static void finish(batch_t* batch) {
+static void finish(batch_t* batch, size_t bytes) {
   hak_lock_acquire(&hak_backend_lock);
+  if (batch->is_early) {
+    hak_spare_gave_early(bytes);
+  } else {
+    hak_spare_gave_aged(bytes);
+  }
   for (unsigned i = 0; i < batch->n; i++) {
     hak_super_check_in(batch->supers[i], batch->pages[i], batch->pages[i] & ~batch->failed[i]);
     hak_purge_enqueue(batch->supers[i]);
@@ -178,7 +192,7 @@ static size_t purge_batch(bool all, unsigned* n) {
   if (batch.n != 0) {
     bytes = give_back_all(&batch);
     hak_purge_report(bytes);
-    finish(&batch);
+    finish(&batch, bytes);
   }
   hak_compiler_barrier();
   is_running_here = false;

@@ -4,7 +4,8 @@
 // purge delay, whichever thread next takes a slow path gives back, with madvise and no lock held,
 // the pages that have been free all that time; pages freed meanwhile wait for another delay. So a
 // page is given back between one and two delays after it became free, and memory in steady use is
-// never given back at all.
+// never given back at all. But where there is more than a program is known to need (spare.h) the
+// oldest of it goes back at once.
 
 #ifndef HAKMEM_PURGE_H_
 #define HAKMEM_PURGE_H_

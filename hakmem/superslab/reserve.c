@@ -11,13 +11,13 @@
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/superslab/spare.h"
 
 static unsigned super_shift = HAK_SUPER_DEFAULT_SHIFT;
 static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
 static _Atomic(uint32_t) n_reservations;
 static hak_counter_t reserved_bytes;
 static size_t address_limit = SIZE_MAX;  // const once the options are read; see platform.h
-static hak_counter_t taken_bytes;
 static bool no_huge_pages;  // lock:BACKEND: the kernel refuses to give them
 
 static size_t bytes_of(uint32_t n_supers) { return (size_t)n_supers << super_shift; }
@@ -31,7 +31,6 @@ static size_t descriptor_stride(void) {
 unsigned hak_reserve_count(void) { return hak_load_acquire(&n_reservations); }
 hak_reservation_t* hak_reserve_get(unsigned i) { return reservations[i]; }
 size_t hak_reserve_bytes(void) { return hak_counter_read(&reserved_bytes); }
-size_t hak_reserve_taken_bytes(void) { return hak_counter_read(&taken_bytes); }
 
 hak_superslab_t* hak_reserve_super(const hak_reservation_t* reservation, uint32_t i) {
   return (hak_superslab_t*)(reservation->descriptors + i * descriptor_stride());
@@ -147,7 +146,6 @@ static hak_reservation_t* describe(uintptr_t base, uint32_t n_supers) {
 static void prepare(hak_reservation_t* r, uint32_t i) {
   hak_superslab_t* super = hak_reserve_super(r, i);
   if (super->base != 0) return;
-  hak_counter_add(&taken_bytes, hak_super_bytes());
   uintptr_t base = r->base + bytes_of(i);
   super->reservation = r;
   super->n_pages = hak_super_pages();
@@ -301,6 +299,7 @@ void hak_reserve_lose(hak_superslab_t* first, uint32_t n) {
     hak_superslab_t* super = hak_reserve_super(first->reservation, hak_reserve_index(first) + i);
     hak_store_relaxed(&super->state, HAK_SUPER_LOST);
     super->free_pages = super->dirty_pages = super->aged_pages = 0;
+    hak_spare_count(super);
     super->head = NULL;
     // A reservation of ours may have come to lie there, and be in the page map already.
     if (hak_page_map_super((void*)super->base) == super) {
@@ -326,9 +325,9 @@ static void unmap(hak_reservation_t* r) {
     // (A purge that one of them waits for will find nothing to give back.)
     for (uint32_t i = 0; i < r->n_prepared; i++) {
       hak_superslab_t* super = hak_reserve_super(r, i);
-      if (super->base != 0) hak_counter_add(&taken_bytes, (uint64_t)0 - hak_super_bytes());
       super->base = 0;
       super->dirty_pages = super->aged_pages = 0;
+      hak_spare_count(super);
     }
     for (uint32_t i = 0; i < r->n_supers; i += 64) r->free_supers[i / 64] = 0;
     r->n_prepared = r->n_free = 0;

@@ -84,9 +84,6 @@ bool hak_reserve_is_possible(size_t bytes);
 // In a forked child: derives which SuperSlabs are free from their states.
 void hak_reserve_repair(void);
 
-// Address space reserved, without what was lost, and what of it has been taken at some time. No
-// lock needed.
-size_t hak_reserve_bytes(void);
-size_t hak_reserve_taken_bytes(void);
+size_t hak_reserve_bytes(void);  // address space reserved, without what was lost; no lock needed
 
 #endif  // HAKMEM_RESERVE_H_

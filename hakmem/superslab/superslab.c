@@ -12,6 +12,7 @@
 #include "hakmem/superslab/direct.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/spare.h"
 
 static size_t n_slab_pages;  // pages in slabs; lock:BACKEND
 
@@ -263,6 +264,8 @@ void hak_super_visit_slabs(void (*visit)(hak_run_t* run, void* context), void* c
 // none is not written.
 static void relink(hak_superslab_t* super) {
   if (hak_super_is_direct(super)) return;
+  super->counted_dirty = super->counted_spare = 0;
+  hak_spare_count(super);
   hak_bins_relink(super);
   if (super->in_dirty_queue) {
     super->in_dirty_queue = false;
@@ -275,6 +278,7 @@ static void relink_all(void) {
   hak_reserve_repair();
   hak_bins_forget();
   hak_purge_forget_queue();
+  hak_spare_forget();
   walk_t walk = {0};
   for (hak_superslab_t* super; (super = next_super(&walk)) != NULL;) relink(super);
 }

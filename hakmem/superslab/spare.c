@@ -1,0 +1,70 @@
+// Spare memory, counted, and its bound.
+
+#include "hakmem/superslab/spare.h"
+
+#include "hakmem/base/bits.h"
+#include "hakmem/options/options.h"
+#include "hakmem/platform/platform.h"
+
+// What is kept without experience: so much, and one part in so many of what is in use.
+#define LEAST_BYTES (2 * HAK_MIB)
+#define SHARE 16
+// Excess is not worth a system call below this, and below one part in so many of the bound.
+#define LEAST_EXCESS HAK_MIB
+#define EXCESS_SHARE 8
+
+static hak_counter_t dirty_pages, spare_pages;  // lock:BACKEND to write
+static size_t learned_bytes;                    // lock:BACKEND: what experience adds to the bound
+static size_t early_bytes;                      // lock:BACKEND: given back early of late
+static uint64_t early_ms;                       // lock:BACKEND: when that was
+
+// Memory is faulted in, by so many bytes. Some of it would be there had less been given back.
+static void learn(size_t bytes) {
+  if (early_bytes == 0) return;
+  uint64_t delay_ms = (uint64_t)hak_option_number(HAK_OPTION_purge_delay);
+  if (hak_platform_now_ms() > early_ms + delay_ms) {
+    early_bytes = 0;
+    return;
+  }
+  size_t missed = hak_min_size(bytes, early_bytes);
+  early_bytes -= missed;
+  learned_bytes += missed;
+}
+
+void hak_spare_count(hak_superslab_t* super) {
+  unsigned n_dirty = hak_bit_count(super->dirty_pages);
+  unsigned n_spare = hak_bit_count(super->dirty_pages & super->free_pages);
+  unsigned before = super->counted_dirty;
+  hak_counter_add(&dirty_pages, (uint64_t)n_dirty - before);
+  hak_counter_add(&spare_pages, (uint64_t)n_spare - super->counted_spare);
+  super->counted_dirty = (uint8_t)n_dirty;
+  super->counted_spare = (uint8_t)n_spare;
+  if (n_dirty > before) learn((size_t)(n_dirty - before) << HAK_PAGE_SHIFT);
+}
+
+void hak_spare_forget(void) {
+  hak_counter_add(&dirty_pages, 0 - hak_counter_read(&dirty_pages));
+  hak_counter_add(&spare_pages, 0 - hak_counter_read(&spare_pages));
+  early_bytes = 0;
+}
+
+static size_t bytes_of(hak_counter_t* pages) {
+  return (size_t)hak_counter_read(pages) << HAK_PAGE_SHIFT;
+}
+
+size_t hak_spare_committed_bytes(void) { return bytes_of(&dirty_pages); }
+
+size_t hak_spare_excess(void) {
+  if (hak_option_number(HAK_OPTION_purge_delay) < 0) return 0;
+  size_t spare = bytes_of(&spare_pages), in_use = bytes_of(&dirty_pages) - spare;
+  size_t bound = LEAST_BYTES + in_use / SHARE + learned_bytes;
+  if (spare <= bound + hak_max_size(LEAST_EXCESS, bound / EXCESS_SHARE)) return 0;
+  return spare - bound;
+}
+
+void hak_spare_gave_early(size_t bytes) {
+  early_bytes += bytes;
+  early_ms = hak_platform_now_ms();
+}
+
+void hak_spare_gave_aged(size_t bytes) { learned_bytes -= hak_min_size(learned_bytes, bytes); }

@@ -1,0 +1,33 @@
+// Spare memory: pages that are free and still hold memory. How much of it there is, and how much is
+// worth its keep.
+//
+// The purge (purge.h) gives back what has been free for its delay, when somebody comes by. A
+// program that frees much and then sleeps would keep it all; so what is spare beyond a bound goes
+// back at once. The bound is a share of what is in use, and what experience adds: where memory was
+// given back at once and memory has to be faulted in again within the purge delay, that much more
+// is kept from then on. So a program that goes up and down by the same amount pays for it once. And
+// where spare memory gets as old as the delay after all, that much less is kept.
+
+#ifndef HAKMEM_SPARE_H_
+#define HAKMEM_SPARE_H_
+
+#include "hakmem/superslab/layout.h"
+
+// Counts a SuperSlab's pages anew, whose free_pages or dirty_pages have changed. lock:BACKEND
+void hak_spare_count(hak_superslab_t* super);
+
+// Counts nothing any more, so that hak_spare_count can count all of them. In a forked child.
+void hak_spare_forget(void);
+
+// Bytes of pages that hold memory, in use or not. No lock needed.
+size_t hak_spare_committed_bytes(void);
+
+// Bytes of spare memory beyond the bound; 0 until they are worth a system call. lock:BACKEND
+size_t hak_spare_excess(void);
+
+// Says that so much was given back before its time; and that so much was because its time had come.
+// lock:BACKEND
+void hak_spare_gave_early(size_t bytes);
+void hak_spare_gave_aged(size_t bytes);
+
+#endif  // HAKMEM_SPARE_H_
