@@ -1,0 +1,132 @@
+// Spare memory: what of it goes back at once, and what experience keeps.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "hakmem/superslab/test_large.h"
+#include "hakmem/testing/support.h"
+
+extern "C" {
+#include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
+#include "hakmem/superslab/large.h"
+#include "hakmem/superslab/purge.h"
+#include "hakmem/superslab/spare.h"
+}
+
+namespace {
+
+void SetOptions(const char* delay) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, delay));
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_thp, "never"));
+}
+
+// Blocks of one size, written, as a program would have them: a slow path each.
+class Blocks {
+ public:
+  Blocks(size_t n, size_t bytes) {
+    for (size_t i = 0; i < n; ++i) {
+      blocks_.push_back(hak::Alloc(bytes));
+      memset(blocks_.back(), 1, bytes);
+    }
+  }
+  ~Blocks() {
+    for (char* block : blocks_) hak_large_free(block);
+  }
+
+ private:
+  std::vector<char*> blocks_;
+};
+
+constexpr size_t kLeast = 4 * HAK_MIB;  // what is kept of much that is freed, and a little
+
+class SpareTest : public testing::TestWithParam<size_t> {};
+
+// Nothing is done after the last free: the program sleeps.
+TEST_P(SpareTest, AfterABurstLittleIsKept) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("3600s");
+    size_t bytes = GetParam();
+    { Blocks blocks(400 * HAK_MIB / bytes / 2, bytes); }
+    EXPECT_LE(hak_spare_committed_bytes(), kLeast);
+    EXPECT_GE(hak_purge_bytes(), 190 * HAK_MIB);
+  }));
+}
+
+TEST_P(SpareTest, OfWhatIsInUseAShareMoreIsKept) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("3600s");
+    size_t bytes = GetParam();
+    Blocks live(160 * HAK_MIB / bytes, bytes);
+    size_t in_use = hak_spare_committed_bytes();
+    { Blocks blocks(160 * HAK_MIB / bytes, bytes); }
+    EXPECT_LE(hak_spare_committed_bytes(), in_use + in_use / 10 + 4 * HAK_MIB);
+    EXPECT_GE(hak_spare_committed_bytes(), in_use + 8 * HAK_MIB);
+  }));
+}
+
+TEST_P(SpareTest, WhoGoesUpAndDownPaysOnce) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("3600s");
+    size_t bytes = GetParam();
+    uint64_t purged = 0;
+    for (int round = 0; round < 20; ++round) {
+      { Blocks blocks(80 * HAK_MIB / bytes, bytes); }
+      if (round == 1) purged = hak_purge_bytes();
+    }
+    EXPECT_LE(hak_purge_bytes(), purged + 4 * HAK_MIB);
+  }));
+}
+
+TEST_P(SpareTest, WhatIsOldAfterAllIsNotKeptNextTime) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("50");
+    size_t bytes = GetParam();
+    for (int round = 0; round < 3; ++round) Blocks blocks(80 * HAK_MIB / bytes, bytes);
+    for (int i = 0; i < 200 && hak_spare_committed_bytes() > kLeast; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      hak_tick();
+    }
+    EXPECT_LE(hak_spare_committed_bytes(), kLeast);
+    // It is no longer known what went before its time, either.
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    { Blocks blocks(80 * HAK_MIB / bytes, bytes); }
+    EXPECT_LE(hak_spare_committed_bytes(), kLeast);
+  }));
+}
+
+TEST_P(SpareTest, NothingGoesBackWhereItShallNever) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("-1");
+    size_t bytes = GetParam();
+    { Blocks blocks(80 * HAK_MIB / bytes, bytes); }
+    EXPECT_EQ(hak_purge_bytes(), 0u);
+    EXPECT_GE(hak_spare_committed_bytes(), 80 * HAK_MIB);
+  }));
+}
+
+// A child knows how much there is, whatever its parent was at.
+TEST_P(SpareTest, AForkedChildCountsOn) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("3600s");
+    size_t bytes = GetParam();
+    Blocks live(16 * HAK_MIB / bytes, bytes);
+    size_t in_use = hak_spare_committed_bytes();
+    EXPECT_TRUE(hak::PassesInChild([&] {
+      EXPECT_EQ(hak_spare_committed_bytes(), in_use);
+      { Blocks blocks(80 * HAK_MIB / bytes, bytes); }
+      EXPECT_LE(hak_spare_committed_bytes(), in_use + 6 * HAK_MIB);
+    }));
+  }));
+}
+
+// Spans, of which several share a SuperSlab; huge blocks of one SuperSlab, of several, of many.
+INSTANTIATE_TEST_SUITE_P(Sizes, SpareTest,
+                         testing::Values(64 * HAK_KIB, 256 * HAK_KIB, 2 * HAK_MIB, 5 * HAK_MIB,
+                                         16 * HAK_MIB));
+
+}  // namespace
