@@ -86,7 +86,7 @@ typedef struct hak_superslab {
   uint32_t huge_supers;        // HUGE, in the head: how many SuperSlabs
   _Atomic(uint8_t) state;      // hak_super_state_t; read without the lock by address look-ups
   uint8_t bin;                 // PAGES: length of the longest free run
-  uint8_t counted_dirty;  // what spare.c has counted of its pages
+  uint8_t counted_dirty;       // what spare.c has counted of its pages
   uint8_t counted_spare;
   bool in_dirty_queue;
   bool is_changing;  // set while the fields above are in motion: for a child of a fork

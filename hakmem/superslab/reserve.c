@@ -18,7 +18,7 @@ static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
 static _Atomic(uint32_t) n_reservations;
 static hak_counter_t reserved_bytes;
 static size_t address_limit = SIZE_MAX;  // const once the options are read; see platform.h
-static bool no_huge_pages;  // lock:BACKEND: the kernel refuses to give them
+static bool no_huge_pages;               // lock:BACKEND: the kernel refuses to give them
 
 static size_t bytes_of(uint32_t n_supers) { return (size_t)n_supers << super_shift; }
 size_t hak_super_bytes(void) { return bytes_of(1); }
