@@ -33,6 +33,14 @@ using std::memory_order_seq_cst;
 
 #include "hakmem/base/base.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define HAK_UNDER_TSAN 1
+#elif defined(__has_feature)
+#define HAK_UNDER_TSAN __has_feature(thread_sanitizer)
+#else
+#define HAK_UNDER_TSAN 0
+#endif
+
 #define hak_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
 #define hak_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
 #define hak_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
@@ -54,6 +62,21 @@ using std::memory_order_seq_cst;
 #define hak_cas_acquire(p, expected, desired)                                               \
   atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acquire, \
                                           memory_order_relaxed)
+
+// Compilers keep atomic accesses apart from the instructions that use them. Where one instruction
+// will do for a comparison with memory, or to move a pointer in memory on, these two have it.
+//
+// A relaxed load of a pointer for nothing but one comparison.
+// A pointer, of which the caller is the one writer, moved to the next element: stored with release,
+// as x86 stores anyway.
+#if defined(__x86_64__) && !HAK_UNDER_TSAN
+#define hak_peek(p) (*(void**)(p))
+#define hak_advance_release(p) \
+  __asm__("addq %1, %0" : "+m"(*(p)) : "i"(sizeof(**(p))) : "memory", "cc")
+#else
+#define hak_peek(p) hak_load_relaxed((_Atomic(void*)*)(p))
+#define hak_advance_release(p) hak_store_release((p), hak_load_relaxed(p) + 1)
+#endif
 
 // A counter with one writer at a time, readable by any thread without stopping the writer.
 typedef _Atomic(uint64_t) hak_counter_t;

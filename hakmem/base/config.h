@@ -17,6 +17,9 @@
 // glibc promises 16-byte alignment from the first byte on, and its own tests ask for it.
 #define HAK_MIN_ALIGNMENT 16
 
+// Live blocks of size 0 that have addresses of their own, which fault (zero_size.h): 1 MiB of them.
+#define HAK_ZERO_SIZE_BLOCKS ((size_t)65536)
+
 // Largest block that goes through magazines. Above it blocks are whole pages: see span_cache.h.
 #define HAK_SMALL_MAX (32 * HAK_KIB)
 
@@ -121,6 +124,9 @@
 #define HAK_FLUSH_GROUPS 16
 #define HAK_FLUSH_REMOTE_GROUPS 64
 #define HAK_FLUSH_BLOCKS 512
+// Off the fastest path, a pointer that is passed is looked for among so many of the blocks that the
+// thread freed last.
+#define HAK_DOUBLE_FREE_LOOK 8
 // What an outgoing magazine holds.
 #define HAK_OUTGOING_BLOCKS 256
 

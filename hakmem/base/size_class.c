@@ -44,7 +44,7 @@ const hak_class_info_t hak_class_infos[HAK_N_STACKS] = {
 // holds below, too.
 #define DOUBLING_OF(u) ((u) <= 8 ? 0u : 60u - (unsigned)__builtin_clzll((u)-1ull))
 #define CLASS_OF(u) \
-  ((u) == 0 ? 1u : 8u * DOUBLING_OF(u) + (((u) + (1u << DOUBLING_OF(u)) - 1) >> DOUBLING_OF(u)))
+  ((u) == 0 ? 0u : 8u * DOUBLING_OF(u) + (((u) + (1u << DOUBLING_OF(u)) - 1) >> DOUBLING_OF(u)))
 
 #define UNITS4(u) CLASS_OF(u), CLASS_OF((u) + 1), CLASS_OF((u) + 2), CLASS_OF((u) + 3)
 #define UNITS16(u) UNITS4(u), UNITS4((u) + 4), UNITS4((u) + 8), UNITS4((u) + 12)

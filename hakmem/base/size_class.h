@@ -36,7 +36,7 @@ typedef struct {
 extern const hak_class_info_t hak_class_infos[HAK_N_STACKS];
 extern const uint8_t hak_class_by_units[HAK_SMALL_MAX / HAK_MIN_ALIGNMENT + 1];
 
-// pre: size <= HAK_SMALL_MAX. Size 0 is served by class 1.
+// pre: size <= HAK_SMALL_MAX. Size 0 has no class: its blocks are no memory (zero_size.h).
 static inline unsigned hak_class_of(size_t size) {
   return hak_class_by_units[(size + HAK_MIN_ALIGNMENT - 1) / HAK_MIN_ALIGNMENT];
 }

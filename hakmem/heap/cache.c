@@ -10,6 +10,7 @@
 #include "hakmem/heap/span_cache.h"
 #include "hakmem/options/events.h"
 #include "hakmem/options/tick.h"
+#include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/slab/central.h"
@@ -251,7 +252,19 @@ static void make_room(hak_heap_t* heap, unsigned stack) {
   }
 }
 
+// What is not seen to for each block on its way into the magazine, but here.
+static void check_freed(const hak_heap_t* heap, unsigned stack, const void* block) {
+  if (hak_unlikely(hak_magazine_has_on_top(heap->top, stack, block))) {
+    hak_fatal_pointer("double free", block);
+  }
+  size_t offset = (uintptr_t)block - hak_page_map_run_base(block);
+  if (hak_unlikely(hak_class_block_index(stack, offset) == UINT32_MAX)) {
+    hak_fatal_pointer("free of a pointer inside a block", block);
+  }
+}
+
 void hak_cache_overflow(void* block, hak_heap_t* heap, unsigned stack) {
+  check_freed(heap, stack, block);
   hak_heap_enter(heap);
   hak_magazine_t* magazine = &heap->bins[stack].magazine;
   hak_magazine_top_t* top = &heap->top[stack];

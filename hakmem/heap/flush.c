@@ -228,8 +228,8 @@ static place_t find_place(const void* block) {
   hak_superslab_t* super = hak_page_map_super(block);
   unsigned entry = hak_page_map_class(block);
   unsigned size_class = hak_class_proper(entry);
-  if (super == NULL) hak_fatal_foreign("free of a pointer that is not ours", block);
-  if (size_class == 0) hak_fatal_block("free of a pointer that is not in a slab", block, 0, 0);
+  if (super == NULL) hak_fatal_pointer("free of a pointer that is not ours", block);
+  if (size_class == 0) hak_fatal_pointer("free of a pointer where no block is", block);
   uintptr_t base = hak_page_map_run_base(block);
   return (place_t){
       .page = (uintptr_t)block >> HAK_PAGE_SHIFT,
@@ -241,16 +241,11 @@ static place_t find_place(const void* block) {
   };
 }
 
-hak_noreturn hak_cold static void fail_block(const char* what, unsigned size_class,
-                                             const void* block) {
-  hak_fatal_block(what, block, size_class, hak_class_info(size_class)->block_bytes);
-}
-
 static void add_block(flush_t* flush, const place_t* place, const void* block) {
   unsigned size_class = place->size_class;
   uint32_t index = hak_class_block_index(size_class, (uintptr_t)block - place->base);
   if (hak_unlikely(index == UINT32_MAX)) {
-    fail_block("free of a pointer inside a block, not at its beginning", size_class, block);
+    hak_fatal_pointer("free of a pointer inside a block", block);
   }
   unsigned word = index / 64;
   uint64_t bit = UINT64_C(1) << (index % 64);
@@ -258,7 +253,7 @@ static void add_block(flush_t* flush, const place_t* place, const void* block) {
   uintptr_t at = (uintptr_t)place->slab / HAK_RUN_BYTES * 9 + word;
   group_t* group = &flush->groups[at & (flush->n_places - 1)];
   if (group->slab == place->slab && group->word == word) {
-    if (hak_unlikely((group->mask & bit) != 0)) fail_block("double free", size_class, block);
+    if (hak_unlikely((group->mask & bit) != 0)) hak_fatal_pointer("double free", block);
     group->mask |= bit;
     return;
   }

@@ -336,13 +336,12 @@ TEST(FlushDeathTest, MisuseEndsWithOneLineThatNamesTheBlock) {
     const char* message;
   };
   static int foreign;
-  const char double_free[] = "hakmem: double free: 0x[0-9a-f]+ \\(class 10, 160 bytes\\)\n";
+  const char double_free[] = "hakmem: double free: 0x[0-9a-f]+ \\(.*\\), in thread [0-9]+\n";
   const char inside[] =
-      "hakmem: free of a pointer inside a block, not at its beginning: 0x[0-9a-f]+ "
-      "\\(class 10, 160 bytes\\)\n";
+      "hakmem: free of a pointer inside a block: 0x[0-9a-f]+ \\(.*\\), in thread [0-9]+\n";
   const char not_ours[] =
       "hakmem: free of a pointer that is not ours: 0x[0-9a-f]+ \\(static memory, or another "
-      "malloc's, in the program itself\\)\n";
+      "malloc's, in the program itself\\), in thread [0-9]+\n";
   const Case cases[] = {
       {"twice in a batch",
        [] {
@@ -413,7 +412,7 @@ TEST(FlushDeathTest, MisuseEndsWithOneLineThatNamesTheBlock) {
          bool dirty = false;
          Flush(nullptr, {reinterpret_cast<void*>(hak_super_take_run(2, 1, 0, &dirty)->base)});
        },
-       "hakmem: free of a pointer that is not in a slab: 0x[0-9a-f]+\n"},
+       "hakmem: free of a pointer where no block is: 0x[0-9a-f]+ .*\n"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

@@ -60,6 +60,7 @@ typedef struct hak_heap {
   // The owner's.
   alignas(HAK_CACHE_LINE) _Atomic(uint32_t) busy;  // see hak_heap_enter
   _Atomic(uint8_t) reclaim;                        // hak_reclaim_t; see hak_heap_enter
+  _Atomic(uint32_t) thread;                        // hak_thread_id() of who has it, or had it last
   _Atomic(uint32_t) span_pages;                    // of all the spans kept; see span_cache.h
   uint32_t span_limit;                             // how many there may be
   bool span_evicted;                               // one went back since the limit last grew

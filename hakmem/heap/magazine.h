@@ -20,6 +20,7 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/base.h"
+#include "hakmem/base/config.h"
 #include "hakmem/platform/check.h"
 
 #define HAK_MAGAZINE_FULL ((void*)1)
@@ -56,14 +57,26 @@ static inline void* hak_magazine_pop(hak_magazine_top_t* tops, size_t index) {
   return block;
 }
 
-// Pushes a block; false when there is no room.
+// Pushes a block; false when there is no room, or when it is the one on top: a double free.
 static inline bool hak_magazine_push(hak_magazine_top_t* tops, size_t index, void* block) {
   void** slot = hak_load_relaxed(&tops[index]);
-  if (hak_unlikely(hak_load_relaxed((hak_slot_t*)slot) == HAK_MAGAZINE_FULL)) return false;
+  if (hak_unlikely(hak_peek(slot) == HAK_MAGAZINE_FULL)) return false;
+  if (hak_unlikely(hak_peek(slot - 1) == block)) return false;
   hak_store_relaxed((hak_slot_t*)slot, block);
   hak_hide_value(index);
-  hak_store_release(&tops[index], slot + 1);
+  hak_advance_release(&tops[index]);
   return true;
+}
+
+// Whether `block` is one of the few that were pushed last: a freed block, and no mistake.
+static inline bool hak_magazine_has_on_top(const hak_magazine_top_t* tops, size_t index,
+                                           const void* block) {
+  hak_slot_t* slot = (hak_slot_t*)hak_load_relaxed((hak_magazine_top_t*)&tops[index]);
+  for (unsigned i = 0; i < HAK_DOUBLE_FREE_LOOK; i++) {
+    const void* below = hak_load_relaxed(--slot);
+    if (below == NULL || below == block) return below == block;
+  }
+  return false;
 }
 
 // Slots of memory that a magazine of `capacity` blocks takes.

@@ -95,6 +95,31 @@ class Magazine {
   size_t capacity_ = 0;
 };
 
+TEST(MagazineTest, TheBlockOnTopIsNotPushedAgain) {
+  void* slots[] = {nullptr, Block(1), Block(2), Block(2), Block(3), HAK_MAGAZINE_FULL};
+  hak_magazine_top_t top[1] = {};
+  hak_store_relaxed(top, &slots[3]);
+  EXPECT_FALSE(hak_magazine_push(top, 0, Block(2)));
+  EXPECT_EQ(hak_load_relaxed(top), &slots[3]);
+  EXPECT_TRUE(hak_magazine_push(top, 0, Block(1)));
+  EXPECT_FALSE(hak_magazine_push(top, 0, Block(1)));
+  EXPECT_TRUE(hak_magazine_push(top, 0, Block(2)));
+  EXPECT_FALSE(hak_magazine_push(top, 0, Block(3))) << "no room";
+}
+
+TEST(MagazineTest, TheBlocksPushedLastAreFound) {
+  std::vector<void*> slots = {nullptr};
+  for (uintptr_t i = 1; i <= 2 * HAK_DOUBLE_FREE_LOOK; ++i) slots.push_back(Block(i));
+  hak_magazine_top_t top[1] = {};
+  for (uintptr_t n = 0; n < slots.size(); ++n) {
+    hak_store_relaxed(top, &slots[n] + 1);
+    for (uintptr_t i = 1; i < slots.size(); ++i) {
+      bool is_near = i <= n && n - i < HAK_DOUBLE_FREE_LOOK;
+      EXPECT_EQ(hak_magazine_has_on_top(top, 0, Block(i)), is_near) << i << " of " << n;
+    }
+  }
+}
+
 TEST(MagazineTest, BothEndsShowAtTheTop) {
   Magazine magazine(4);
   magazine.Pop();

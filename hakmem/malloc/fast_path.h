@@ -20,7 +20,7 @@ static inline void* hak_fast_malloc(size_t size) {
 
 // Class 0, of what is in no slab, has a magazine that is always full.
 static inline void hak_fast_free(void* ptr) {
-  size_t size_class = hak_page_map_class(ptr);
+  size_t size_class = hak_page_map_block_class(ptr);
   hak_heap_t* heap = hak_this_heap;
   hak_hide_value(size_class);  // as in magazine.h
   if (hak_unlikely(!hak_magazine_push(heap->top, size_class, ptr))) {

@@ -10,7 +10,9 @@
 #include "hakmem/base/bits.h"
 #include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/malloc/fast_path.h"
+#include "hakmem/malloc/misuse.h"
 #include "hakmem/malloc/start.h"
+#include "hakmem/malloc/zero_size.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
@@ -56,40 +58,54 @@ static inline size_t run_block_bytes(const void* ptr) {
 }
 
 // Usable bytes of the block that begins at `ptr`. Aborts when none does.
-static size_t usable_size(const void* ptr, const char* misuse) {
+static size_t usable_size(const void* ptr, hak_misuse_t misuse) {
   size_t bytes = run_block_bytes(ptr);
-  if (hak_unlikely(bytes == 0)) bytes = hak_large_usable_size(ptr);
-  if (hak_unlikely(bytes == 0)) {
-    if (hak_page_map_super(ptr) == NULL) hak_fatal_foreign(misuse, ptr);
-    unsigned size_class = class_at(ptr);
-    hak_fatal_block(misuse, ptr, size_class, hak_class_info(size_class)->block_bytes);
-  }
+  if (hak_likely(bytes != 0)) return bytes;
+  bytes = hak_large_usable_size(ptr);
+  if (hak_unlikely(bytes == 0) && !hak_zero_size_is_live(ptr)) hak_misuse_end(misuse, ptr);
   return bytes;
+}
+
+// Aborts for a small block that the thread freed a moment ago.
+static void check_not_freed(const void* ptr, hak_misuse_t misuse) {
+  if (hak_unlikely(hak_magazine_has_on_top(hak_this_heap->top, hak_page_map_class(ptr), ptr))) {
+    hak_misuse_end(misuse, ptr);
+  }
 }
 
 size_t hak_usable_size(const void* ptr) {
   if (ptr == NULL) return 0;
-  return usable_size(ptr, "size asked of a pointer that is not a block");
+  check_not_freed(ptr, HAK_MISUSE_SIZE);
+  return usable_size(ptr, HAK_MISUSE_SIZE);
 }
 
-// With assertions on, a size that could not have given this block is fatal; the price of the
-// look-up is not paid otherwise.
-static void check_size(const void* ptr, size_t size) {
-  if (HAK_DEBUG == 0 || ptr == NULL) return;
-  size_t usable = usable_size(ptr, "free_sized of a pointer that is not a block");
-  if (size > usable) {
-    hak_fatal_block("free_sized with a size the block cannot have", ptr, class_at(ptr), usable);
-  }
+// Aborts for a size with which nobody can have come by the block. (`good` is the size of what a
+// request like it gets. realloc lets a block stay that shrinks to more than half, and has one that
+// grows be larger by up to a quarter.)
+static void check_size(const void* ptr, size_t size, size_t good) {
+  size_t usable = usable_size(ptr, HAK_MISUSE_FREE);
+  bool fits = size <= usable && (size > usable / 2 || good == usable);
+  if (hak_unlikely(!fits)) hak_fatal_pointer("free with a size that the block cannot have", ptr);
 }
 
 void hak_free_sized(void* ptr, size_t size) {
-  check_size(ptr, size);
+  if (ptr == NULL) return;
+  check_size(ptr, size, hak_good_size(size));
   hak_fast_free(ptr);
 }
 
+static size_t good_aligned_size(size_t size, size_t alignment) {
+  if (alignment <= HAK_MIN_ALIGNMENT) return hak_good_size(size);
+  unsigned size_class = hak_class_of_aligned(size, alignment);
+  return size_class != 0 ? hak_class_size(size_class) : hak_whole_os_pages(size);
+}
+
 void hak_free_aligned_sized(void* ptr, size_t alignment, size_t size) {
-  (void)alignment;
-  check_size(ptr, size);
+  if (ptr == NULL) return;
+  check_size(ptr, size, good_aligned_size(size, alignment));
+  if (hak_unlikely(((uintptr_t)ptr & (alignment - 1)) != 0)) {
+    hak_fatal_pointer("free with an alignment that the block does not have", ptr);
+  }
   hak_fast_free(ptr);
 }
 
@@ -117,6 +133,7 @@ static void* move_block(void* ptr, size_t old_size, size_t size) {
 hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
   if (hak_unlikely(size > PTRDIFF_MAX)) return hak_refuse();
   if (class_at(ptr) != 0) {
+    check_not_freed(ptr, HAK_MISUSE_REALLOC);
     if (size <= old_size && size > old_size / 2) return ptr;
   } else if (size > HAK_SMALL_MAX) {
     hak_fork_look();
@@ -131,7 +148,8 @@ hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
 hak_noinline static void* realloc_other(void* ptr, size_t size) {
   if (ptr == NULL) return hak_malloc(size);
   if (size != 0) {
-    return resize(ptr, usable_size(ptr, "realloc of a pointer that is not a live block"), size);
+    size_t old_size = usable_size(ptr, HAK_MISUSE_REALLOC);
+    return old_size != 0 ? resize(ptr, old_size, size) : move_block(ptr, 0, size);
   }
   hak_free(ptr);
   return NULL;
@@ -209,7 +227,7 @@ size_t hak_class_size(unsigned size_class) {
 
 bool hak_owns(const void* ptr) {
   hak_super_info info;
-  return hak_super_lookup(ptr, &info);
+  return hak_super_lookup(ptr, &info) || hak_zero_size_is_live(ptr);
 }
 
 static bool find_block(const void* ptr, hak_super_info* info) {

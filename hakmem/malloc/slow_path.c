@@ -9,6 +9,8 @@
 #include "hakmem/heap/flush.h"
 #include "hakmem/heap/span_cache.h"
 #include "hakmem/malloc/background.h"
+#include "hakmem/malloc/misuse.h"
+#include "hakmem/malloc/zero_size.h"
 #include "hakmem/options/events.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/slab/central.h"
@@ -71,6 +73,11 @@ static bool empty_caches(size_t bytes) {
 
 void* hak_malloc_refill(hak_heap_t* heap, size_t class_index) {
   unsigned size_class = (unsigned)class_index;
+  if (size_class == 0) {  // malloc(0)
+    void* nothing = hak_zero_size_alloc();
+    if (nothing != NULL) return nothing;
+    size_class = 1;
+  }
   void* block = refill(heap, size_class);
   if (hak_likely(block != NULL)) return block;
   size_t bytes = (size_t)hak_class_info(size_class)->slab_pages << HAK_PAGE_SHIFT;
@@ -113,12 +120,18 @@ void* hak_malloc_try(hak_heap_t* heap, size_t size) {
 
 // ---- free ----
 
+static void free_uncached(void* ptr) {
+  if (hak_zero_size_free(ptr)) return;
+  if (hak_unlikely(hak_large_usable_size(ptr) == 0)) hak_misuse_end(HAK_MISUSE_FREE, ptr);
+  hak_large_free(ptr);
+}
+
 void hak_free_slow(void* ptr, hak_heap_t* heap, size_t size_class) {
   if (ptr == NULL) return;
   hak_fork_look();
   heap = begun(heap);
   if (size_class == 0) {
-    if (heap == NULL || !hak_span_cache_put(heap, ptr)) hak_large_free(ptr);
+    if (heap == NULL || !hak_span_cache_put(heap, ptr)) free_uncached(ptr);
   } else if (heap != NULL) {
     hak_cache_overflow(ptr, heap, (unsigned)size_class);
   } else {

@@ -16,9 +16,12 @@
 
 typedef void (*last_words_t)(void);
 static _Atomic(last_words_t) last_words;
+static _Atomic(hak_fatal_finder_t) finder;
 static _Atomic(uint32_t) speaker;  // the thread that is saying them; 0: none
 
 void hak_fatal_set_last_words(last_words_t function) { hak_store_release(&last_words, function); }
+
+void hak_fatal_set_finder(hak_fatal_finder_t function) { hak_store_release(&finder, function); }
 
 // A heap that is corrupt may end several threads at once: the first one's words are not cut short
 // by the others. What goes wrong in the words themselves finds none any more.
@@ -47,31 +50,17 @@ void hak_fatal_assert(const char* expression, const char* file, int line) {
   end();
 }
 
-void hak_fatal_block(const char* what, const void* address, unsigned size_class,
-                     size_t block_bytes) {
+void hak_fatal_pointer(const char* what, const void* address) {
   hak_line_t text;
   hak_line_begin(&text);
   hak_line_text(&text, what);
   hak_line_text(&text, ": ");
   hak_line_hex(&text, (uintptr_t)address);
-  if (size_class != 0) {
-    hak_line_text(&text, " (class ");
-    hak_line_number(&text, size_class);
-    hak_line_text(&text, ", ");
-    hak_line_number(&text, block_bytes);
-    hak_line_text(&text, " bytes)");
-  }
-  hak_line_end_last(&text);
-  end();
-}
-
-void hak_fatal_foreign(const char* what, const void* address) {
-  hak_line_t text;
-  hak_line_begin(&text);
-  hak_line_text(&text, what);
-  hak_line_text(&text, ": ");
-  hak_line_hex(&text, (uintptr_t)address);
-  hak_origin_describe(&text, address);
+  hak_line_text(&text, " (");
+  hak_fatal_finder_t find = hak_load_acquire(&finder);
+  if (find == NULL || !find(&text, address)) hak_origin_describe(&text, address);
+  hak_line_text(&text, "), in thread ");
+  hak_line_number(&text, hak_thread_id());
   hak_line_end_last(&text);
   end();
 }

@@ -10,6 +10,8 @@
 
 #include "hakmem/base/base.h"
 
+struct hak_line;
+
 // Called after the message and before abort(), at most once: for what is worth keeping. It runs in
 // whatever state the allocator is in, with locks held perhaps. Other threads that end here
 // meanwhile wait for it, but not for ever.
@@ -17,14 +19,14 @@ void hak_fatal_set_last_words(void (*last_words)(void));
 
 hak_noreturn hak_cold void hak_fatal_assert(const char* expression, const char* file, int line);
 
-// "hakmem: WHAT: 0xADDRESS (class C, N bytes)". Pass class 0 when none is known: the part in
-// parentheses is then left out.
-hak_noreturn hak_cold void hak_fatal_block(const char* what, const void* address,
-                                           unsigned size_class, size_t block_bytes);
+// "hakmem: WHAT: 0xADDRESS (PLACE), in thread N". The place is what the layers above find there;
+// where they have nothing, what origin.h finds out. Threads have the numbers of thread_id.h.
+hak_noreturn hak_cold void hak_fatal_pointer(const char* what, const void* address);
 
-// The same for an address where this allocator has nothing: "hakmem: WHAT: 0xADDRESS (...)", with
-// what origin.h finds out.
-hak_noreturn hak_cold void hak_fatal_foreign(const char* what, const void* address);
+// Who knows the allocator's own memory: appends what lies at `address`, or returns false when it is
+// none of ours. Called as last words are.
+typedef bool (*hak_fatal_finder_t)(struct hak_line* line, const void* address);
+void hak_fatal_set_finder(hak_fatal_finder_t finder);
 
 // The condition is evaluated only at the level that asks for it, and compiled at every level.
 #define hak_check_at_level(level, x)                                            \

@@ -52,17 +52,16 @@ void hak_origin_describe(hak_line_t* line, const void* address) {
   search_t search = {.address = (uintptr_t)address};
   dl_iterate_phdr(look_at, &search);
   if (search.holder != NULL) {
-    hak_line_text(line, " (static memory, or another malloc's, in ");
+    hak_line_text(line, "static memory, or another malloc's, in ");
     hak_line_text(line, *search.holder != '\0' ? search.holder : "the program itself");
   } else if (is_in_heap(&search)) {
     hak_line_text(line,
-                  " (another malloc's, in [heap]: libc's, which RTLD_DEEPBIND and handles of "
+                  "another malloc's, in [heap]: libc's, which RTLD_DEEPBIND and handles of "
                   "libc lead to");
   } else if (search.other_malloc != NULL) {
-    hak_line_text(line, " (another malloc's, or no block at all; loaded is ");
+    hak_line_text(line, "another malloc's, or no block at all; loaded is ");
     hak_line_text(line, search.other_malloc);
   } else {
-    hak_line_text(line, " (another malloc's, or no block at all");
+    hak_line_text(line, "another malloc's, or no block at all");
   }
-  hak_line_text(line, ")");
 }

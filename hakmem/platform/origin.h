@@ -5,7 +5,7 @@
 
 #include "hakmem/platform/line.h"
 
-// Appends " (...)" in words that lead to the malloc that gave `address`: the heap of libc's, the
+// Appends words that lead to the malloc that gave `address`: the heap of libc's, the
 // object that it lies in, or another allocator's library that is loaded. For the last message of a
 // process: no system call that libc's malloc would not make, no allocation, none of our locks.
 hak_cold void hak_origin_describe(hak_line_t* line, const void* address);

@@ -25,11 +25,11 @@ int initialised = 1;
 int zeroed[1 << 16];  // beyond what the file holds
 
 TEST(OriginTest, StaticMemoryIsItsObjects) {
-  const char program[] = " (static memory, or another malloc's, in the program itself)";
+  const char program[] = "static memory, or another malloc's, in the program itself";
   EXPECT_EQ(Describe(&initialised), program);
   EXPECT_EQ(Describe(&zeroed[sizeof zeroed / sizeof zeroed[0] - 1]), program);
   std::string in_library = Describe(stdout);  // libc's, or the program's copy of it
-  EXPECT_EQ(in_library.rfind(" (static memory, or another malloc's, in ", 0), 0u) << in_library;
+  EXPECT_EQ(in_library.rfind("static memory, or another malloc's, in ", 0), 0u) << in_library;
 }
 
 TEST(OriginTest, TheHeapIsLibcs) {
@@ -37,13 +37,13 @@ TEST(OriginTest, TheHeapIsLibcs) {
   ASSERT_NE(begin, reinterpret_cast<char*>(-1));
   for (char* address : {begin, begin + (1 << 16) - 1}) {
     EXPECT_EQ(Describe(address),
-              " (another malloc's, in [heap]: libc's, which RTLD_DEEPBIND and handles of libc lead "
-              "to)");
+              "another malloc's, in [heap]: libc's, which RTLD_DEEPBIND and handles of libc lead "
+              "to");
   }
 }
 
 TEST(OriginTest, OfOtherMemoryNothingIsClaimed) {
-  const char unknown[] = " (another malloc's, or no block at all)";
+  const char unknown[] = "another malloc's, or no block at all";
   void* mapped = mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   int local = 0;
   EXPECT_EQ(Describe(mapped), unknown);

@@ -30,8 +30,7 @@ static bool slab_is_valid(const hak_slab_t* slab) {
 hak_cold static void fail_double_free(const hak_slab_t* slab, unsigned word, uint64_t twice) {
   size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
   size_t index = (size_t)word * 64 + hak_lowest_bit(twice);
-  hak_fatal_block("double free", (void*)(slab->run.base + index * block_bytes),
-                  slab->run.size_class, block_bytes);
+  hak_fatal_pointer("double free", (void*)(slab->run.base + index * block_bytes));
 }
 
 // From the bitmap of free blocks to that of blocks freed by others: half of the memory for the two,

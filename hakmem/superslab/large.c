@@ -20,7 +20,7 @@ void* hak_large_alloc(size_t size, size_t alignment, bool zero) {
 
 void hak_large_free(void* ptr) {
   hak_superslab_t* super = hak_page_map_super(ptr);
-  if (super == NULL) hak_fatal_foreign("free of a pointer that is not ours", ptr);
+  if (super == NULL) hak_fatal_pointer("free of a pointer that is not ours", ptr);
   hak_run_t* span = hak_span_at(super, ptr);
   hak_superslab_t* huge = hak_huge_at(super, ptr);
   if (span != NULL) {
@@ -28,8 +28,7 @@ void hak_large_free(void* ptr) {
   } else if (huge != NULL) {
     hak_huge_free(huge);
   } else {
-    hak_fatal_block("free of a pointer that is not a live block (freed already, or inside one)",
-                    ptr, 0, 0);
+    hak_fatal_pointer("free of a pointer where no block is", ptr);
   }
   hak_tick();
 }

@@ -184,12 +184,16 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_page
   }
   wanted = hak_max_size(hak_round_down(wanted, hak_super_bytes()), needed);
   size_t bytes;
-  void* base = map_some(needed, wanted, hak_max_size(align_bytes, HAK_HUGE_PAGE_BYTES), &bytes);
-  if (base == NULL) return NULL;
-  hak_reservation_t* r = describe((uintptr_t)base, (uint32_t)(bytes >> super_shift));
-  if (r == NULL) {
+  hak_reservation_t* r;
+  for (;;) {
+    void* base = map_some(needed, wanted, hak_max_size(align_bytes, HAK_HUGE_PAGE_BYTES), &bytes);
+    if (base == NULL) return NULL;
+    r = describe((uintptr_t)base, (uint32_t)(bytes >> super_shift));
+    if (r != NULL) break;
+    // It may have left no room for its own description: then half of it does.
     hak_platform_unmap(base, bytes);
-    return NULL;
+    if (bytes == needed) return NULL;
+    wanted = hak_max_size(hak_round_down(bytes / 2, hak_super_bytes()), needed);
   }
   advise(r, huge_pages);
   hak_event_record(HAK_EVENT_RESERVED, 0, r->base, bytes, 0);

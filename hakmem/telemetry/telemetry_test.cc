@@ -54,7 +54,7 @@ void StartTelemetry(const std::string& path) {
 }
 
 [[noreturn]] void FindCorruption() {
-  hak_fatal_block("double free", reinterpret_cast<void*>(0x1000), 0, 0);
+  hak_fatal_pointer("double free", reinterpret_cast<void*>(0x1000));
 }
 
 TEST(TelemetryDeathTest, AnAbortWithNoLockHeldLeavesEventsAndALine) {

@@ -46,6 +46,7 @@ struct Block {
   unsigned char* ptr = nullptr;
   size_t size = 0;  // as asked for
   uint64_t number = 0;
+  size_t alignment = 0;  // asked for; 0: none was
 };
 
 // The ranges of all live blocks, of both threads. A block enters after it is allocated and leaves
@@ -176,7 +177,7 @@ class Actor {
 
   void Allocate(Block* block) {
     size_t size = RandomSize();
-    size_t alignment = 16;
+    size_t alignment = 0;
     bool is_zero = false;
     void* ptr = nullptr;
     switch (random_() % 12) {
@@ -208,7 +209,7 @@ class Actor {
     }
     ASSERT_NE(ptr, nullptr) << size << " bytes at " << alignment;
     ASSERT_EQ(reinterpret_cast<uintptr_t>(ptr) % std::max<size_t>(alignment, 16), 0u);
-    *block = {static_cast<unsigned char*>(ptr), size, next_number_++};
+    *block = {static_cast<unsigned char*>(ptr), size, next_number_++, alignment};
     if (is_zero) ExpectZero(*block);
     Enter(*block);
   }
@@ -225,6 +226,7 @@ class Actor {
     ASSERT_EQ(reinterpret_cast<uintptr_t>(moved.ptr) % 16, 0u);
     ExpectContents(moved, old.size, size);
     moved.size = size;
+    moved.alignment = 0;
     moved.number = next_number_++;
     *block = moved;
     Enter(moved);
@@ -243,10 +245,12 @@ class Actor {
     live_->Remove(old);
     // Whatever lies there may be overwritten up to the moment of the free.
     memset(old.ptr, 0xdd, std::min(old.size, kFilledInFull));
-    if (random_() % 4 == 0) {
-      hak_free_sized(old.ptr, old.size);
-    } else {
+    if (random_() % 4 != 0) {
       hak_free(old.ptr);
+    } else if (old.alignment != 0) {
+      hak_free_aligned_sized(old.ptr, old.alignment, old.size);
+    } else {
+      hak_free_sized(old.ptr, old.size);
     }
   }
 

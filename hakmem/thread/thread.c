@@ -14,6 +14,7 @@
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/thread_id.h"
 #include "hakmem/slab/central.h"
 
 // ---- the registry ----
@@ -131,6 +132,7 @@ hak_heap_t* hak_thread_begin(void) {
   if (heap == NULL) heap = open_heap();
   if (heap != NULL) {
     heap->was_parked = entry != NULL;
+    hak_store_relaxed(&heap->thread, hak_thread_id());
     hak_this_heap = heap;
   }
   hak_compiler_barrier();

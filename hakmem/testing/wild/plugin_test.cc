@@ -37,7 +37,7 @@ void ExpectLastLine(const Outcome& outcome, const std::string& pattern) {
 const char kOfLibc[] =
     "0x[0-9a-f]+ \\(another malloc's, in \\[heap\\]: libc's, which RTLD_DEEPBIND and handles of "
     "libc "
-    "lead to\\)";
+    "lead to\\), in thread [0-9]+";
 
 TEST(PluginTest, ABlockOfLibcsHeapIsSaidToBe) {
   std::string plugin = Path("libplugin.so");
@@ -45,7 +45,7 @@ TEST(PluginTest, ABlockOfLibcsHeapIsSaidToBe) {
   ExpectLastLine(Host("take", plugin, Library()),
                  std::string("free of a pointer that is not ours: ") + kOfLibc);
   ExpectLastLine(Host("resize", plugin, Library()),
-                 std::string("realloc of a pointer that is not a live block: ") + kOfLibc);
+                 std::string("realloc of a pointer that is not ours: ") + kOfLibc);
   ExpectLastLine(Host("handle", plugin, Library()),
                  std::string("free of a pointer that is not ours: ") + kOfLibc);
 }
@@ -77,11 +77,11 @@ TEST(PluginTest, AnotherAllocatorsLibraryIsNamed) {
   ExpectLastLine(
       outcome,
       "free of a pointer that is not ours: 0x[0-9a-f]+ \\(another malloc's, or no block at "
-      "all; loaded is .*/libother_malloc.so\\)");
+      "all; loaded is .*/libother_malloc.so\\), in thread [0-9]+");
   outcome = Host("static", plugin, Library());
   ExpectLastLine(outcome,
                  "free of a pointer that is not ours: 0x[0-9a-f]+ \\(static memory, or another "
-                 "malloc's, in .*/libother_malloc.so\\)");
+                 "malloc's, in .*/libother_malloc.so\\), in thread [0-9]+");
 }
 
 }  // namespace
