@@ -70,6 +70,9 @@
 // their number grows with the logarithm of the heap.
 #define HAK_RESERVE_FIRST (64 * HAK_MIB)
 #define HAK_RESERVE_MAX (4 * HAK_GIB)
+// Behind each lies address space without access: so much, or less behind a small one.
+#define HAK_RESERVE_GUARD (2 * HAK_MIB)
+#define HAK_RESERVE_GUARD_FRACTION 32
 // Under RLIMIT_AS a reservation takes at most this fraction of the limit, to leave address space
 // for stacks and libraries.
 #define HAK_RESERVE_LIMIT_FRACTION 32

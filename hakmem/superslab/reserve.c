@@ -156,12 +156,24 @@ static void prepare(hak_reservation_t* r, uint32_t i) {
   super->base = base;
 }
 
-// Maps at least `needed` bytes, `wanted` if the kernel gives them; *got says how many.
+// A guard behind each reservation: what runs past its last block touches nothing.
+static size_t guard_of(size_t bytes) {
+  size_t share = hak_round_up(bytes / HAK_RESERVE_GUARD_FRACTION, HAK_PAGE_BYTES);
+  return hak_min_size(share, HAK_RESERVE_GUARD);
+}
+
+// Maps at least `needed` bytes, `wanted` if the kernel gives them, and their guard; *got says how
+// many.
 static void* map_some(size_t needed, size_t wanted, size_t align_bytes, size_t* got) {
   for (*got = wanted;; *got = hak_max_size(hak_round_down(*got / 2, hak_super_bytes()), needed)) {
     void* base = NULL;
-    int error = hak_platform_map(*got, align_bytes, &base);
-    if (hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, *got)) return base;
+    int error = hak_platform_map(*got + guard_of(*got), align_bytes, &base);
+    if (hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, *got)) {
+      // (One that the kernel refuses is one check less, not an error.)
+      error = hak_platform_protect_none((char*)base + *got, guard_of(*got));
+      (void)error;
+      return base;
+    }
     if (*got == needed) return NULL;
   }
 }
@@ -191,7 +203,7 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_page
     r = describe((uintptr_t)base, (uint32_t)(bytes >> super_shift));
     if (r != NULL) break;
     // It may have left no room for its own description: then half of it does.
-    hak_platform_unmap(base, bytes);
+    hak_platform_unmap(base, bytes + guard_of(bytes));
     if (bytes == needed) return NULL;
     wanted = hak_max_size(hak_round_down(bytes / 2, hak_super_bytes()), needed);
   }
@@ -323,7 +335,7 @@ static void unmap(hak_reservation_t* r) {
   size_t bytes = bytes_of(r->n_supers);
   r->is_leaving = true;
   hak_compiler_barrier();
-  int error = hak_platform_unmap((void*)r->base, bytes);
+  int error = hak_platform_unmap((void*)r->base, bytes + guard_of(bytes));
   if (hak_event_kernel_ok(HAK_KERNEL_MUNMAP, error, (void*)r->base, bytes)) {
     hak_page_map_set_super(r->base, bytes, NULL);
     // (A purge that one of them waits for will find nothing to give back.)

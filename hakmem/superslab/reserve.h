@@ -1,9 +1,10 @@
 // Reservations: large aligned stretches of address space, cut into SuperSlabs.
 //
-// Address space is taken in few, growing pieces and kept; memory is given back by purging, which
-// leaves mappings whole. When the kernel refuses a large reservation, smaller ones are tried, down
-// to what the request needs; when it refuses even that, the reservations that nobody uses are
-// unmapped and it is asked once more. All functions here: lock:BACKEND.
+// Behind each is a guard without access. Address space is taken in few, growing pieces and kept;
+// memory is given back by purging, which leaves mappings whole. When the kernel refuses a large
+// reservation, smaller ones are tried, down to what the request needs; when it refuses even that,
+// the reservations that nobody uses are unmapped and it is asked once more. All functions here:
+// lock:BACKEND.
 
 #ifndef HAKMEM_RESERVE_H_
 #define HAKMEM_RESERVE_H_

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <string>
@@ -163,11 +165,37 @@ TEST_IN_CHILD(ReserveTest, WhereMuchIsRefusedLessIsTaken) {
 }
 
 TEST_IN_CHILD(ReserveTest, OneSuperSlabIsEnoughToGoOn) {
-  // A SuperSlab, or twice that to align it; descriptors and their leaf of the page map are smaller.
+  // A SuperSlab and its guard, and another to align it; descriptors and their leaf of the page map
+  // are smaller.
   hak::ScopedFault fault([](hak_kernel_kind_t kind, size_t bytes) {
-    return kind == HAK_KERNEL_MMAP && bytes > 2 * hak_super_bytes() ? ENOMEM : 0;
+    return kind == HAK_KERNEL_MMAP && bytes > 2 * hak_super_bytes() + HAK_PAGE_BYTES ? ENOMEM : 0;
   });
   for (int i = 0; i < 10; ++i) ASSERT_NE(Take(1, 1), nullptr);
+}
+
+bool CanBeRead(uintptr_t address) {
+  int ends[2];
+  if (pipe(ends) != 0) abort();
+  bool can = write(ends[1], reinterpret_cast<void*>(address), 1) == 1;
+  EXPECT_TRUE(can || errno == EFAULT);
+  close(ends[0]);
+  close(ends[1]);
+  return can;
+}
+
+// A megabyte past the last byte of a reservation nothing is reached, whatever was mapped there.
+TEST_IN_CHILD(ReserveTest, BehindAReservationLiesAGuard) {
+  for (int i = 0; i < 3; ++i) {
+    hak_superslab_t* super = Take(1, 1);
+    ASSERT_NE(super, nullptr);
+    const hak_reservation_t* r = super->reservation;
+    uintptr_t end = r->base + r->n_supers * hak_super_bytes();
+    EXPECT_TRUE(CanBeRead(end - 1));
+    EXPECT_FALSE(CanBeRead(end));
+    EXPECT_FALSE(CanBeRead(end + HAK_MIB));
+    while (Take(1, 1)->reservation == r) {
+    }
+  }
 }
 
 TEST_IN_CHILD(ReserveTest, RefusalIsNullAndNotForEver) {
