@@ -12,7 +12,9 @@
 // - Errors: a function that returns a block returns NULL and sets errno to ENOMEM when the memory
 //   cannot be had or the size exceeds PTRDIFF_MAX. free and its kin preserve errno.
 // - Misuse that is noticed (a pointer that is not a block of this allocator, an interior pointer, a
-//   double free) prints one line to stderr and aborts.
+//   double free, a size that the block cannot have) prints one line to stderr and aborts.
+// - Size 0: a block of its own, that can be resized and freed. Its usable size is 0, and whoever
+//   reads or writes there faults. (With tens of thousands of them live, further ones are memory.)
 
 #ifndef HAKMEM_HAKMEM_H_
 #define HAKMEM_HAKMEM_H_
@@ -74,11 +76,11 @@ HAK_API void* hak_reallocarray(void* ptr, size_t count, size_t size) HAK_NODISCA
 HAK_API void hak_free(void* ptr);
 
 // C23 free_sized: frees a block that was allocated by malloc, calloc or realloc with this very
-// size.
+// size. Aborts for a size that the block cannot have.
 HAK_API void hak_free_sized(void* ptr, size_t size);
 
 // C23 free_aligned_sized: frees a block that was allocated by aligned_alloc with this alignment and
-// size.
+// size. Aborts for those that the block cannot have.
 HAK_API void hak_free_aligned_sized(void* ptr, size_t alignment, size_t size);
 
 // ---- aligned allocation ----
