@@ -7,15 +7,15 @@
 // way and one goes against it; a free is of a random block, so that the heap shrinks raggedly. All
 // decisions follow from the seed alone.
 //
-// Each call is timed with the time-stamp counter (tick.h), less the cost of an empty pair of
+// Each call is timed with the time-stamp counter (time_stamp.h), less the cost of an empty pair of
 // readings. Histograms and tables are mapped and faulted in before the clock starts: timing neither
 // allocates nor faults. What else the machine does meanwhile lies in the times too; the record has
 // the involuntary context switches of the timed region beside them.
 
 #include <stdlib.h>
 
+#include "workloads/harness/harness.h"
 #include "workloads/harness/rng.h"
-#include "workloads/harness/run.h"
 
 enum {
   TROUGH_SHARE = 8,  // of the peak

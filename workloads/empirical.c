@@ -17,9 +17,9 @@
 #include <stdlib.h>
 
 #include "workloads/harness/block.h"
+#include "workloads/harness/harness.h"
 #include "workloads/harness/ring.h"
 #include "workloads/harness/rng.h"
-#include "workloads/harness/run.h"
 #include "workloads/harness/wait.h"
 #include "workloads/profile.h"
 

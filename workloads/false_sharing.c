@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "workloads/harness/run.h"
+#include "workloads/harness/harness.h"
 
 enum { CACHE_LINE = 64, HAND = 16 };  // HAND: blocks of a thread in a round
 

@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "workloads/harness/harness.h"
 #include "workloads/harness/pattern.h"
 #include "workloads/harness/rng.h"
-#include "workloads/harness/run.h"
 
 #define MIXED_INLINE static inline __attribute__((always_inline))
 

@@ -1,4 +1,4 @@
-// See mixed_malloc.h.
+// The stream of mixed.h with malloc and free, compiled so that the calls stay calls.
 
 #include "workloads/mixed_malloc.h"
 

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "workloads/harness/harness.h"
 #include "workloads/harness/pattern.h"
 #include "workloads/harness/rng.h"
-#include "workloads/harness/run.h"
 
 enum { SAMPLES_PER_PHASE = 16, IDLE_STEP_MS = 50 };
 

@@ -9,9 +9,9 @@
 #include <inttypes.h>
 
 #include "workloads/harness/block.h"
+#include "workloads/harness/harness.h"
 #include "workloads/harness/ring.h"
 #include "workloads/harness/rng.h"
-#include "workloads/harness/run.h"
 #include "workloads/harness/wait.h"
 
 enum { CLOCK_STRIDE = 256 };

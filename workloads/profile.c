@@ -1,4 +1,4 @@
-// See profile.h.
+// Profiles: the built-in one, and files of sizes, rates and live numbers.
 
 #include "workloads/profile.h"
 

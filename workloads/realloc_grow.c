@@ -6,9 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "workloads/harness/harness.h"
 #include "workloads/harness/pattern.h"
 #include "workloads/harness/rng.h"
-#include "workloads/harness/run.h"
 
 typedef enum growth { GROW_BY_HALF, GROW_BY_DOUBLE, GROW_BY_APPEND, GROW_MIXED } growth;
 

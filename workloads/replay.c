@@ -25,9 +25,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "workloads/harness/harness.h"
 #include "workloads/harness/pattern.h"
 #include "workloads/harness/print.h"
-#include "workloads/harness/run.h"
 #include "workloads/harness/wait.h"
 #include "workloads/trace.h"
 #include "workloads/trace_writer.h"

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "workloads/harness/block.h"
+#include "workloads/harness/harness.h"
 #include "workloads/harness/rng.h"
-#include "workloads/harness/run.h"
 
 enum { MAX_BLOCKS = 4096 };
 

@@ -1,4 +1,4 @@
-// See trace.h. A batch is a frame: decoded in order, then sorted by thread.
+// Traces, read batch by batch. A batch is a frame: decoded in order, then sorted by thread.
 
 #define ZSTD_STATIC_LINKING_ONLY  // ZSTD_initStaticDCtx: memory that is not malloc's
 

@@ -1,4 +1,4 @@
-// See trace_writer.h.
+// Traces, written: events in batches, each a frame of zstd.
 
 #define _GNU_SOURCE               // mremap
 #define ZSTD_STATIC_LINKING_ONLY  // ZSTD_initStaticCCtx

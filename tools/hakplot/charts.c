@@ -1,3 +1,5 @@
+// The registry of the charts, and what several of them share: notes of counts, limits, names.
+
 #include "tools/hakplot/charts.h"
 
 #include <math.h>

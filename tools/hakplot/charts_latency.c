@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "tools/common/stats.h"
+#include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 
 static const char* const kPercentiles[] = {"p50",    "p90",     "p99", "p99.9",

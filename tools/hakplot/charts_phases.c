@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tools/common/stats.h"
+#include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 
 static const char* title_for(hp_figures* figures, const char* what, const hp_case* one) {

@@ -1,12 +1,12 @@
-#define _GNU_SOURCE  // qsort_r
-
 // Charts over a parameter: a line for each phase.
+
+#define _GNU_SOURCE  // qsort_r
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/common/stats.h"
+#include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 
 // Cases that differ in one parameter alone are the points of a sweep. Arguments do not count, since

@@ -1,9 +1,11 @@
+// What `hakplot compare` prints: a table or the numbers of one metric.
+
 #include "tools/hakplot/compare_print.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#include "tools/common/stats.h"
+#include "tools/common/statistics.h"
 #include "tools/hakplot/figure.h"
 
 // Of all rows, and only where one of them differs: the mean of noise is noise.

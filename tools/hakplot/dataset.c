@@ -1,3 +1,5 @@
+// The dataset: rows, their values, notes and errors, all in one arena.
+
 #include "tools/hakplot/dataset.h"
 
 #include <math.h>

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tools/common/record.h"
-#include "tools/hakplot/text.h"
+#include "tools/common/record_schema.h"
+#include "tools/hakplot/strings.h"
 
 typedef enum hp_kind {
   HP_RUN,        // one run of a program, its totals

@@ -1,3 +1,5 @@
+// The folder of pictures: each is drawn in a work folder inside it and renamed when it is whole.
+
 #include "tools/hakplot/draw.h"
 
 #include <dirent.h>

@@ -1,3 +1,5 @@
+// Figures: how charts fill them, what they hold at most, their numbers as CSV.
+
 #include "tools/hakplot/figure.h"
 
 #include <math.h>

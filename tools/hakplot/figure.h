@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tools/hakplot/text.h"
+#include "tools/hakplot/strings.h"
 
 typedef enum hp_shape {
   HP_BARS,   // a horizontal bar for each row; further series are dots beside it

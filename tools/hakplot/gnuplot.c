@@ -1,3 +1,5 @@
+// gnuplot's scripts: terminal, frame, axes and labels; the shapes are in gnuplot_shapes.c.
+
 #define _GNU_SOURCE  // memfd_create
 
 #include "tools/hakplot/gnuplot.h"

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "tools/hakplot/figure.h"
-#include "tools/hakplot/text.h"
+#include "tools/hakplot/strings.h"
 
 enum { HP_SVG = 1, HP_PNG = 2, HP_PDF = 4, HP_TERMINAL = 8 };
 

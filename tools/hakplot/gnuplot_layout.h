@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "tools/hakplot/figure.h"
-#include "tools/hakplot/text.h"
+#include "tools/hakplot/strings.h"
 
 #define HP_INK "#222222"
 #define HP_SOFT_INK "#5c5c5c"

@@ -1,3 +1,5 @@
+// Programs that hakplot starts: gnuplot, and fontconfig for what its fonts can show.
+
 #define _GNU_SOURCE
 
 #include <errno.h>

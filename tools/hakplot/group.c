@@ -1,3 +1,5 @@
+// Cases and groups: which rows are compared with which, and what their reader must know.
+
 #include "tools/hakplot/group.h"
 
 #include <math.h>

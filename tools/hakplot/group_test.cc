@@ -1,3 +1,5 @@
+// Tests of what is compared: cases, groups, metrics, judgements, and the tables made of them.
+
 extern "C" {
 #include "tools/hakplot/group.h"
 

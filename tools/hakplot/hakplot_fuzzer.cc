@@ -4,7 +4,7 @@
 extern "C" {
 #include "tools/hakplot/charts.h"
 #include "tools/hakplot/gnuplot.h"
-#include "tools/hakplot/page.h"
+#include "tools/hakplot/html_page.h"
 #include "tools/hakplot/read.h"
 #include "tools/hakplot/term.h"
 #include "tools/hakplot/verdict.h"

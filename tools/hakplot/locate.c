@@ -1,3 +1,5 @@
+// Places: the checkout, the newest results below it, the recordings that come with hakplot.
+
 #define _GNU_SOURCE  // nftw
 
 #include "tools/hakplot/locate.h"

@@ -4,7 +4,7 @@
 #ifndef HAKMEM_TOOLS_HAKPLOT_LOCATE_H_
 #define HAKMEM_TOOLS_HAKPLOT_LOCATE_H_
 
-#include "tools/hakplot/text.h"
+#include "tools/hakplot/strings.h"
 
 // Must run first: remembers where the program was started, then goes to where the user stands.
 void hp_locate_start(void);

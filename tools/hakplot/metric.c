@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tools/common/stats.h"
+#include "tools/common/statistics.h"
 #include "tools/hakplot/group.h"
 
 // Timer ticks a second at which Linux samples user and system time. 250 is the default of Debian

@@ -1,3 +1,5 @@
+// Runs of perf stat: counts are summed by part and interval, and become rows.
+
 #include "tools/hakplot/perf_run.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+// Files and folders: their format is found, their rows read, their phases and hosts named.
+
 #define _GNU_SOURCE
 
 #include "tools/hakplot/read.h"

@@ -1,11 +1,11 @@
-#define _GNU_SOURCE
-
 // perf stat's text for people and its separated values (`-x`), with every addition of -r, -I, -A,
 // --per-socket and the like. Both are found by shape, since perf has no header that says which
 // columns there are:
 //
 //   text       [interval] [part [cpus]] value [unit] event  [# metric] [( +- error% )] [(running%)]
 //   separated  [interval] [part [cpus]] value unit event [error%] runtime running% [metric unit]
+
+#define _GNU_SOURCE
 
 #include <ctype.h>
 #include <math.h>

@@ -1,3 +1,5 @@
+// Tables as text, HTML and Markdown.
+
 #include "tools/hakplot/table.h"
 
 #include <string.h>

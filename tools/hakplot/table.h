@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tools/hakplot/text.h"
+#include "tools/hakplot/strings.h"
 
 enum { HP_TABLE_COLUMNS = 14 };
 

@@ -1,3 +1,5 @@
+// Figures drawn with block characters.
+
 #include "tools/hakplot/term.h"
 
 #include <math.h>

@@ -1,9 +1,11 @@
+// Judgements: pairs of rounds or samples, and the verdict table that shows them.
+
 #include "tools/hakplot/verdict.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#include "tools/common/stats.h"
+#include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 
 static const double kAlpha = 0.05;

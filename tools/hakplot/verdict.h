@@ -9,7 +9,7 @@
 #ifndef HAKMEM_TOOLS_HAKPLOT_VERDICT_H_
 #define HAKMEM_TOOLS_HAKPLOT_VERDICT_H_
 
-#include "tools/common/stats.h"
+#include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 #include "tools/hakplot/group.h"
 #include "tools/hakplot/table.h"

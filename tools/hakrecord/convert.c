@@ -1,6 +1,6 @@
-// See convert.h. The events of all chunks are merged by their tickets. A chunk takes part from the
-// time on at which its events may be due: so few are read at the same time, however long the
-// recording is.
+// A raw recording becomes a trace. The events of all chunks are merged by their tickets. A chunk
+// takes part from the time on at which its events may be due: so few are read at the same time,
+// however long the recording is.
 
 #include "tools/hakrecord/convert.h"
 

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tools/common/text.h"
+#include "tools/common/text_format.h"
 #include "tools/hakrecord/convert.h"
 #include "tools/hakrecord/raw.h"
 #include "tools/installed/installed.h"

@@ -179,7 +179,7 @@ TEST(HakrecordTest, ATraceStaysWhereNothingWasRecorded) {
   Record("workloads/random_mixed_system 500 16 1 --warmup=0");
   int calls = ReadTrace().calls["malloc"];
   Outcome outcome =
-      Shell("tools/hakrecord/hakrecord -o " + TracePath() + " tools/hakrecord/static_program");
+      Shell("tools/hakrecord/hakrecord -o " + TracePath() + " tools/hakrecord/static_true");
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.output, HasSubstr("no call was seen"));
   EXPECT_EQ(ReadTrace().calls["malloc"], calls);

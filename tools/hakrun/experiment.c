@@ -1,4 +1,4 @@
-// See experiment.h.
+// The experiment: its JSON is checked key by key, and every allocator and program in it found.
 
 #define _GNU_SOURCE  // CPU_SET
 
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/common/text.h"
+#include "tools/common/text_format.h"
 #include "tools/hakrun/json_line.h"
 #include "tools/hakrun/resources.h"
 

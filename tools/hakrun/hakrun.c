@@ -13,10 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/common/text.h"
+#include "tools/common/text_format.h"
 #include "tools/hakplot/read.h"
 #include "tools/hakplot/verdict.h"
-#include "tools/hakrun/command.h"
 #include "tools/hakrun/experiment.h"
 #include "tools/hakrun/host.h"
 #include "tools/hakrun/json_line.h"
@@ -24,6 +23,7 @@
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
 #include "tools/hakrun/run.h"
+#include "tools/hakrun/run_command.h"
 
 enum { EXIT_FAILED_RUNS = 1, EXIT_BAD_INPUT = 2, EXIT_INTERRUPTED = 130 };
 

@@ -215,7 +215,7 @@ TEST_F(HakrunTest, WhatIsWrongWithACommandIsSaid) {
       {R"({"command": ["true"], "shell": "true"})", "exclude each other"},
       {R"({"command": ["true"], "rate": "x"})", "must be a regular expression with a group"},
       {R"({"command": ["true"], "args": [1]})", "unknown key"},
-      {R"({"command": ["tools/hakrecord/static_program"]})", "is it linked statically?"},
+      {R"({"command": ["tools/hakrecord/static_true"]})", "is it linked statically?"},
   };
   for (const auto& [workload, message] : kRows) {
     Outcome outcome = Shell(Hakrun(Write(std::string(R"({"title": "t", "workloads": [)") +

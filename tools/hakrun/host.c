@@ -1,4 +1,4 @@
-// See host.h.
+// The host's name, processor, caches and kernel, and the checkout's commit, as keys of a record.
 
 #include "tools/hakrun/host.h"
 
@@ -10,7 +10,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "tools/common/text.h"
+#include "tools/common/text_format.h"
 #include "tools/hakrun/process.h"
 #include "tools/hakrun/resources.h"
 

@@ -1,5 +1,5 @@
-// See json_line.h. Walks the text without building anything; what it may assume is that a parser
-// has accepted it.
+// The line of a place in a JSON text. Walks the text without building anything; what it may assume
+// is that a parser has accepted it.
 
 #include "tools/hakrun/json_line.h"
 

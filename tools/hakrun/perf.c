@@ -1,4 +1,4 @@
-// See perf.h.
+// perf stat: the longest list of events that it takes here, and its file read by hakplot.
 
 #include "tools/hakrun/perf.h"
 

@@ -1,5 +1,6 @@
-// See process.h. A child leads a process group of its own, so that the terminal's Ctrl-C reaches
-// only hakrun, which then ends the whole group: perf and the workload under it.
+// Processes: started, waited for with signals, ended. A child leads a process group of its own, so
+// that the terminal's Ctrl-C reaches only hakrun, which then ends the whole group: perf and the
+// workload under it.
 
 #define _GNU_SOURCE  // sched_setaffinity
 

@@ -1,4 +1,4 @@
-// See resources.h.
+// Files of hakrun: installed, in runfiles or in Bazel's output; and libraries of allocators.
 
 #include "tools/hakrun/resources.h"
 
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/common/text.h"
+#include "tools/common/text_format.h"
 #include "tools/installed/installed.h"
 
 bool resources_enter_user_directory(void) {

@@ -1,4 +1,4 @@
-// See run.h. The life of a run: let its command run, read what workload, perf and telemetry wrote
+// The life of a run: let its command run, read what workload, perf and telemetry wrote
 // into the scratch folder, decide on a status, write records.
 
 #define _GNU_SOURCE  // mkdtemp, strsep
@@ -15,11 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/common/record.h"
-#include "tools/common/text.h"
-#include "tools/hakrun/command.h"
+#include "tools/common/record_schema.h"
+#include "tools/common/text_format.h"
 #include "tools/hakrun/host.h"
 #include "tools/hakrun/process.h"
+#include "tools/hakrun/run_command.h"
 
 enum { CHECK_TIMEOUT_S = 60, WRITE_FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(10) };
 

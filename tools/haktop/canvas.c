@@ -1,3 +1,5 @@
+// The grid of cells: text and lines are clipped to it, and it is written out as text.
+
 #define _GNU_SOURCE  // wcwidth
 #include "tools/haktop/canvas.h"
 

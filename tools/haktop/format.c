@@ -1,3 +1,5 @@
+// Numbers as people read them: units, three digits, a dash for what is unknown.
+
 #include "tools/haktop/format.h"
 
 #include <inttypes.h>

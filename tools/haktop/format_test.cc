@@ -1,3 +1,5 @@
+// Tests of numbers as people read them.
+
 #include <gtest/gtest.h>
 
 #include <cmath>

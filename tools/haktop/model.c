@@ -1,3 +1,5 @@
+// The model: two states of a page, the rates between them, what was seen over time.
+
 #include "tools/haktop/model.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+// Tests of the model: rates, unknown figures, counters that go backwards.
+
 #include <gtest/gtest.h>
 
 #include <cmath>

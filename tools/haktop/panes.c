@@ -1,3 +1,5 @@
+// The parts of a frame that do not scroll.
+
 #include "tools/haktop/panes.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+// The screen: ncurses from its start to its end, keys, the loop between two frames.
+
 #define _GNU_SOURCE  // ppoll
 #define NCURSES_WIDECHAR 1
 #include "tools/haktop/screen.h"

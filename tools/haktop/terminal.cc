@@ -1,3 +1,5 @@
+// A terminal for tests: a pseudo-terminal and the few sequences that its terminfo entry has.
+
 #include "tools/haktop/terminal.h"
 
 #include <fcntl.h>

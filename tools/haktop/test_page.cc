@@ -1,3 +1,5 @@
+// A page for tests: the figures in it, and its file as the allocator would publish it.
+
 #include "tools/haktop/test_page.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Frames: the header, the pane that was chosen, the line of keys.
+
 #include "tools/haktop/view.h"
 
 #include <stdio.h>

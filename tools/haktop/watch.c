@@ -1,3 +1,5 @@
+// One process under watch: its page is followed and its end noticed; and the list of all of them.
+
 #define _GNU_SOURCE  // qsort_r
 
 #include "tools/haktop/watch.h"

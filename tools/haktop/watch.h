@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include "tools/haktop/canvas.h"
+#include "tools/haktop/mapped_page.h"
 #include "tools/haktop/model.h"
-#include "tools/haktop/page.h"
 #include "tools/haktop/watched.h"
 
 typedef struct ht_watch {

@@ -1,3 +1,5 @@
+// The watched process, read from /proc.
+
 #include "tools/haktop/watched.h"
 
 #include <inttypes.h>

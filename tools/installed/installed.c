@@ -1,4 +1,4 @@
-// See installed.h.
+// Files of an installed tool, found from the running program.
 
 #define _GNU_SOURCE  // asprintf
 

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
+#include "workloads/harness/harness.h"
 #include "workloads/harness/pattern.h"
-#include "workloads/harness/run.h"
 
 // NULL, and the run has failed, when there is no memory.
 static inline void* wl_malloc(wl_worker* worker, size_t size) {

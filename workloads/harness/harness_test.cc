@@ -13,11 +13,11 @@
 #include <vector>
 
 extern "C" {
+#include "workloads/harness/arguments.h"
 #include "workloads/harness/histogram.h"
+#include "workloads/harness/json_record.h"
 #include "workloads/harness/number.h"
-#include "workloads/harness/options.h"
 #include "workloads/harness/pattern.h"
-#include "workloads/harness/record.h"
 #include "workloads/harness/rng.h"
 }
 

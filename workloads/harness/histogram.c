@@ -1,4 +1,4 @@
-// See histogram.h.
+// Histograms: merging them, and their quantiles.
 
 #include "workloads/harness/histogram.h"
 

@@ -1,6 +1,6 @@
-// See identity.h. The proof is a symbol only that allocator has, and that lies in the same object
-// (program or shared library) as the process's malloc: a library that is merely loaded, but does
-// not serve malloc, proves nothing.
+// The proof of an allocator. It is a symbol only that allocator has, and that lies in the same
+// object (program or shared library) as the process's malloc: a library that is merely loaded, but
+// does not serve malloc, proves nothing.
 
 #define _GNU_SOURCE  // dl_iterate_phdr
 

@@ -1,4 +1,4 @@
-// See measure.h.
+// What the kernel says of this process, read without malloc; and memory that is not malloc's.
 
 #include "workloads/harness/measure.h"
 

@@ -1,5 +1,5 @@
-// See number.h. The value is held as mantissa * 10^exponent until the end, so that 1.5k and 0.5e1
-// are exact and nothing passes through floating point.
+// Numbers as people type them. The value is held as mantissa * 10^exponent until the end, so
+// that 1.5k and 0.5e1 are exact and nothing passes through floating point.
 
 #include "workloads/harness/number.h"
 

@@ -1,4 +1,4 @@
-// See print.h.
+// Text to a descriptor, formatted on the stack.
 
 #include "workloads/harness/print.h"
 

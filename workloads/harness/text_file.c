@@ -1,4 +1,4 @@
-// See text_file.h.
+// A whole file, read into a mapping.
 
 #include "workloads/harness/text_file.h"
 

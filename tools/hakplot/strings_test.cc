@@ -1,5 +1,7 @@
+// Tests of texts: what comes from files is made harmless, and lines break where they may.
+
 extern "C" {
-#include "tools/hakplot/text.h"
+#include "tools/hakplot/strings.h"
 }
 
 #include <gtest/gtest.h>

@@ -1,12 +1,12 @@
-// See command.h.
+// The command of a run, word by word, and the files in the scratch folder.
 
-#include "tools/hakrun/command.h"
+#include "tools/hakrun/run_command.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/common/text.h"
+#include "tools/common/text_format.h"
 #include "tools/hakrun/resources.h"
 
 // Phases that run at the same time have files of their own.

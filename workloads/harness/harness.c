@@ -1,7 +1,7 @@
-// See run.h: the life of a run from its command line to its exit code. Tables and records are in
-// report.c.
+// The life of a run from its command line to its exit code. Tables and records are in
+// run_report.c.
 
-#include "workloads/harness/run.h"
+#include "workloads/harness/harness.h"
 
 #include <errno.h>
 #include <fcntl.h>

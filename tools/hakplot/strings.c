@@ -1,6 +1,8 @@
+// Texts: the arena they live in, the buffer they grow in, what makes them clean and fit.
+
 #define _GNU_SOURCE  // obstack_vprintf, tdestroy
 
-#include "tools/hakplot/text.h"
+#include "tools/hakplot/strings.h"
 
 #include <limits.h>
 #include <math.h>

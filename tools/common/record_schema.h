@@ -1,19 +1,19 @@
 // The schema of records, for those who write them and those who read them: every key that more than
-// one program must understand, and whether it is a number or a text (record.def). A key that is not
-// there belongs to its writer alone.
+// one program must understand, and whether it is a number or a text (record_schema.def). A key that
+// is not there belongs to its writer alone.
 
-#ifndef HAKMEM_TOOLS_COMMON_RECORD_H_
-#define HAKMEM_TOOLS_COMMON_RECORD_H_
+#ifndef HAKMEM_TOOLS_COMMON_RECORD_SCHEMA_H_
+#define HAKMEM_TOOLS_COMMON_RECORD_SCHEMA_H_
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-// By the names of record.def: HP_mops, HP_phase. Numbers come first.
+// By the names of record_schema.def: HP_mops, HP_phase. Numbers come first.
 typedef enum hp_field {
 #define NUMBER(name) HP_##name,
 #define TEXT(name) HP_##name,
-#include "tools/common/record.def"
+#include "tools/common/record_schema.def"
 #undef NUMBER
 #undef TEXT
   HP_FIELD_COUNT
@@ -28,4 +28,4 @@ static inline bool record_is_number(hp_field field) { return field < HP_workload
 // Whether the key may have this value; null is always allowed.
 bool record_fits(const char* key, const json_t* value);
 
-#endif  // HAKMEM_TOOLS_COMMON_RECORD_H_
+#endif  // HAKMEM_TOOLS_COMMON_RECORD_SCHEMA_H_

@@ -1,8 +1,8 @@
 // The time-stamp counter, fenced so that the call between two readings lies between them. For
 // latency runs only: the fences cost more than a malloc.
 
-#ifndef HAKMEM_WORKLOADS_HARNESS_TICK_H_
-#define HAKMEM_WORKLOADS_HARNESS_TICK_H_
+#ifndef HAKMEM_WORKLOADS_HARNESS_TIME_STAMP_H_
+#define HAKMEM_WORKLOADS_HARNESS_TIME_STAMP_H_
 
 #include <stdint.h>
 
@@ -27,4 +27,4 @@ static inline uint64_t wl_tick(void) {
 static inline uint64_t wl_tick(void) { return wl_now_ns(); }
 #endif
 
-#endif  // HAKMEM_WORKLOADS_HARNESS_TICK_H_
+#endif  // HAKMEM_WORKLOADS_HARNESS_TIME_STAMP_H_

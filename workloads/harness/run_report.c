@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "workloads/harness/harness.h"
+#include "workloads/harness/json_record.h"
 #include "workloads/harness/print.h"
-#include "workloads/harness/record.h"
-#include "workloads/harness/run.h"
 
 // The build's mode as Bazel names it; a compilation by hand is told apart by what the compiler
 // says.

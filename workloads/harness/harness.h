@@ -14,19 +14,19 @@
 // Only the part between set-up and tear-down is timed. The harness itself never calls malloc
 // (pthread_create does, for workers beyond the first).
 
-#ifndef HAKMEM_WORKLOADS_HARNESS_RUN_H_
-#define HAKMEM_WORKLOADS_HARNESS_RUN_H_
+#ifndef HAKMEM_WORKLOADS_HARNESS_HARNESS_H_
+#define HAKMEM_WORKLOADS_HARNESS_HARNESS_H_
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "workloads/harness/arguments.h"
 #include "workloads/harness/histogram.h"
 #include "workloads/harness/identity.h"
 #include "workloads/harness/measure.h"
-#include "workloads/harness/options.h"
-#include "workloads/harness/tick.h"
+#include "workloads/harness/time_stamp.h"
 
 #define WL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -217,4 +217,4 @@ static inline void wl_touch_block(void* block, size_t size, unsigned touch) {
   }
 }
 
-#endif  // HAKMEM_WORKLOADS_HARNESS_RUN_H_
+#endif  // HAKMEM_WORKLOADS_HARNESS_HARNESS_H_

@@ -1,5 +1,7 @@
+// The mapped page: found among a process's descriptors, checked, copied whole between two writes.
+
 #define _GNU_SOURCE  // F_GET_SEALS
-#include "tools/haktop/page.h"
+#include "tools/haktop/mapped_page.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // The command line of hakplot, taken apart.
 
-#ifndef HAKMEM_TOOLS_HAKPLOT_OPTIONS_H_
-#define HAKMEM_TOOLS_HAKPLOT_OPTIONS_H_
+#ifndef HAKMEM_TOOLS_HAKPLOT_COMMAND_LINE_H_
+#define HAKMEM_TOOLS_HAKPLOT_COMMAND_LINE_H_
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,4 +27,4 @@ typedef struct hp_options {
 // Ends the process where all is said, or something is wrong with the arguments.
 void hp_parse_options(hp_options* options, int argc, char** argv);
 
-#endif  // HAKMEM_TOOLS_HAKPLOT_OPTIONS_H_
+#endif  // HAKMEM_TOOLS_HAKPLOT_COMMAND_LINE_H_

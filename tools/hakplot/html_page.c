@@ -1,4 +1,6 @@
-#include "tools/hakplot/page.h"
+// The page: overview, verdict, pictures, environment, how to repeat.
+
+#include "tools/hakplot/html_page.h"
 
 #include <math.h>
 #include <stdio.h>

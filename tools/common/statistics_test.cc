@@ -2,7 +2,7 @@
 // of ranks, and figures published with R.
 
 extern "C" {
-#include "tools/common/stats.h"
+#include "tools/common/statistics.h"
 }
 
 #include <gtest/gtest.h>

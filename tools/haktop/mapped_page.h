@@ -4,8 +4,8 @@
 // The process is neither stopped nor traced, and not trusted either: a page is only mapped when it
 // is sealed against shrinking, and what is copied out of it is data, never an index or a string.
 
-#ifndef HAKMEM_TOOLS_HAKTOP_PAGE_H_
-#define HAKMEM_TOOLS_HAKTOP_PAGE_H_
+#ifndef HAKMEM_TOOLS_HAKTOP_MAPPED_PAGE_H_
+#define HAKMEM_TOOLS_HAKTOP_MAPPED_PAGE_H_
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -26,4 +26,4 @@ void ht_page_close(ht_page* page);
 // finished in that time: the writer has stopped, or died, in the middle of one.
 bool ht_page_copy(const ht_page* page, hak_shared_page_t* copy);
 
-#endif  // HAKMEM_TOOLS_HAKTOP_PAGE_H_
+#endif  // HAKMEM_TOOLS_HAKTOP_MAPPED_PAGE_H_

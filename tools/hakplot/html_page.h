@@ -2,8 +2,8 @@
 // runs and how to repeat them. It loads nothing, runs nothing, and follows the reader's colour
 // scheme.
 
-#ifndef HAKMEM_TOOLS_HAKPLOT_PAGE_H_
-#define HAKMEM_TOOLS_HAKPLOT_PAGE_H_
+#ifndef HAKMEM_TOOLS_HAKPLOT_HTML_PAGE_H_
+#define HAKMEM_TOOLS_HAKPLOT_HTML_PAGE_H_
 
 #include "tools/hakplot/dataset.h"
 #include "tools/hakplot/figure.h"
@@ -33,4 +33,4 @@ void hp_page_html(const hp_page* page, hp_text* html);
 // title the figure's.
 void hp_put_inline_svg(hp_text* html, const char* svg, const char* prefix, const char* title);
 
-#endif  // HAKMEM_TOOLS_HAKPLOT_PAGE_H_
+#endif  // HAKMEM_TOOLS_HAKPLOT_HTML_PAGE_H_

@@ -1,8 +1,8 @@
 // The command of a run: perf, the launcher, variables, the workload; and the files in the scratch
 // folder that these write.
 
-#ifndef HAKMEM_TOOLS_HAKRUN_COMMAND_H_
-#define HAKMEM_TOOLS_HAKRUN_COMMAND_H_
+#ifndef HAKMEM_TOOLS_HAKRUN_RUN_COMMAND_H_
+#define HAKMEM_TOOLS_HAKRUN_RUN_COMMAND_H_
 
 #include <stdio.h>
 
@@ -47,4 +47,4 @@ void command_remove_files(const run_command* self);
 void command_print(const run_bench* bench, const experiment_workload* workload,
                    const experiment_phase* phase, FILE* out);
 
-#endif  // HAKMEM_TOOLS_HAKRUN_COMMAND_H_
+#endif  // HAKMEM_TOOLS_HAKRUN_RUN_COMMAND_H_

@@ -1,4 +1,6 @@
-#include "tools/common/record.h"
+// The schema of records as a table: names to fields, and which values a field may have.
+
+#include "tools/common/record_schema.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +8,7 @@
 static const char* const kNames[] = {
 #define NUMBER(name) #name,
 #define TEXT(name) #name,
-#include "tools/common/record.def"
+#include "tools/common/record_schema.def"
 #undef NUMBER
 #undef TEXT
 };

@@ -1,7 +1,7 @@
 // Command lines described by a table: parsing, checking and help come from the same rows.
 
-#ifndef HAKMEM_WORKLOADS_HARNESS_OPTIONS_H_
-#define HAKMEM_WORKLOADS_HARNESS_OPTIONS_H_
+#ifndef HAKMEM_WORKLOADS_HARNESS_ARGUMENTS_H_
+#define HAKMEM_WORKLOADS_HARNESS_ARGUMENTS_H_
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,4 +55,4 @@ int wl_choice_index(const char* choices, const char* word);
 void wl_print_usage(const wl_syntax* syntax, int fd);
 void wl_print_help(const wl_syntax* syntax, int fd);
 
-#endif  // HAKMEM_WORKLOADS_HARNESS_OPTIONS_H_
+#endif  // HAKMEM_WORKLOADS_HARNESS_ARGUMENTS_H_

@@ -17,7 +17,7 @@
 #include "tools/haktop/test_page.h"
 
 extern "C" {
-#include "tools/haktop/page.h"
+#include "tools/haktop/mapped_page.h"
 #include "tools/haktop/watched.h"
 }
 

@@ -5,8 +5,8 @@
 //
 // Running out of memory ends the process with a message; no function returns NULL for it.
 
-#ifndef HAKMEM_TOOLS_HAKPLOT_TEXT_H_
-#define HAKMEM_TOOLS_HAKPLOT_TEXT_H_
+#ifndef HAKMEM_TOOLS_HAKPLOT_STRINGS_H_
+#define HAKMEM_TOOLS_HAKPLOT_STRINGS_H_
 
 #include <obstack.h>
 #include <stdbool.h>
@@ -99,4 +99,4 @@ char* hp_number_text(hp_arena* arena, double value, int digits);
 // "48 KiB", "1.5 GiB"; "unknown" for NaN.
 char* hp_size_text(hp_arena* arena, double bytes);
 
-#endif  // HAKMEM_TOOLS_HAKPLOT_TEXT_H_
+#endif  // HAKMEM_TOOLS_HAKPLOT_STRINGS_H_

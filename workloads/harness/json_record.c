@@ -1,6 +1,7 @@
-// See record.h. `text` always holds a complete object but for the closing brace.
+// One JSON object, built in its buffer. `text` always holds a complete object but for the closing
+// brace.
 
-#include "workloads/harness/record.h"
+#include "workloads/harness/json_record.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -14,7 +14,7 @@
 #include "tools/haktop/screen.h"
 #include "tools/haktop/view.h"
 #include "tools/haktop/watch.h"
-#include "workloads/harness/options.h"
+#include "workloads/harness/arguments.h"
 
 enum { EXIT_FAILED = 1, EXIT_BAD_INPUT = 2 };
 

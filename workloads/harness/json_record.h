@@ -1,7 +1,7 @@
 // One flat JSON object on one line, built in a fixed buffer. docs/RECORDS.md describes the keys.
 
-#ifndef HAKMEM_WORKLOADS_HARNESS_RECORD_H_
-#define HAKMEM_WORKLOADS_HARNESS_RECORD_H_
+#ifndef HAKMEM_WORKLOADS_HARNESS_JSON_RECORD_H_
+#define HAKMEM_WORKLOADS_HARNESS_JSON_RECORD_H_
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,4 +30,4 @@ void wl_record_null(wl_record* record, const char* key);
 // False on failure, errno set.
 bool wl_record_write(const wl_record* record, int fd);
 
-#endif  // HAKMEM_WORKLOADS_HARNESS_RECORD_H_
+#endif  // HAKMEM_WORKLOADS_HARNESS_JSON_RECORD_H_

@@ -1,8 +1,8 @@
 // The statistics of the tools: all of them, and nothing else. Pure functions of plain arrays; NaN
 // in a result says that the numbers given cannot answer.
 
-#ifndef HAKMEM_TOOLS_COMMON_STATS_H_
-#define HAKMEM_TOOLS_COMMON_STATS_H_
+#ifndef HAKMEM_TOOLS_COMMON_STATISTICS_H_
+#define HAKMEM_TOOLS_COMMON_STATISTICS_H_
 
 #include <stddef.h>
 
@@ -49,4 +49,4 @@ hp_interval hp_share_interval(double share, double samples);
 // approximation. NaN where one is.
 double hp_share_p(double a, double a_samples, double b, double b_samples);
 
-#endif  // HAKMEM_TOOLS_COMMON_STATS_H_
+#endif  // HAKMEM_TOOLS_COMMON_STATISTICS_H_

@@ -1,4 +1,6 @@
-#include "tools/hakplot/options.h"
+// hakplot's command line: argp's table of options, and what the arguments must be together.
+
+#include "tools/hakplot/command_line.h"
 
 #include <argp.h>
 #include <math.h>

@@ -1,4 +1,6 @@
-#include "tools/common/stats.h"
+// The statistics of the tools, over GSL: medians and their intervals, rank tests, shares.
+
+#include "tools/common/statistics.h"
 
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_sort.h>

@@ -1,5 +1,5 @@
 // hakplot: reads, prints the verdict, draws; `compare` is in compare.c, the command line in
-// options.c.
+// command_line.c.
 //
 // Exit status: 0; 1 where gnuplot or writing failed or the gate of compare did; 2 for bad arguments
 // and files that were not understood.
@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "tools/hakplot/charts.h"
+#include "tools/hakplot/command_line.h"
 #include "tools/hakplot/draw.h"
 #include "tools/hakplot/gnuplot.h"
+#include "tools/hakplot/html_page.h"
 #include "tools/hakplot/locate.h"
-#include "tools/hakplot/options.h"
-#include "tools/hakplot/page.h"
 #include "tools/hakplot/read.h"
 #include "tools/hakplot/term.h"
 #include "tools/hakplot/verdict.h"

@@ -1,5 +1,7 @@
+// Tests of the schema of records: every key is found, and values of another kind are refused.
+
 extern "C" {
-#include "tools/common/record.h"
+#include "tools/common/record_schema.h"
 }
 
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
-// See text.h.
+// Formatted text of any length.
 
 #define _GNU_SOURCE  // vasprintf
 
-#include "tools/common/text.h"
+#include "tools/common/text_format.h"
 
 #include <stdarg.h>
 #include <stdio.h>
