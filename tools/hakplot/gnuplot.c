@@ -1,37 +1,25 @@
 // gnuplot's scripts: terminal, frame, axes and labels; the shapes are in gnuplot_shapes.c.
 
-#define _GNU_SOURCE  // memfd_create
-
 #include "tools/hakplot/gnuplot.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "tools/hakplot/gnuplot_layout.h"
+#include "tools/hakplot/gnuplot_drawing.h"
 
-// Geometry, in pixels of a 96 dpi screen. Text widths are those of DejaVu Sans, the widest of the
-// usual sans-serif fonts, so that nothing overlaps with another.
+// In pixels of a 96 dpi screen, and in columns of text that fit beside or above the plot.
 enum {
   WIDTH = 860,
-  MARGIN = 16,
-  TITLE_LINE = 22,
-  TEXT_LINE = 17,
-  KEY_LINE = 18,
-  ROW_PADDING = 9,
+  LINE = 17,
   PLOT_HEIGHT = 360,
-  AXIS_HEIGHT = 62,
+  AXIS_HEIGHT = 70,
+  HEAT_ROW = 20,
+  ROW_PADDING = 9,
+  BAR_HALF = 11,
+  TITLE_COLUMNS = 88,
+  CAPTION_COLUMNS = 112,
   LABEL_COLUMNS = 36,
-  LABEL_LINES = 5,
-  NOTE_LINES = 3,
-  KEY_COLUMNS_MAX = 100,
+  LINES_MAX = 5,
 };
-
-static const double kColumnWidth = 7.5;
-static const double kTitleColumnWidth = 9.2;
 
 void hp_put_quoted(hp_text* script, const char* text) {
   hp_put(script, "'", 1);
@@ -42,246 +30,200 @@ void hp_put_quoted(hp_text* script, const char* text) {
   hp_put(script, "'", 1);
 }
 
-// Lines joined by line ends, which single quotes cannot hold.
-static void put_joined(hp_text* script, const char* const* lines, size_t count) {
+// Joined by line ends, which single quotes cannot hold.
+static void put_lines(hp_text* script, const char* const* lines, size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (i > 0) hp_puts(script, ".\"\\n\".");
     hp_put_quoted(script, lines[i]);
   }
 }
 
-// Text at a position given by gnuplot's own coordinates.
-static void put_label(hp_layout* at, const char* text, size_t columns, size_t max_lines,
-                      const char* position) {
-  const char* lines[8];
-  size_t count = hp_wrap(at->figure->arena, text, columns, max_lines, lines);
-  if (text[0] == '\0') return;
-  hp_printf(at->script, "set label %zu ", ++at->labels);
-  put_joined(at->script, lines, count);
-  hp_printf(at->script, " %s\n", position);
+// Returns how many lines it takes.
+static size_t put_wrapped(hp_drawing* at, const char* text, size_t columns) {
+  const char* lines[LINES_MAX];
+  size_t count = hp_wrap(at->figure->arena, text, columns, LINES_MAX, lines);
+  put_lines(at->script, lines, count);
+  return count;
 }
 
-static double max_columns(const hp_figure* figure, bool is_note, size_t limit) {
-  size_t widest = 0;
-  for (size_t i = 0; i < figure->row_count; i++) {
-    size_t columns = hp_columns(is_note ? figure->rows[i].note : figure->rows[i].label);
-    if (columns > widest) widest = columns;
-  }
-  return (double)(widest < limit ? widest : limit);
+hp_text* hp_element(hp_drawing* at) {
+  hp_puts(&at->plot, at->plot.size == 0 ? "plot " : ", \\\n  ");
+  return &at->plot;
 }
-
-static size_t lines_of(const hp_figure* figure, const char* text, size_t columns, size_t limit) {
-  const char* lines[8];
-  return hp_wrap(figure->arena, text, columns, limit, lines);
-}
-
-static size_t title_columns(void) { return (size_t)((WIDTH - 2 * MARGIN) / kTitleColumnWidth); }
-static size_t text_columns(void) { return (size_t)((WIDTH - 2 * MARGIN) / kColumnWidth); }
 
 static bool has_rows(const hp_figure* figure) {
   return figure->shape == HP_BARS || figure->shape == HP_STACK || figure->shape == HP_DOTS;
 }
 
-bool hp_has_key(const hp_figure* figure) {
-  return figure->shape != HP_HEAT && figure->series_count > 1;
+static bool has_key(const hp_figure* figure) {
+  return figure->series_count > 1 && figure->shape != HP_HEAT;
 }
 
-// ---- layout ----
-
-static size_t key_rows(const hp_layout* at) {
-  const hp_figure* figure = at->figure;
-  // Of bars the key names looks, the interval and the runs, whatever the series are called.
-  size_t widest = figure->shape == HP_BARS ? 22 : 1;
-  size_t entries = 0;
-  if (!hp_has_key(figure)) return 0;
-  for (size_t i = 0; i < figure->series_count; i++) {
-    if (figure->series[i].look == HP_DASHED) continue;
-    entries++;
-    size_t columns = hp_columns(figure->series[i].name);
-    if (columns > widest) widest = columns;
-  }
-  if (widest > KEY_COLUMNS_MAX) widest = KEY_COLUMNS_MAX;
-  size_t fit = (size_t)((WIDTH - 2 * MARGIN) / ((double)widest * kColumnWidth + 80));
-  if (figure->shape == HP_BARS) entries = 5;  // three looks of rows, the interval, the runs
-  if (fit < 1) fit = 1;
-  return (entries + fit - 1) / fit;
+static size_t lines_of(const hp_figure* figure, const char* text, size_t columns) {
+  const char* lines[LINES_MAX];
+  return text[0] == '\0' ? 0 : hp_wrap(figure->arena, text, columns, LINES_MAX, lines);
 }
 
-// A row is as high as its texts need and what it draws.
-static void lay_out_rows(hp_layout* at) {
-  const hp_figure* figure = at->figure;
-  at->row_at = hp_alloc(figure->arena, (figure->row_count + 1) * sizeof(*at->row_at));
-  at->row_half = figure->shape == HP_DOTS ? fmax(11, 3.8 * (double)figure->series_count) : 11;
-  at->plot = 0;
+// ---- size ----
+
+// A row is as high as the longest of its texts and what it draws.
+static double row_height(const hp_figure* figure) {
+  size_t lines = 1;
   for (size_t i = 0; i < figure->row_count; i++) {
-    size_t lines = lines_of(figure, figure->rows[i].label, LABEL_COLUMNS, LABEL_LINES);
-    size_t note = lines_of(figure, figure->rows[i].note, LABEL_COLUMNS, NOTE_LINES);
-    double text = (double)(note > lines ? note : lines) * TEXT_LINE;
-    double height = fmax(text, 2 * at->row_half) + ROW_PADDING;
-    at->row_at[i] = at->plot + height / 2;
-    at->plot += height;
+    size_t label = lines_of(figure, figure->rows[i].label, LABEL_COLUMNS);
+    size_t note = lines_of(figure, figure->rows[i].note, LABEL_COLUMNS);
+    lines = label > lines ? label : lines;
+    lines = note > lines ? note : lines;
   }
-  at->left = MARGIN + max_columns(figure, false, LABEL_COLUMNS) * kColumnWidth + 12;
-  at->right = MARGIN + max_columns(figure, true, LABEL_COLUMNS) * kColumnWidth + 12;
+  double drawn = figure->shape == HP_DOTS ? 7.6 * (double)figure->series_count : 2 * BAR_HALF;
+  return fmax((double)lines * LINE, drawn) + ROW_PADDING;
 }
 
-// Marks alternate between two heights above the plot.
-enum { MARK_HEIGHT = 2 * TEXT_LINE + 4 };
-
-static double tick_columns(const hp_axis* axis) {
-  size_t widest = 0;
-  for (size_t i = 0; i < axis->tick_count; i++) {
-    size_t columns = hp_columns(axis->ticks[i].text);
-    if (columns > widest) widest = columns;
-  }
-  return (double)widest;
+// Lines of text above the plot; a title's is half as high again. Marks alternate between two.
+static double lines_above(const hp_figure* figure) {
+  return 1.5 * (double)lines_of(figure, figure->title, TITLE_COLUMNS) +
+         1.2 * (double)lines_of(figure, figure->caption, CAPTION_COLUMNS) +
+         (figure->mark_count > 0 ? 3.2 : 1.2);
 }
 
-static hp_layout lay_out(const hp_figure* figure, hp_text* script) {
-  hp_layout at = {.figure = figure, .script = script, .right = 28, .plot = PLOT_HEIGHT};
-  at.left = fmax(74, tick_columns(&figure->y) * kColumnWidth + 44);
-  if (has_rows(figure)) lay_out_rows(&at);
-  if (figure->shape == HP_HEAT) {
-    at.plot = 20.0 * (double)figure->series_count;
-    at.left = 96;
-    at.right = 110;
-  }
-  size_t titles = lines_of(figure, figure->title, title_columns(), 3);
-  size_t captions =
-      figure->caption[0] == '\0' ? 0 : lines_of(figure, figure->caption, text_columns(), 5);
-  at.top = MARGIN + (double)titles * TITLE_LINE + (double)captions * TEXT_LINE + 10;
-  if (figure->mark_count > 0) at.top += MARK_HEIGHT;
-  at.bottom = AXIS_HEIGHT;
-  at.key_rows = key_rows(&at);
-  if (at.key_rows > 0) at.bottom += (double)at.key_rows * KEY_LINE + 14;
-  at.height = at.top + at.plot + at.bottom;
-  return at;
+static double picture_height(const hp_figure* figure) {
+  double plot = has_rows(figure)           ? row_height(figure) * (double)figure->row_count
+                : figure->shape == HP_HEAT ? HEAT_ROW * (double)figure->series_count
+                                           : PLOT_HEIGHT;
+  double key = has_key(figure) ? (1 + ceil((double)figure->series_count / 3)) * LINE : 0;
+  return lines_above(figure) * LINE + plot + AXIS_HEIGHT + key;
 }
 
-static void put_terminal(const hp_layout* at, unsigned format) {
+static void put_terminal(const hp_drawing* at, unsigned format) {
   const char* name = at->figure->name;
   hp_text* script = at->script;
+  double height = picture_height(at->figure);
   if (format == HP_SVG) {
     hp_printf(script,
               "set terminal svg size %d,%.0f fixed font 'sans-serif,12' noenhanced "
               "background '#ffffff'\nset output '%s.svg'\n",
-              WIDTH, at->height, name);
+              WIDTH, height, name);
   } else if (format == HP_PNG) {
     hp_printf(script,
               "set terminal pngcairo size %d,%.0f font 'sans-serif,12' fontscale 1.5 linewidth 2 "
               "pointscale 2 noenhanced background '#ffffff'\nset output '%s.png'\n",
-              2 * WIDTH, 2 * at->height, name);
+              2 * WIDTH, 2 * height, name);
   } else {
     hp_printf(
         script,
         "set terminal pdfcairo size %.2fin,%.2fin font 'sans-serif,12' fontscale 0.58 noenhanced "
         "background '#ffffff'\nset output '%s.pdf'\n",
-        WIDTH / 96.0, at->height / 96, name);
+        WIDTH / 96.0, height / 96, name);
   }
 }
 
-static void put_frame(hp_layout* at) {
+// ---- frame ----
+
+// Title and caption stand at the picture's edge, whatever the labels leave of the plot's width.
+static void put_frame(hp_drawing* at) {
   const hp_figure* figure = at->figure;
   hp_text* script = at->script;
-  char position[160];
   hp_puts(script,
           "set encoding utf8\nset datafile separator \"\\t\"\nset datafile missing 'NaN'\n");
-  hp_printf(script, "set lmargin at screen %.5f\nset rmargin at screen %.5f\n", at->left / WIDTH,
-            1 - at->right / WIDTH);
-  hp_printf(script, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n",
-            1 - at->top / at->height, at->bottom / at->height);
-  double title_y = 1 - (MARGIN + 8) / at->height;
-  snprintf(position, sizeof(position),
-           "at screen %.5f, screen %.5f left font ',15' textcolor rgb '%s' noenhanced",
-           MARGIN / (double)WIDTH, title_y, HP_INK);
-  put_label(at, figure->title, title_columns(), 3, position);
-  size_t titles = lines_of(figure, figure->title, title_columns(), 3);
-  snprintf(position, sizeof(position),
-           "at screen %.5f, screen %.5f left textcolor rgb '%s' noenhanced", MARGIN / (double)WIDTH,
-           title_y - (double)titles * TITLE_LINE / at->height, HP_SOFT_INK);
-  put_label(at, figure->caption, text_columns(), 5, position);
+  hp_printf(script, "set tmargin %.1f\nset label 1 ", lines_above(figure));
+  size_t titles = put_wrapped(at, figure->title, TITLE_COLUMNS);
   hp_printf(script,
-            "set border 3 linecolor rgb '%s'\nset tics nomirror out scale 0.5 textcolor rgb "
-            "'%s'\nset grid linecolor rgb '%s' linetype 1 linewidth 1\nset style fill solid 1.0\n",
-            HP_SOFT_INK, HP_INK, HP_GRID);
-  if (!hp_has_key(figure)) {
-    hp_puts(script, "unset key\n");
-  } else {
-    hp_printf(script,
-              "set key at screen %.5f, screen %.5f left bottom Left reverse vertical "
-              "maxrows %zu samplen %d spacing 1 width 2 textcolor rgb '%s' noenhanced\n",
-              MARGIN / (double)WIDTH, 8 / at->height, at->key_rows,
-              figure->shape == HP_LINES ? 4 : 2, HP_INK);
-  }
+            " at screen 0,1 left offset character 1.5,-1.3 font ',15' textcolor rgb '" HP_INK
+            "' noenhanced\nset label 2 ");
+  put_wrapped(at, figure->caption, CAPTION_COLUMNS);
+  hp_printf(script,
+            " at screen 0,1 left offset character 1.5,%.1f textcolor rgb '" HP_SOFT_INK
+            "' noenhanced\n",
+            -1.3 - 1.5 * (double)titles);
+  hp_puts(script, "set border 3 linecolor rgb '" HP_SOFT_INK
+                  "'\nset tics nomirror out scale 0.5 textcolor rgb '" HP_INK
+                  "'\nset grid linecolor rgb '" HP_GRID
+                  "' linetype 1 linewidth 1\nset style fill solid 1.0\n");
+  hp_puts(script, has_key(figure)
+                      ? "set key below left Left reverse samplen 2 width 2 textcolor rgb '" HP_INK
+                        "' noenhanced\n"
+                      : "unset key\n");
 }
 
-void hp_put_key_name(const hp_layout* at, const hp_series* series) {
-  const char* lines[1];
-  hp_wrap(at->figure->arena, series->name, KEY_COLUMNS_MAX, 1, lines);
-  hp_put_quoted(at->script, lines[0]);
-}
-
-void hp_put_unknown(hp_layout* at, size_t row) {
-  hp_printf(at->script,
-            "set label %zu 'unknown' at graph 0, first %.4f left offset character 1,0 "
-            "textcolor rgb '%s' noenhanced\n",
-            ++at->labels, at->row_at[row], HP_SOFT_INK);
-}
-
-static void put_axis(hp_layout* at, char letter, const hp_axis* axis) {
+static void put_axis(hp_drawing* at, char letter, const hp_axis* axis) {
   hp_text* script = at->script;
   hp_printf(script, "set %clabel ", letter);
   hp_put_quoted(script, axis->title);
-  hp_printf(script, " textcolor rgb '%s' noenhanced\n", HP_INK);
+  // A line between the axis and the key, which gnuplot puts close to each other.
+  if (letter == 'x' && has_key(at->figure)) hp_puts(script, ".\"\\n\"");
+  hp_puts(script, " textcolor rgb '" HP_INK "' noenhanced\n");
   if (axis->scale == HP_LOG10) hp_printf(script, "set logscale %c 10\n", letter);
   if (axis->scale == HP_LOG2)
     hp_printf(script, "set logscale %c 2\nset format %c '%%.0f'\n", letter, letter);
   if (axis->tick_count == 0) return;
-  hp_printf(script, "set %ctics (", letter);
+  hp_printf(script, "set %ctics ", letter);
   for (size_t i = 0; i < axis->tick_count; i++) {
     // gnuplot formats tick texts like printf: ours are made by the charts and hold no "%".
+    hp_puts(script, i == 0 ? "(" : ", ");
     hp_put_quoted(script, axis->ticks[i].text);
-    hp_printf(script, " %.10g%s", axis->ticks[i].at, i + 1 < axis->tick_count ? ", " : ")\n");
+    hp_printf(script, " %.10g", axis->ticks[i].at);
   }
+  hp_puts(script, ")\n");
 }
 
-static void put_row_labels(hp_layout* at) {
-  const hp_figure* figure = at->figure;
-  char position[160];
-  for (size_t i = 0; i < figure->row_count; i++) {
-    double half = 0.5 * TEXT_LINE;
-    size_t lines = lines_of(figure, figure->rows[i].label, LABEL_COLUMNS, LABEL_LINES);
-    snprintf(position, sizeof(position),
-             "at graph 0, first %.4f right offset character -1,0 textcolor rgb '%s' noenhanced",
-             at->row_at[i] - (double)(lines - 1) * half, HP_INK);
-    put_label(at, figure->rows[i].label, LABEL_COLUMNS, LABEL_LINES, position);
-    lines = lines_of(figure, figure->rows[i].note, LABEL_COLUMNS, NOTE_LINES);
-    snprintf(position, sizeof(position),
-             "at graph 1, first %.4f left offset character 1,0 textcolor rgb '%s' noenhanced",
-             at->row_at[i] - (double)(lines - 1) * half, HP_SOFT_INK);
-    put_label(at, figure->rows[i].note, LABEL_COLUMNS, NOTE_LINES, position);
+// A row's label on the left of the plot, or its note on the right. Returns its columns.
+static size_t put_row_text(hp_drawing* at, const char* text, size_t row, bool is_note) {
+  const char* lines[LINES_MAX];
+  size_t widest = 0;
+  if (text[0] == '\0') return 0;
+  size_t count = hp_wrap(at->figure->arena, text, LABEL_COLUMNS, LINES_MAX, lines);
+  for (size_t i = 0; i < count; i++) {
+    size_t columns = hp_columns(lines[i]);
+    if (columns > widest) widest = columns;
   }
-  hp_printf(at->script, "set yrange [%.1f:0]\nunset ytics\nset grid noy\n", at->plot);
+  hp_puts(at->script, "set label ");
+  put_lines(at->script, lines, count);
+  hp_printf(at->script,
+            " at graph %d, first %zu %s offset character %d,%.1f textcolor rgb '%s' noenhanced\n",
+            is_note, row, is_note ? "left" : "right", is_note ? 1 : -1, 0.5 * (double)(count - 1),
+            is_note ? HP_SOFT_INK : HP_INK);
+  return widest;
+}
+
+static void put_rows(hp_drawing* at) {
+  const hp_figure* figure = at->figure;
+  size_t margins[2] = {0, 0};
+  at->half = (figure->shape == HP_DOTS ? 3.8 * (double)figure->series_count : BAR_HALF) /
+             row_height(figure);
+  for (size_t i = 0; i < figure->row_count; i++) {
+    for (int is_note = 0; is_note < 2; is_note++) {
+      const hp_figure_row* row = &figure->rows[i];
+      size_t columns = put_row_text(at, is_note ? row->note : row->label, i, is_note);
+      if (columns > margins[is_note]) margins[is_note] = columns;
+    }
+  }
+  hp_printf(at->script,
+            "set lmargin %zu\nset rmargin %zu\nset yrange [%zu.5:-0.5]\nunset ytics\n"
+            "set grid noy\n",
+            margins[0] + 2, margins[1] + 2, figure->row_count - 1);
 }
 
 // Vertical lines with their texts above the plot: at two heights in turn, to the right of the line
 // at the lower and to the left at the upper, so that no line runs through the text of a neighbour.
-static void put_marks(hp_layout* at) {
-  const hp_figure* figure = at->figure;
-  for (size_t i = 0; i < figure->mark_count; i++) {
-    bool is_low = i % 2 == 0;
-    double height = 1 + (8.0 + (is_low ? 0 : TEXT_LINE)) / at->plot;
+static void put_marks(hp_drawing* at) {
+  for (size_t i = 0; i < at->figure->mark_count; i++) {
+    const hp_mark* mark = &at->figure->marks[i];
     hp_printf(at->script,
-              "set arrow from first %.10g, graph 0 to first %.10g, graph %.4f nohead dashtype 3 "
-              "linecolor rgb '%s' back\n",
-              figure->marks[i].at, figure->marks[i].at, height + 4.0 / at->plot, HP_SOFT_INK);
-    hp_printf(at->script, "set label %zu ", ++at->labels);
-    hp_put_quoted(at->script, figure->marks[i].text);
-    hp_printf(
-        at->script,
-        " at first %.10g, graph %.4f %s offset character %g,0 textcolor rgb '%s' noenhanced\n",
-        figure->marks[i].at, height, is_low ? "left" : "right", is_low ? 0.4 : -0.4, HP_SOFT_INK);
+              "set arrow from first %.10g, graph 0 to first %.10g, graph 1 nohead dashtype 3 "
+              "linecolor rgb '" HP_SOFT_INK "' back\nset label ",
+              mark->at, mark->at);
+    hp_put_quoted(at->script, mark->text);
+    hp_printf(at->script,
+              " at first %.10g, graph 1 %s offset character %s textcolor rgb '" HP_SOFT_INK
+              "' noenhanced\n",
+              mark->at, i % 2 == 0 ? "left" : "right", i % 2 == 0 ? "0,0.6" : "0,1.6");
   }
+}
+
+static void put_plot(hp_drawing* at) {
+  hp_put_shape(at);
+  hp_printf(at->script, "%s\n", at->plot.data);
+  hp_text_free(&at->plot);
 }
 
 // In PNG and PDF gnuplot draws a character that no font has as a box larger than the picture.
@@ -299,7 +241,7 @@ static void replace_undrawable(hp_text* script) {
 
 void hp_gnuplot_script(const hp_figure* figure, unsigned formats, hp_text* script) {
   static const unsigned kFormats[] = {HP_SVG, HP_PNG, HP_PDF};
-  hp_layout at = lay_out(figure, script);
+  hp_drawing at = {.figure = figure, .script = script};
   bool is_drawn = false;
   hp_printf(script, "# Made by hakplot. To draw again after changing something: gnuplot %s.gp\n",
             figure->name);
@@ -312,67 +254,15 @@ void hp_gnuplot_script(const hp_figure* figure, unsigned formats, hp_text* scrip
     }
     put_frame(&at);
     put_axis(&at, 'x', &figure->x);
-    if (!has_rows(figure)) put_axis(&at, 'y', &figure->y);
-    if (has_rows(figure)) put_row_labels(&at);
+    if (has_rows(figure)) {
+      put_rows(&at);
+    } else {
+      put_axis(&at, 'y', &figure->y);
+    }
     put_marks(&at);
-    hp_put_shape(&at);
+    put_plot(&at);
     is_drawn = true;
   }
   hp_puts(script, "unset output\n");
   if ((formats & (HP_PNG | HP_PDF)) != 0) replace_undrawable(script);
-}
-
-static void put_terminal_script(const hp_figure* figure, int columns, hp_text* script) {
-  hp_figure lines = *figure;
-  hp_layout at = {.figure = &lines, .script = script};
-  lines.shape = HP_LINES;  // characters cannot fill areas that stay apart
-  hp_printf(script, "set terminal dumb size %d,28 noenhanced\n", columns);
-  hp_puts(script,
-          "set encoding utf8\nset datafile separator \"\\t\"\n"
-          "set datafile missing 'NaN'\nset key below\nset title ");
-  hp_put_quoted(script, figure->title);
-  hp_puts(script, " noenhanced\n");
-  put_axis(&at, 'x', &figure->x);
-  put_axis(&at, 'y', &figure->y);
-  hp_put_shape(&at);
-}
-
-// gnuplot begins and ends with a form feed and blank lines, and fills lines with blanks.
-static void strip_blank_lines(hp_text* text) {
-  size_t size = 0;      // of what is kept
-  size_t last_ink = 0;  // behind its last line that is not blank
-  size_t line = 0;
-  for (size_t i = 0; i < text->size; i++) {
-    char c = text->data[i];
-    if (c == '\n') {
-      while (size > line && text->data[size - 1] == ' ') size--;
-      if (size == 0) continue;
-      if (size > line) last_ink = size + 1;
-      line = size + 1;
-    }
-    if (c != '\f') text->data[size++] = c;
-  }
-  text->size = last_ink;
-  text->data[last_ink] = '\0';
-}
-
-// gnuplot reads the script from memory, so that no file is left behind however this ends.
-bool hp_gnuplot_text(const hp_figure* figure, int columns, hp_text* text) {
-  hp_text script = {0};
-  hp_text message = {0};
-  char path[32];
-  int fd = memfd_create("hakplot", 0);
-  put_terminal_script(figure, columns, &script);
-  snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-  bool is_good = fd >= 0 && write(fd, script.data, script.size) == (ssize_t)script.size &&
-                 hp_gnuplot_run("/", path, text, &message);
-  if (!is_good) {
-    fprintf(stderr, "hakplot: %s not drawn: %s\n", figure->name,
-            message.size > 0 ? message.data : strerror(errno));
-  }
-  if (is_good) strip_blank_lines(text);
-  if (fd >= 0) close(fd);
-  hp_text_free(&script);
-  hp_text_free(&message);
-  return is_good;
 }

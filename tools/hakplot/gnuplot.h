@@ -18,10 +18,6 @@ enum { HP_SVG = 1, HP_PNG = 2, HP_PDF = 4, HP_TERMINAL = 8 };
 // Writes the script that draws `figure` in each of the formats.
 void hp_gnuplot_script(const hp_figure* figure, unsigned formats, hp_text* script);
 
-// Draws lines and areas with characters, for a terminal of that many columns. False with a message
-// on stderr where gnuplot failed.
-bool hp_gnuplot_text(const hp_figure* figure, int columns, hp_text* text);
-
 // Runs the script in `folder`, where its output goes. False: `message` holds what gnuplot said or
 // why it did not run. Standard output is collected in `output` (may be NULL).
 bool hp_gnuplot_run(const char* folder, const char* script_path, hp_text* output, hp_text* message);

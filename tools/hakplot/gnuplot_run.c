@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "tools/hakplot/gnuplot.h"
-#include "tools/hakplot/gnuplot_layout.h"
+#include "tools/hakplot/gnuplot_drawing.h"
 
 extern char** environ;
 

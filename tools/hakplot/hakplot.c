@@ -80,22 +80,11 @@ static bool make_figures(hp_session* session) {
   return has_all;
 }
 
-// Draws in the terminal; false where gnuplot was needed and failed.
-static bool print_figure(const hp_figure* figure) {
+static void print_figure(const hp_figure* figure) {
   hp_text text = {0};
-  size_t columns = hp_terminal_columns();
-  bool is_good =
-      hp_figure_text(figure, columns, &text) || hp_gnuplot_text(figure, (int)columns, &text);
-  if (is_good) printf("%s\n", text.data);
+  hp_figure_text(figure, hp_terminal_columns(), &text);
+  printf("%s\n", text.data);
   hp_text_free(&text);
-  return is_good;
-}
-
-static bool print_figures(hp_session* session) {
-  bool is_good = true;
-  for (size_t i = 0; i < session->figures.count; i++)
-    is_good &= print_figure(session->figures.at[i]);
-  return is_good;
 }
 
 // ---- files ----
@@ -179,11 +168,11 @@ static int draw(hp_session* session, const char* command) {
   session->tables = hp_verdict_print(&session->figures);
   fflush(stdout);
   bool is_good = true;
-  if ((session->options->formats & HP_TERMINAL) != 0) {
-    is_good = print_figures(session);
-  } else {
-    print_first_look(session);
+  bool wants_all = (session->options->formats & HP_TERMINAL) != 0;
+  for (size_t i = 0; i < session->figures.count && wants_all; i++) {
+    print_figure(session->figures.at[i]);
   }
+  if (!wants_all) print_first_look(session);
   if ((session->options->formats & ~(unsigned)HP_TERMINAL) != 0)
     is_good &= write_files(session, command);
   if (!is_good) return 1;

@@ -7,16 +7,8 @@
 #include <string.h>
 
 #include "tools/hakplot/gnuplot.h"
+#include "tools/hakplot/palette.h"
 #include "tools/hakplot/verdict.h"
-
-// The pictures have the colours of ink, soft ink and grid as attributes; in the dark those are
-// changed here. Bars and lines keep theirs, which stand out on both.
-#define HP_RECOLOUR(text_form, shape_form, colour)                                        \
-  "figure svg [fill=\"" text_form "\"],figure svg [fill=\"" shape_form "\"]{fill:" colour \
-  "}\n"                                                                                   \
-  "figure svg [stroke=\"" shape_form "\"]{stroke:" colour                                 \
-  "}\n"                                                                                   \
-  "figure svg [color=\"" shape_form "\"]{color:" colour "}\n"
 
 static const char kStyle[] =
     ":root{color-scheme:light dark;--ink:#1c1c1c;--soft:#5c5c5c;--paper:#fff;--line:#ddd;--shade:"
@@ -43,18 +35,16 @@ static const char kStyle[] =
     "figure svg defs circle{stroke-width:.4}\n"
     "figcaption{font-size:.92rem}\n"
     "pre{background:var(--shade);padding:.7em .9em;overflow-x:auto;font-size:.86rem}\n"
-    ".notes{border-left:4px solid #d55e00;padding:.2em 1em;background:var(--shade)}\n"
+    ".notes{border-left:4px solid " HP_VERMILION
+    ";padding:.2em 1em;background:var(--shade)}\n"
     "figure svg>g>rect:first-of-type{fill:none}\n"
     // An overview's cells: better, worse, and what cannot be told.
-    ".better{background:#0072b233}.worse{background:#d55e0033}.unsure{color:var(--soft)}\n"
+    ".better{background:" HP_BLUE "33}.worse{background:" HP_VERMILION
+    "33}.unsure{color:var(--soft)}\n"
     "nav ul{columns:2;padding-left:1.2em;font-size:.9rem}\n"
     "@media(max-width:600px){nav ul{columns:1}th,td{padding:.2em .4em}}\n"
-    "@media(prefers-color-scheme:dark){\n" HP_RECOLOUR("rgb(34,34,34)", "rgb( 34,  34,  34)",
-                                                       "var(--ink)")
-        HP_RECOLOUR("rgb(92,92,92)", "rgb( 92,  92,  92)", "var(--soft)")
-            HP_RECOLOUR("rgb(221,221,221)", "rgb(221, 221, 221)", "var(--line)")
-                HP_RECOLOUR("rgb(0,114,178)", "rgb(  0, 114, 178)", "#4aa3e0")
-                    HP_RECOLOUR("black", "black", "var(--ink)") "}\n";
+    // In the dark, light and dark of a picture change places, and its hues stay.
+    "@media(prefers-color-scheme:dark){figure svg{filter:invert(.87) hue-rotate(180deg)}}\n";
 
 static void put_element(hp_text* html, const char* tag, const char* text) {
   hp_printf(html, "<%s>", tag);

@@ -153,14 +153,120 @@ static void put_heat(const hp_figure* figure, size_t columns, hp_text* text) {
   hp_puts(text, "· below 20 %, █ above 80 % of the capacity live\n");
 }
 
-bool hp_figure_text(const hp_figure* figure, size_t columns, hp_text* text) {
-  if (figure->shape == HP_LINES || figure->shape == HP_AREA) return false;
+// ---- lines ----
+
+// A sign for each series, in turn; what is drawn first stays on top.
+static const char* const kSigns[] = {"●", "○", "■", "□", "▲", "△", "◆", "◇", "+", "×"};
+enum { SIGNS = sizeof(kSigns) / sizeof(kSigns[0]), LINE_ROWS = 20, Y_COLUMNS = 10 };
+
+typedef struct plane {
+  const hp_figure* figure;
+  size_t columns;
+  const char** cells;  // LINE_ROWS * columns; NULL: empty
+  double low[2];       // x and y, as scaled
+  double high[2];
+} plane;
+
+static double scaled(const hp_axis* axis, double value) {
+  return axis->scale == HP_LINEAR ? value : value > 0 ? log2(value) : NAN;
+}
+
+static double unscaled(const hp_axis* axis, double value) {
+  return axis->scale == HP_LINEAR ? value : exp2(value);
+}
+
+static void put_sign(plane* at, double x, double y, const char* sign) {
+  double column = (x - at->low[0]) / (at->high[0] - at->low[0]) * (double)(at->columns - 1);
+  double row = (at->high[1] - y) / (at->high[1] - at->low[1]) * (LINE_ROWS - 1);
+  if (!(column >= 0 && row >= -0.5 && row < LINE_ROWS)) return;
+  size_t cell = (size_t)lround(row) * at->columns + (size_t)lround(column);
+  if (cell < LINE_ROWS * at->columns && at->cells[cell] == NULL) at->cells[cell] = sign;
+}
+
+// Between two points stand as many signs as there are columns.
+static void draw_series(plane* at, const hp_series* series, const char* sign) {
+  const hp_figure* figure = at->figure;
+  for (size_t k = 0; k < series->count; k++) {
+    double x = scaled(&figure->x, series->points[k].x);
+    double y = scaled(&figure->y, series->points[k].y);
+    put_sign(at, x, y, sign);
+    if (k + 1 == series->count || !isfinite(x + y)) continue;
+    double dx = scaled(&figure->x, series->points[k + 1].x) - x;
+    double dy = scaled(&figure->y, series->points[k + 1].y) - y;
+    double steps = dx / (at->high[0] - at->low[0]) * (double)at->columns;
+    for (double step = 1; step < steps; step++) {
+      put_sign(at, x + dx * step / steps, y + dy * step / steps, sign);
+    }
+  }
+}
+
+static void find_extent(plane* at) {
+  const hp_figure* figure = at->figure;
+  at->low[0] = at->low[1] = INFINITY;
+  at->high[0] = at->high[1] = -INFINITY;
+  if (figure->y.scale == HP_LINEAR) at->low[1] = 0;
+  for (size_t i = 0; i < figure->series_count; i++) {
+    for (size_t k = 0; k < figure->series[i].count; k++) {
+      const hp_point* point = &figure->series[i].points[k];
+      const double values[2] = {scaled(&figure->x, point->x), scaled(&figure->y, point->y)};
+      for (size_t d = 0; d < 2; d++) at->low[d] = fmin(at->low[d], values[d]);
+      for (size_t d = 0; d < 2; d++) at->high[d] = fmax(at->high[d], values[d]);
+    }
+  }
+  if (figure->y.high > 0) at->high[1] = scaled(&figure->y, figure->y.high);
+  for (size_t d = 0; d < 2; d++) {
+    if (!(at->high[d] > at->low[d])) at->high[d] = at->low[d] + 1;
+  }
+}
+
+// The axis' text nearest to a place, or the number there.
+static const char* tick_text(const hp_figure* figure, const hp_axis* axis, double place) {
+  const hp_mark* nearest = NULL;
+  for (size_t i = 0; i < axis->tick_count; i++) {
+    double far = fabs(scaled(axis, axis->ticks[i].at) - place);
+    if (nearest == NULL || far < fabs(scaled(axis, nearest->at) - place)) nearest = &axis->ticks[i];
+  }
+  return nearest != NULL ? nearest->text : hp_number_text(figure->arena, unscaled(axis, place), 3);
+}
+
+static void put_lines(const hp_figure* figure, size_t columns, hp_text* text) {
+  plane at = {.figure = figure, .columns = columns - Y_COLUMNS - 2};
+  at.cells = hp_alloc(figure->arena, LINE_ROWS * at.columns * sizeof(*at.cells));
+  find_extent(&at);
+  for (size_t i = 0; i < figure->series_count; i++) {
+    draw_series(&at, &figure->series[i], kSigns[i % SIGNS]);
+  }
+  hp_printf(text, "%s\n", figure->y.title);
+  for (size_t row = 0; row < LINE_ROWS; row++) {
+    bool has_number = row % 5 == 0 || row + 1 == LINE_ROWS;
+    double y = at.high[1] - (at.high[1] - at.low[1]) * (double)row / (LINE_ROWS - 1);
+    hp_pad(text, has_number ? tick_text(figure, &figure->y, y) : "", Y_COLUMNS);
+    hp_puts(text, "│");
+    size_t end = at.columns;
+    while (end > 0 && at.cells[row * at.columns + end - 1] == NULL) end--;
+    for (size_t column = 0; column < end; column++) {
+      const char* sign = at.cells[row * at.columns + column];
+      hp_puts(text, sign != NULL ? sign : " ");
+    }
+    hp_puts(text, "\n");
+  }
+  const char* last = tick_text(figure, &figure->x, at.high[0]);
+  size_t room = columns - Y_COLUMNS - 1 - hp_columns(last);
+  hp_printf(text, "%*s", Y_COLUMNS + 1, "");
+  hp_pad(text, tick_text(figure, &figure->x, at.low[0]), room);
+  hp_printf(text, "%s\n", last);
+  for (size_t i = 0; i < figure->series_count && figure->series_count > 1; i++) {
+    hp_printf(text, "%s %s\n", kSigns[i % SIGNS], figure->series[i].name);
+  }
+}
+
+void hp_figure_text(const hp_figure* figure, size_t columns, hp_text* text) {
   hp_printf(text, "%s\n", figure->title);
   frame layout = frame_of(figure, columns);
   if (figure->shape == HP_BARS) put_bars(figure, &layout, text);
   if (figure->shape == HP_STACK) put_stack(figure, &layout, text);
   if (figure->shape == HP_DOTS) put_numbers(figure, &layout, columns, text);
   if (figure->shape == HP_HEAT) put_heat(figure, columns, text);
+  if (figure->shape == HP_LINES || figure->shape == HP_AREA) put_lines(figure, columns, text);
   if (figure->shape != HP_HEAT) hp_printf(text, "(%s)\n", figure->x.title);
-  return true;
 }
