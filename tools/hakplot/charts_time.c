@@ -219,16 +219,10 @@ void hp_chart_rss(hp_figures* figures) {
 static const struct {
   hp_field field;
   const char* name;
-} kReasons[] = {{HP_retained_metadata_bytes, "metadata"},
-                {HP_retained_rounding_bytes, "rounding"},
-                {HP_retained_partial_slabs_bytes, "part-used slabs"},
-                {HP_retained_thread_caches_bytes, "thread caches"},
-                {HP_retained_outgoing_bytes, "outgoing buffers"},
-                {HP_retained_abandoned_bytes, "abandoned slabs"},
-                {HP_retained_huge_cache_bytes, "huge cache"},
-                {HP_retained_prewarmed_bytes, "prewarmed"},
-                {HP_retained_lost_bytes, "lost in a fork"},
-                {HP_retained_empty_pages_bytes, "empty pages"}};
+} kReasons[] = {
+#define HAK_REASON(reason, meaning) {HP_retained_##reason##_bytes, #reason},
+#include "hakmem/telemetry/stats.def"
+};
 enum { REASONS = sizeof(kReasons) / sizeof(kReasons[0]) };
 
 typedef hp_figure* (*track_chart)(hp_arena* arena, const track* one);
@@ -258,7 +252,9 @@ static hp_figure* retention_figure(hp_arena* arena, const track* one) {
       is_known |= isfinite(hp_number(one->rows[i], kReasons[r].field));
     }
     if (!is_known) continue;
-    hp_series* series = hp_series_add(figure, kReasons[r].name, HP_PLAIN);
+    char* name = hp_copy(arena, kReasons[r].name, strlen(kReasons[r].name));
+    for (char* at = name; (at = strchr(at, '_')) != NULL;) *at = ' ';
+    hp_series* series = hp_series_add(figure, name, HP_PLAIN);
     for (size_t i = 0; i < one->count; i += step) {
       double bytes = hp_number(one->rows[i], kReasons[r].field);
       hp_point_add(figure, series, (hp_point){seconds_of(one, i), bytes / kMiB, NAN, NAN});
