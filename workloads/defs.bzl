@@ -33,7 +33,6 @@ _NAMES = [
     "dry",
     "empirical",
     "false_sharing",
-    "large",
     "peak_shrink",
     "producer_consumer",
     "random_mixed",
@@ -41,7 +40,6 @@ _NAMES = [
     "replay",
     "server",
     "thread_churn",
-    "ws_sweep",
 ]
 
 # All programs, for what runs them; and those without an allocator alone.

@@ -68,7 +68,9 @@ int main(int argc, char** argv) {
       {"WORKING_SET", WL_NUMBER, &plan.working_set, NULL, 1, MIXED_MAX_WORKING_SET, "slots"},
       {"SEED", WL_NUMBER, &run.seed, NULL, 0, UINT64_MAX, "seed of the random numbers"},
   };
+  uint64_t sweep_to = 0;
   const wl_option options[] = {
+      MIXED_SWEEP_OPTION(&sweep_to),
       {"limit", WL_CHOICE, &limit, "void|list", 0, 0, "what stands in for the allocator"},
   };
   const wl_program program = {
@@ -87,14 +89,7 @@ int main(int argc, char** argv) {
     wl_reject(&run, "--expect-allocator: no allocator serves this workload");
   }
   run.allocator = (wl_identity){.name = "none"};
-  mixed_choose_warmup(&run, &plan);
-  if (limit == LIMIT_VOID) {
-    wl_run_workers(&run, &(wl_phases){void_set_up, void_timed, void_tear_down}, &plan);
-  } else {
-    wl_run_workers(&run, &(wl_phases){list_set_up, list_timed, list_tear_down}, &plan);
-  }
-  wl_add_u64(&run, "working_set", plan.working_set);
-  wl_add_text(&run, "limit", kNames[limit]);
-  wl_report(&run);
-  return wl_end(&run);
+  const wl_phases phases[] = {{void_set_up, void_timed, void_tear_down},
+                              {list_set_up, list_timed, list_tear_down}};
+  return mixed_measure(&run, &plan, sweep_to, &phases[limit], "limit", kNames[limit]);
 }

@@ -1,4 +1,4 @@
-// The stream of operations behind random_mixed, ws_sweep and dry: pick a slot; if it holds a block
+// The stream of operations behind random_mixed and dry: pick a slot; if it holds a block
 // free it, else allocate one. It is a template: the allocation functions are constants of each
 // caller, so that they are called directly (or inlined, for a program that has none), and each
 // combination of options has a loop of its own without tests of options in it.
@@ -166,10 +166,34 @@ MIXED_INLINE void mixed_run_timed(wl_worker* worker, mixed_allocate allocate,
   worker->ops = ops;
 }
 
-// Twice the working set fills the slots to within 2 % of their steady state.
-static inline void mixed_choose_warmup(wl_run* run, const mixed_plan* plan) {
-  if (run->warmup == WL_UNSET) run->warmup = 2 * plan->working_set;
+// Measures with the plan's working set and, up to `sweep_to`, with each twice as large; small sets
+// come first, for the heap only grows. A record each; `key` and `value` stand in all of them. A
+// warm-up of twice the working set fills the slots to within 2 % of their steady state.
+static inline int mixed_measure(wl_run* run, mixed_plan* plan, uint64_t sweep_to,
+                                const wl_phases* phases, const char* key, const char* value) {
+  const uint64_t warmup = run->warmup;
+  const uint64_t first = plan->working_set;
+  if (sweep_to != 0 && run->latency) wl_reject(run, "--sweep-to and --latency exclude each other");
+  if (sweep_to != 0 && sweep_to < first) wl_reject(run, "--sweep-to is below WORKING_SET");
+  do {
+    run->warmup = warmup == WL_UNSET ? 2 * plan->working_set : warmup;
+    wl_run_workers(run, phases, plan);
+    wl_add_u64(run, "working_set", plan->working_set);
+    wl_add_text(run, key, value);
+    if (sweep_to == 0) wl_report(run);
+    if (sweep_to != 0) {
+      wl_report_row(run, "slots", plan->working_set, plan->working_set == first);
+    }
+    plan->working_set *= 2;
+  } while (plan->working_set <= sweep_to && !wl_has_failed(run));
+  return wl_end(run);
 }
+
+#define MIXED_SWEEP_OPTION(target)                                                       \
+  {                                                                                      \
+    "sweep-to", WL_NUMBER, target, "SLOTS", 0, MIXED_MAX_WORKING_SET,                    \
+        "twice the working set again and again, up to this: a record each (0: no sweep)" \
+  }
 
 // The worker's tables, from memory that is not malloc's.
 static inline void mixed_make_state(wl_worker* worker) {

@@ -1,7 +1,18 @@
 // random_mixed: the headline workload. One operation picks a slot of the working set at random and
 // frees the block it holds, or allocates one of 16..1040 bytes and writes its first byte.
 
-#include "workloads/mixed_malloc.h"
+#include <stdlib.h>
+
+#include "workloads/mixed.h"
+
+static void set_up(wl_worker* worker) {
+  mixed_make_state(worker);
+  mixed_run(worker, worker->run->warmup, false, malloc, free);
+}
+
+static void timed(wl_worker* worker) { mixed_run_timed(worker, malloc, free); }
+
+static void tear_down(wl_worker* worker) { mixed_finish(worker, free); }
 
 static void check_legacy(wl_run* run) {
   if (run->min_bytes != MIXED_LEGACY_MIN_BYTES || run->max_bytes != 1040) {
@@ -23,7 +34,9 @@ int main(int argc, char** argv) {
        "slots of each thread; about half of them hold a block"},
       {"SEED", WL_NUMBER, &run.seed, NULL, 0, UINT64_MAX, "seed of the random numbers"},
   };
+  uint64_t sweep_to = 0;
   const wl_option options[] = {
+      MIXED_SWEEP_OPTION(&sweep_to),
       {"legacy-rng", WL_FLAG, &plan.legacy, NULL, 0, 0,
        "slot and size from one xorshift32 word, as published figures used"},
   };
@@ -41,10 +54,6 @@ int main(int argc, char** argv) {
   };
   wl_begin(&run, &program, argc, argv);
   if (plan.legacy) check_legacy(&run);
-  mixed_choose_warmup(&run, &plan);
-  wl_run_workers(&run, &kMixedMalloc, &plan);
-  wl_add_u64(&run, "working_set", plan.working_set);
-  wl_add_text(&run, "rng", plan.legacy ? "legacy" : "independent");
-  wl_report(&run);
-  return wl_end(&run);
+  return mixed_measure(&run, &plan, sweep_to, &(wl_phases){set_up, timed, tear_down}, "rng",
+                       plan.legacy ? "legacy" : "independent");
 }

@@ -103,7 +103,8 @@ std::vector<Row> Rows() {
       {"random_mixed", {"20000", "300", "7"}, seed, 20000, true, true},
       {"random_mixed", {"20000", "300", "--threads=3"}, seed, 60000, true, true},
       {"random_mixed", {"20000", "300", "7", "--legacy-rng"}, seed, 20000, true, true},
-      {"ws_sweep", {"5000", "4", "6"}, seed, 5000, true, false},
+      {"random_mixed", {"5000", "16", "--sweep-to=64"}, seed, 5000, true, false},
+      {"dry", {"5000", "16", "--sweep-to=64"}, seed, 5000, false, false},
       {"dry", {"20000", "300", "7"}, seed, 20000, false, false},
       {"dry", {"20000", "300", "7", "--limit", "list"}, seed, 20000, false, false},
       {"producer_consumer", {"5000"}, seed, 10000, true, true},
@@ -119,7 +120,7 @@ std::vector<Row> Rows() {
       {"call_latency", {"20000", "300"}, seed, 20000, false, false},
       {"call_latency", {"20000", "300", "--threads=2"}, seed, 40000, false, false},
       {"peak_shrink", {"1m", "--idle=50", "--cycles=2"}, seed, 0, true, false},
-      {"large", {"20", "4"}, seed, 20, true, true},
+      {"random_mixed", {"20", "4", "--min=5m", "--max=25m"}, seed, 20, true, true},
       {"realloc_grow", {"20000", "--threads=2"}, seed, 40000, true, true},
       {"realloc_grow", {"5000", "--growth=append"}, seed, 5000, true, true},
       {"false_sharing", {"20", "--writes=10"}, {}, 6400, false, false},
@@ -296,24 +297,26 @@ std::string NameOf(const testing::TestParamInfo<Row>& row) {
 INSTANTIATE_TEST_SUITE_P(All, WorkloadTest, testing::ValuesIn(Rows()), NameOf);
 
 TEST(ReportTest, OutputThatIsLostFailsTheRun) {
-  for (const char* name : {"random_mixed", "ws_sweep"}) {
-    std::string command = "workloads/" + std::string(name) + "_system 1000 4 5 2>&1 >/dev/full";
+  for (const char* sweep : {"", " --sweep-to 8"}) {
+    std::string command =
+        "workloads/random_mixed_system 1000 4 5" + std::string(sweep) + " 2>&1 >/dev/full";
     FILE* pipe = popen(command.c_str(), "r");
     char said[512] = "";
     said[fread(said, 1, sizeof(said) - 1, pipe)] = '\0';
-    EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 1) << name;
-    EXPECT_THAT(said, HasSubstr(std::string(name) + ": cannot write to standard output"));
+    EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 1) << sweep;
+    EXPECT_THAT(said, HasSubstr("random_mixed: cannot write to standard output"));
   }
 }
 
 // Blocks that take milliseconds are told in operations a second.
 TEST(ReportTest, UnitsFollowTheSize) {
-  EXPECT_THAT(RunWorkload("large", {"20", "4"}).out, HasSubstr(" ops/s, "));
+  EXPECT_THAT(RunWorkload("random_mixed", {"20", "4", "--min=5m", "--max=25m", "--touch=all"}).out,
+              HasSubstr(" ops/s, "));
   EXPECT_THAT(RunWorkload("random_mixed", {"10000", "64"}).out, HasSubstr(" Mops/s, "));
 }
 
 TEST(ReportTest, ASweepIsOneTable) {
-  std::string out = RunWorkload("ws_sweep", {"20000", "3", "6"}).out;
+  std::string out = RunWorkload("random_mixed", {"20000", "8", "--sweep-to=64"}).out;
   EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 2 + 4) << out;
   EXPECT_THAT(out, HasSubstr("         slots     Mops/s"));
 }
@@ -421,7 +424,7 @@ TEST(ListMallocTest, ServesProgramsOfOneThread) {
   const Row rows[] = {
       {"random_mixed", {"20000", "300", "7"}, {}, 20000, true, false},
       {"realloc_grow", {"20000"}, {}, 20000, true, false},
-      {"large", {"20", "4"}, {}, 20, true, false},
+      {"random_mixed", {"20", "4", "--min=5m", "--max=25m"}, {}, 20, true, false},
   };
   for (const Row& row : rows) {
     Json record = RunForRecord(row, {"--verify"}, {{"LD_PRELOAD", "workloads/liblist_malloc.so"}});
@@ -431,12 +434,13 @@ TEST(ListMallocTest, ServesProgramsOfOneThread) {
 }
 
 TEST(SweepTest, WritesARecordForEachWorkingSet) {
-  Outcome outcome = RunWorkload("ws_sweep", {"1000", "3", "6", "--json", "-"});
+  Outcome outcome = RunWorkload("random_mixed", {"1000", "8", "--sweep-to=64", "--json", "-"});
   ASSERT_EQ(outcome.lines.size(), 4u);
   for (size_t i = 0; i < 4; i++) {
     EXPECT_EQ(Integer(Parse(outcome.lines[i]), "working_set"), 8 << i);
   }
-  EXPECT_EQ(RunWorkload("ws_sweep", {"1000", "6", "3"}).exit_code, 2);
+  EXPECT_EQ(RunWorkload("random_mixed", {"1000", "64", "--sweep-to=8"}).exit_code, 2);
+  EXPECT_EQ(RunWorkload("random_mixed", {"1000", "8", "--sweep-to=64", "--latency"}).exit_code, 2);
 }
 
 TEST(PeakShrinkTest, WritesSamplesBesideItsRecord) {

@@ -64,9 +64,8 @@ const char* hp_workload_title(hp_dataset* data, const hp_row* row) {
   const char* args = hp_string(row, HP_args);
   double working_set = hp_number(row, HP_working_set);
   if (workload == NULL) return or_empty(hp_string(row, HP_source));
-  if (strcmp(workload, "ws_sweep") == 0 && !isnan(working_set)) {
-    return hp_format(&data->arena, "%s %s, working set %.0f", workload, or_empty(args),
-                     working_set);
+  if (args != NULL && strstr(args, "--sweep-to") != NULL && !isnan(working_set)) {
+    return hp_format(&data->arena, "%s %s, working set %.0f", workload, args, working_set);
   }
   return args == NULL ? workload : hp_format(&data->arena, "%s %s", workload, args);
 }

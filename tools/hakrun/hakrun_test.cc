@@ -137,8 +137,8 @@ TEST_F(HakrunTest, TheRecordsOfEveryWorkloadAreReadDrawnAndCompared) {
       {"random_mixed", R"("2e4", 64)"},
       {"random_mixed", R"("2e4", 64, "--latency")"},
       {"random_mixed", R"("2e4", 64, "--verify")"},
-      {"ws_sweep", R"("2e4", 4, 6)"},
-      {"large", R"(20, 4)"},
+      {"random_mixed", R"("2e4", 16, 42, "--sweep-to", 64)"},
+      {"random_mixed", R"(20, 4, 42, "--min", "5m", "--max", "25m", "--touch", "all")"},
       {"producer_consumer", R"("2e4")"},
       {"server", R"(200, "--sessions", 100)"},
       {"empirical", R"(5000, "--heap", "1m")"},
@@ -397,7 +397,7 @@ TEST_F(HakrunTest, ARunThatCrashesIsKeptAndMarked) {
 TEST_F(HakrunTest, RecordsWrittenBeforeACrashStand) {
   std::string path = Write(
       "{\"title\": \"t\", \"runs\": 1, \"warmup_runs\": 0, \"workloads\": "
-      "[{\"name\": \"ws_sweep\", \"args\": [1000, 3, 9]}], \"phases\": "
+      "[{\"name\": \"random_mixed\", \"args\": [1000, 8, 42, \"--sweep-to\", 512]}], \"phases\": "
       "[{\"env\": {\"PROBE_CRASH\": 2000}, \"allocator\": \"" +
       Probe() + "\"}]}");
   EXPECT_EQ(Shell(Hakrun(path)).exit_code, 1);
