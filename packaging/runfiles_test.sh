@@ -14,6 +14,6 @@ for repository in hakmem _main; do
   done
   cd "$folder"
   [[ $(./hakrun --list) == *smoke* ]] || { echo "$repository: hakrun finds no experiments"; exit 1; }
-  [[ $(./hakplot --format term) == *"$repository"/testdata/* ]] ||
+  [[ $(./hakplot --format term) == */testdata/report* ]] ||
     { echo "$repository: hakplot finds no recordings"; exit 1; }
 done

@@ -2,16 +2,14 @@
 
 #include "tools/hakplot/command_line.h"
 
-#include <argp.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/common/arguments.h"
 #include "tools/hakplot/charts.h"
 #include "tools/hakplot/gnuplot.h"
-
-enum { EXIT_BAD_INPUT = 2 };
 
 static const char kUsage[] = "[FILE | FOLDER | LABEL=FILE]...\ncompare BASE NEW [FILE]...";
 
@@ -122,17 +120,6 @@ static void finish(hp_options* options, const struct argp_state* state) {
   }
 }
 
-// A number of at least `least`.
-static double take_number(const struct argp_state* state, const char* option, const char* text,
-                          double least) {
-  double value;
-  if (!hp_parse_number(text, strlen(text), &value) || value < least) {
-    argp_error(state, "--%s: expected a number of %g or more, such as 1e7: \"%s\"", option, least,
-               text);
-  }
-  return value;
-}
-
 static error_t take_option(int key, char* value, struct argp_state* state) {
   hp_options* options = state->input;
   switch (key) {
@@ -151,7 +138,7 @@ static error_t take_option(int key, char* value, struct argp_state* state) {
       if (value[0] == '\0') argp_error(state, "--out: expected a folder");
       return 0;
     case KEY_OPS:
-      options->ops = take_number(state, "ops", value, 1);
+      options->ops = arguments_number(state, "--ops", value, 1, 1e18);
       return 0;
     case KEY_KEEP:
       options->keep_going = true;
@@ -161,7 +148,7 @@ static error_t take_option(int key, char* value, struct argp_state* state) {
       if (options->compare.metric == NULL) argp_error(state, "--metric: no metric \"%s\"", value);
       return 0;
     case KEY_FAIL:
-      options->compare.fail_above = take_number(state, "fail-above", value, 0);
+      options->compare.fail_above = arguments_number(state, "--fail-above", value, 0, 1e6);
       return 0;
     case ARGP_KEY_ARGS:
       options->arguments = state->argv + state->next;
@@ -176,8 +163,6 @@ static error_t take_option(int key, char* value, struct argp_state* state) {
 }
 
 void hp_parse_options(hp_options* options, int argc, char** argv) {
-  static const struct argp kArgp = {kOptions, take_option, kUsage, kAbout, NULL, NULL, NULL};
   *options = (hp_options){.ops = NAN, .compare = {.fail_above = NAN}};
-  argp_err_exit_status = EXIT_BAD_INPUT;
-  argp_parse(&kArgp, argc, argv, 0, NULL, options);
+  arguments_parse(kOptions, take_option, kUsage, kAbout, 0, argc, argv, options);
 }

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/common/places.h"
 #include "tools/hakplot/gnuplot.h"
 
 static bool fail(hp_output* output, const char* what, const char* path) {
@@ -70,29 +70,9 @@ static void remove_stale(hp_output* output) {
 
 // ---- files ----
 
-static bool make_folders(const char* path) {
-  char copy[4096];
-  if (strlen(path) >= sizeof(copy) - 32) {
-    errno = ENAMETOOLONG;
-    return false;
-  }
-  strcpy(copy, path);
-  for (char* at = copy + 1; *at != '\0'; at++) {
-    if (*at != '/') continue;
-    *at = '\0';
-    if (mkdir(copy, 0777) != 0 && errno != EEXIST) return false;
-    *at = '/';
-  }
-  struct stat status;
-  if (mkdir(copy, 0777) == 0) return true;
-  if (errno != EEXIST || stat(copy, &status) != 0) return false;
-  if (!S_ISDIR(status.st_mode)) errno = ENOTDIR;
-  return S_ISDIR(status.st_mode);
-}
-
 bool hp_output_open(hp_output* output, const char* folder, unsigned formats) {
   *output = (hp_output){.folder = folder, .formats = formats};
-  if (!make_folders(folder)) return fail(output, "make the folder", folder);
+  if (!places_make_folders(folder)) return fail(output, "make the folder", folder);
   snprintf(output->work, sizeof(output->work), "%s/.hakplot-XXXXXX", folder);
   if (mkdtemp(output->work) == NULL) {
     output->work[0] = '\0';

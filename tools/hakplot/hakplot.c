@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/common/arguments.h"
+#include "tools/common/places.h"
 #include "tools/hakplot/charts.h"
 #include "tools/hakplot/command_line.h"
 #include "tools/hakplot/draw.h"
@@ -119,7 +121,7 @@ static bool write_files(hp_session* session, const char* command) {
   const hp_figures* figures = &session->figures;
   hp_output output;
   const char* folder = session->options->out;
-  if (folder == NULL) folder = hp_format(arena, "%s/plots", hp_workspace());
+  if (folder == NULL) folder = hp_format(arena, "%s/plots", hp_workspace(arena));
   if (!hp_output_open(&output, folder, session->options->formats)) return false;
   hp_page page = {.data = &session->data,
                   .cases = &session->cases,
@@ -199,7 +201,7 @@ static int dispatch(int argc, char** argv) {
 }
 
 int main(int argc, char** argv) {
-  hp_locate_start();
+  if (!places_enter_user_folder("hakplot")) return EXIT_BAD_INPUT;
   int status = dispatch(argc, argv);
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;
   fprintf(stderr, "hakplot: cannot write to standard output: %s\n", strerror(errno));

@@ -1,16 +1,12 @@
 // Where things are: the user's checkout, the newest results, the recordings that come with hakplot.
-// `bazel run` starts a program elsewhere and says in the environment where the user stands.
 
 #ifndef HAKMEM_TOOLS_HAKPLOT_LOCATE_H_
 #define HAKMEM_TOOLS_HAKPLOT_LOCATE_H_
 
 #include "tools/hakplot/strings.h"
 
-// Must run first: remembers where the program was started, then goes to where the user stands.
-void hp_locate_start(void);
-
-// The checkout under `bazel run`, else ".".
-const char* hp_workspace(void);
+// The checkout the user works in, else ".".
+const char* hp_workspace(hp_arena* arena);
 
 // How the user calls one of the tools: by its name, or through `bazel run` where that was used now.
 const char* hp_command(hp_arena* arena, const char* tool);

@@ -3,7 +3,6 @@
 
 #define _GNU_SOURCE  // environ
 
-#include <argp.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +18,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/common/arguments.h"
+#include "tools/common/places.h"
 #include "tools/common/text_format.h"
 #include "tools/hakrecord/convert.h"
 #include "tools/hakrecord/raw.h"
-#include "tools/installed/installed.h"
 
-enum { EXIT_INCOMPLETE = 1, EXIT_BAD_INPUT = 2 };
+enum { EXIT_INCOMPLETE = 1 };
 
 static const char kAbout[] =
     "Runs PROGRAM and writes its allocation calls to TRACE; `replay TRACE` does them again.\v"
@@ -92,22 +92,6 @@ static _Noreturn void fail(const char* what) {
 
 // ---- the program ----
 
-// The recorder lies where //:install puts it, or beside this program.
-static void recorder_path(char path[PATH_MAX]) {
-  static const char kName[] = "libhakrecord.so";
-  char* installed = installed_find("tools/hakrecord/libhakrecord.so");
-  if (installed != NULL) {
-    snprintf(path, PATH_MAX, "%s", installed);
-    free(installed);
-    return;
-  }
-  ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - sizeof(kName));
-  if (length < 0) fail("/proc/self/exe");
-  path[length] = '\0';
-  strcpy(strrchr(path, '/') + 1, kName);
-  if (access(path, R_OK) != 0) fail(path);
-}
-
 // Makes the folder for the recordings and leaves its absolute path.
 static void make_folder(const char* trace_path, char path[PATH_MAX]) {
   char relative[PATH_MAX];
@@ -128,12 +112,13 @@ static void pass_on(int signal_number) { kill(child, signal_number); }
 // Starts the program with the recorder in front of what is preloaded already. Returns 0 or an error
 // number: a program that cannot be started is no program that exits with 127.
 static int start_program(const options* chosen, const char* folder) {
-  char recorder[PATH_MAX];
-  recorder_path(recorder);
+  char* recorder = places_find("tools/hakrecord/libhakrecord.so");
+  if (recorder == NULL) fail("libhakrecord.so");
   const char* others = getenv("LD_PRELOAD");
   char preload[2 * PATH_MAX];
   snprintf(preload, sizeof(preload), "%s%s%s", recorder, others != NULL ? ":" : "",
            others != NULL ? others : "");
+  free(recorder);
   setenv("LD_PRELOAD", preload, 1);
   setenv(RAW_PATH_VARIABLE, folder, 1);
   if (chosen->has_children) setenv(RAW_CHILDREN_VARIABLE, "1", 1);
@@ -246,14 +231,11 @@ static int print(const char* path) {
 }
 
 int main(int argc, char** argv) {
-  static const struct argp kArgp = {
-      kOptions, take_option, "-o TRACE PROGRAM [ARGUMENT...]", kAbout, NULL, NULL, NULL};
   char folder[PATH_MAX];
   options chosen = {0};
-  const char* user_directory = getenv("BUILD_WORKING_DIRECTORY");  // set by `bazel run`
-  if (user_directory != NULL && chdir(user_directory) != 0) fail(user_directory);
-  argp_err_exit_status = EXIT_BAD_INPUT;
-  argp_parse(&kArgp, argc, argv, ARGP_IN_ORDER, NULL, &chosen);
+  if (!places_enter_user_folder("hakrecord")) return EXIT_BAD_INPUT;
+  arguments_parse(kOptions, take_option, "-o TRACE PROGRAM [ARGUMENT...]", kAbout, ARGP_IN_ORDER,
+                  argc, argv, &chosen);
   if (chosen.print != NULL) return print(chosen.print);
   if (chosen.raw != NULL) return write_traces(chosen.raw, chosen.trace) ? 0 : EXIT_INCOMPLETE;
   make_folder(chosen.trace, folder);

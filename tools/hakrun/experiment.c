@@ -13,9 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/common/places.h"
 #include "tools/common/text_format.h"
+#include "tools/hakrun/allocator_libraries.h"
 #include "tools/hakrun/json_line.h"
-#include "tools/hakrun/resources.h"
 
 static const char kFolder[] = "workloads/experiments";
 static const char kSuffix[] = ".json";
@@ -202,7 +203,7 @@ static bool read_option(reader* self, json_t* object, const char* key, const cha
 
 static bool find_workload(reader* self, const experiment_workload* workload) {
   char* target = text_format("workloads/%s_system", workload->name);
-  char* program = strchr(workload->name, '/') == NULL ? resources_find(target) : NULL;
+  char* program = strchr(workload->name, '/') == NULL ? places_find(target) : NULL;
   free(target);
   free(program);
   if (program != NULL) return true;
@@ -334,13 +335,13 @@ static bool resolve_allocator(reader* self, experiment_phase* phase) {
   phase->kind = kKinds[row].kind;
   phase->expected = kKinds[row].expected;
   if (phase->kind == ALLOCATOR_HAKMEM) {
-    phase->library = resources_find("hakmem/libhakmem.so");
+    phase->library = places_find("hakmem/libhakmem.so");
     if (phase->library == NULL) return wrong(self, "libhakmem.so is not built");
   } else if (phase->kind == ALLOCATOR_LIBRARY) {
-    phase->library = resources_find_allocator(phase->allocator);
+    phase->library = allocator_library_find(phase->allocator);
     if (phase->library == NULL) {
       return wrong(self, "%s is not installed (Debian: apt-get install %s)", phase->allocator,
-                   resources_package_of(phase->allocator));
+                   allocator_library_package(phase->allocator));
     }
   }
   leave(self);
@@ -470,14 +471,14 @@ char* experiment_parse(const char* path, const char* name, const char* text, exp
   return is_right ? NULL : self.message;
 }
 
-char* experiment_shipped_folder(void) { return resources_find(kFolder); }
+char* experiment_shipped_folder(void) { return places_find(kFolder); }
 
 char* experiment_find(const char* argument) {
   if (access(argument, F_OK) == 0) return text_format("%s", argument);
   if (strchr(argument, '/') != NULL) return NULL;
   char* target =
       text_format("%s/%s%s", kFolder, argument, has_json_suffix(argument) ? "" : kSuffix);
-  char* found = resources_find(target);
+  char* found = places_find(target);
   free(target);
   return found;
 }

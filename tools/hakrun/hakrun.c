@@ -2,17 +2,17 @@
 // rotated order, or run at the same time, so that what changes on the machine during the hour hits
 // all of them alike.
 
-#include <argp.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/common/arguments.h"
+#include "tools/common/places.h"
 #include "tools/common/text_format.h"
 #include "tools/hakplot/read.h"
 #include "tools/hakplot/verdict.h"
@@ -21,11 +21,10 @@
 #include "tools/hakrun/json_line.h"
 #include "tools/hakrun/perf.h"
 #include "tools/hakrun/process.h"
-#include "tools/hakrun/resources.h"
 #include "tools/hakrun/run.h"
 #include "tools/hakrun/run_command.h"
 
-enum { EXIT_FAILED_RUNS = 1, EXIT_BAD_INPUT = 2, EXIT_INTERRUPTED = 130 };
+enum { EXIT_FAILED_RUNS = 1, EXIT_INTERRUPTED = 130 };
 
 typedef struct options {
   const char* experiment;
@@ -96,21 +95,9 @@ static void print_progress(const session* self, const run_job* job, const run_ou
 
 // ---- before the runs ----
 
-// Creates a folder and those above it. False with errno set.
-static bool make_folders(char* path) {
-  for (char* at = path + 1; *at != '\0'; at++) {
-    if (*at != '/') continue;
-    *at = '\0';
-    bool is_there = mkdir(path, 0777) == 0 || errno == EEXIST;
-    *at = '/';
-    if (!is_there) return false;
-  }
-  return mkdir(path, 0777) == 0 || errno == EEXIST;
-}
-
 // --out, or results/ of the checkout, or results/ where the user stands.
 static char* results_folder(const session* self, const char* out) {
-  char* checkout = out == NULL ? resources_checkout() : NULL;
+  char* checkout = out == NULL ? places_checkout() : NULL;
   char* folder = checkout != NULL
                      ? text_format("%s/results/%s", checkout, self->experiment.name)
                      : text_format("%s/%s", out != NULL ? out : "results", self->experiment.name);
@@ -126,7 +113,7 @@ static bool open_results(session* self, const char* out) {
   char* folder = results_folder(self, out);
   strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
   self->results = -1;
-  if (make_folders(folder)) {
+  if (places_make_folders(folder)) {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC;
     self->results_path = text_format("%s/%s.jsonl", folder, stamp);
     self->results = open(self->results_path, flags, 0666);
@@ -415,28 +402,17 @@ static const struct argp_option kOptions[] = {
     {0},
 };
 
-static double take_number(const struct argp_state* state, const char* option, const char* text,
-                          double min, double max) {
-  char* end;
-  double value = strtod(text, &end);
-  if (*end == '%') end++;
-  if (end == text || *end != '\0' || !(value >= min && value <= max)) {
-    argp_error(state, "--%s: '%s' is not a number from %g to %g", option, text, min, max);
-  }
-  return value;
-}
-
 static error_t take_option(int key, char* value, struct argp_state* state) {
   options* self = state->input;
   switch (key) {
     case KEY_RUNS:
-      self->runs = (int)take_number(state, "runs", value, 1, 10000);
+      self->runs = arguments_whole(state, "--runs", value, 1, 10000);
       return 0;
     case KEY_PRECISION:
-      self->precision = take_number(state, "precision", value, 0.01, 100) / 100;
+      self->precision = arguments_number(state, "--precision", value, 0.01, 100) / 100;
       return 0;
     case KEY_TIME:
-      self->max_time_s = take_number(state, "max-time", value, 1, 1e6);
+      self->max_time_s = arguments_number(state, "--max-time", value, 1, 1e6);
       return 0;
     case KEY_OUT:
       self->out = value;
@@ -480,12 +456,6 @@ static error_t take_option(int key, char* value, struct argp_state* state) {
   }
   if (!is_compare) self->command = NULL;
   return 0;
-}
-
-static void parse(options* chosen, int argc, char** argv) {
-  static const struct argp kArgp = {kOptions, take_option, kUsage, kAbout, NULL, NULL, NULL};
-  argp_err_exit_status = EXIT_BAD_INPUT;
-  argp_parse(&kArgp, argc, argv, 0, NULL, chosen);
 }
 
 // ---- what is to be run ----
@@ -574,11 +544,8 @@ static int conduct(session* self, const options* chosen) {
 int main(int argc, char** argv) {
   static session self;
   options chosen = {0};
-  if (!resources_enter_user_directory()) {
-    fprintf(stderr, "hakrun: cannot enter the folder it was called from: %s\n", strerror(errno));
-    return EXIT_BAD_INPUT;
-  }
-  parse(&chosen, argc, argv);
+  if (!places_enter_user_folder("hakrun")) return EXIT_BAD_INPUT;
+  arguments_parse(kOptions, take_option, kUsage, kAbout, 0, argc, argv, &chosen);
   if (chosen.list) return list_experiments();
   process_start();
   if (!load(&self, &chosen)) return EXIT_BAD_INPUT;

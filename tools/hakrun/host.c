@@ -10,9 +10,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "tools/common/places.h"
 #include "tools/common/text_format.h"
 #include "tools/hakrun/process.h"
-#include "tools/hakrun/resources.h"
 
 // The first line of a file, without its newline. False when it cannot be read.
 static bool read_first_line(const char* path, char* line, size_t bytes) {
@@ -102,7 +102,7 @@ static json_t* machine_id(json_t* host) {
 }
 
 static void describe_checkout(json_t* host) {
-  char* root = resources_checkout();
+  char* root = places_checkout();
   char commit[128];
   char status[4096];
   const char* const ask_commit[] = {"git",  "-c", "safe.directory=*", "-C", root, "rev-parse",

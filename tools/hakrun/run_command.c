@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/common/places.h"
 #include "tools/common/text_format.h"
-#include "tools/hakrun/resources.h"
 
 // Phases that run at the same time have files of their own.
 static scratch_files files_of(const run_bench* bench, const experiment_phase* phase) {
@@ -27,7 +27,7 @@ static char* find_program(const experiment_workload* workload, const experiment_
   const char* name = experiment_is_limit(phase) ? "dry" : workload->name;
   const char* suffix = phase->kind == ALLOCATOR_HAKMEM_STATIC ? "" : "_system";
   char* target = text_format("workloads/%s%s", name, suffix);
-  char* program = resources_find(target);
+  char* program = places_find(target);
   if (program == NULL) return target;
   free(target);
   return program;
@@ -50,7 +50,7 @@ void command_build(run_command* self, const run_bench* bench, const experiment_w
   if (use == COMMAND_PRINT) {
     push(self, "env");
   } else {
-    self->launcher = resources_find("tools/hakrun/launch");
+    self->launcher = places_find("tools/hakrun/launch");
     push(self, self->launcher != NULL ? self->launcher : "launch");
     push(self, self->files.end);
   }

@@ -11,53 +11,49 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/common/arguments.h"
 #include "tools/haktop/screen.h"
 #include "tools/haktop/view.h"
 #include "tools/haktop/watch.h"
-#include "workloads/harness/arguments.h"
 
-enum { EXIT_FAILED = 1, EXIT_BAD_INPUT = 2 };
+enum { EXIT_FAILED = 1, KEY_ONCE = 256, KEY_INTERVAL };
 
 typedef struct options {
-  uint64_t pid;
-  uint64_t interval_ms;
+  pid_t pid;  // 0: none was named
+  double interval_ms;
   bool is_once;
 } options;
 
-static void parse(options* chosen, int argc, char** argv) {
-  const wl_option positionals[] = {
-      {"PID", WL_NUMBER, &chosen->pid, NULL, 1, INT_MAX,
-       "the process; without it, those that can be watched are listed, to choose one"},
-  };
-  const wl_option rows[] = {
-      {"once", WL_FLAG, &chosen->is_once, NULL, 0, 0, "print one frame as text, and no more"},
-      {"interval", WL_NUMBER, &chosen->interval_ms, "MS", 50, 3600000,
-       "time between frames, or between the two looks of --once"},
-  };
-  const wl_syntax syntax = {
-      .program = "haktop",
-      .about =
-          "Watches the allocator of a process that was started with HAKMEM_TELEMETRY_SHM=1: where "
-          "its\ntime and memory go. The key h explains the screen; q quits.",
-      .positionals = positionals,
-      .positional_count = 1,
-      .options = rows,
-      .option_count = sizeof(rows) / sizeof(rows[0]),
-  };
-  char message[WL_MESSAGE_BYTES];
-  wl_parse_result result = wl_parse_options(&syntax, argc, argv, message);
-  if (result == WL_HELP_WANTED) {
-    wl_print_help(&syntax, STDOUT_FILENO);
-    exit(0);
-  }
-  if (result == WL_PARSED && chosen->pid == WL_UNSET && chosen->is_once) {
-    snprintf(message, sizeof(message), "--once: PID is missing");
-    result = WL_BAD_ARGUMENT;
-  }
-  if (result == WL_BAD_ARGUMENT) {
-    fprintf(stderr, "haktop: %s\n", message);
-    wl_print_usage(&syntax, STDERR_FILENO);
-    exit(EXIT_BAD_INPUT);
+static const char kAbout[] =
+    "Watches the allocator of a process that was started with HAKMEM_TELEMETRY_SHM=1: where its "
+    "time and memory go. Without PID, those that can be watched are listed, to choose one. The key "
+    "h explains the screen; q quits.";
+
+static const struct argp_option kOptions[] = {
+    {"once", KEY_ONCE, NULL, 0, "print one frame as text, and no more", 0},
+    {"interval", KEY_INTERVAL, "MS", 0,
+     "time between frames (default 1000), or between the two looks of --once", 0},
+    {0},
+};
+
+static error_t take_option(int key, char* value, struct argp_state* state) {
+  options* self = state->input;
+  switch (key) {
+    case KEY_ONCE:
+      self->is_once = true;
+      return 0;
+    case KEY_INTERVAL:
+      self->interval_ms = arguments_number(state, "--interval", value, 50, 3600000);
+      return 0;
+    case ARGP_KEY_ARG:
+      if (self->pid != 0) argp_error(state, "unexpected argument '%s'", value);
+      self->pid = arguments_whole(state, "PID", value, 1, INT_MAX);
+      return 0;
+    case ARGP_KEY_END:
+      if (self->pid == 0 && self->is_once) argp_error(state, "--once: PID is missing");
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
   }
 }
 
@@ -113,28 +109,26 @@ static int print_once(ht_watch* watch, const ht_view* view, bool has_utf8) {
 int main(int argc, char** argv) {
   static ht_watch watch;
   char message[HT_MESSAGE_BYTES];
-  options chosen = {.pid = WL_UNSET, .interval_ms = 1000};
+  options chosen = {.interval_ms = 1000};
   // Characters only: numbers and messages stay as they are.
   setlocale(LC_CTYPE, "");
   bool has_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-  parse(&chosen, argc, argv);
+  arguments_parse(kOptions, take_option, "[PID]", kAbout, 0, argc, argv, &chosen);
   bool has_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-  if (chosen.pid == WL_UNSET && !has_terminal) return list(has_utf8);
-  if (chosen.pid == WL_UNSET) {
-    pid_t pid;
-    int stop = ht_screen_choose(&pid, has_utf8);
-    if (pid == 0) return stop;
-    chosen.pid = (uint64_t)pid;
+  if (chosen.pid == 0 && !has_terminal) return list(has_utf8);
+  if (chosen.pid == 0) {
+    int stop = ht_screen_choose(&chosen.pid, has_utf8);
+    if (chosen.pid == 0) return stop;
   }
   if (!chosen.is_once && !has_terminal) {
     fputs("haktop: stdin and stdout must be a terminal; --once prints a frame\n", stderr);
     return EXIT_BAD_INPUT;
   }
-  if (!ht_watch_start(&watch, (pid_t)chosen.pid, message)) {
+  if (!ht_watch_start(&watch, chosen.pid, message)) {
     fprintf(stderr, "haktop: %s\n", message);
     return EXIT_BAD_INPUT;
   }
-  ht_view view = ht_view_new((double)chosen.interval_ms / 1000);
+  ht_view view = ht_view_new(chosen.interval_ms / 1000);
   int exit_code =
       chosen.is_once ? print_once(&watch, &view, has_utf8) : ht_screen_run(&watch, &view, has_utf8);
   if (watch.model.status == HT_ENDED) {

@@ -138,14 +138,15 @@ TEST(HaktopTest, WhatCannotBeWatchedIsSaidWithStatusTwo) {
 TEST(HaktopTest, BadArgumentsAreNamedWithStatusTwo) {
   const std::pair<const char*, const char*> cases[] = {
       {"abc", "PID: 'abc'"},
-      {"0", "PID: 0"},
-      {"-1", "PID: '-1'"},
+      {"0", "PID: '0' is not"},
+      {"1.5", "PID: '1.5' is not a whole"},
+      {"-- -1", "PID: '-1'"},
       {"1 2", "unexpected argument '2'"},
       {"--once", "--once: PID is missing"},
-      {"--interval 1 1", "--interval: 1 is outside"},
+      {"--interval 1 1", "--interval: '1' is not a number from 50 to 3600000"},
       {"--interval x 1", "--interval: 'x'"},
-      {"--interval", "--interval needs a value"},
-      {"--color 1", "unknown option --color"},
+      {"--interval", "'--interval' requires"},
+      {"--color 1", "unrecognized option '--color'"},
   };
   for (const auto& [arguments, message] : cases) {
     Outcome outcome = Haktop(arguments);

@@ -1,4 +1,6 @@
-// Command lines described by a table: parsing, checking and help come from the same rows.
+// Command lines described by a table: parsing, checking and help come from the same rows. Workloads
+// do not use argp, as the tools do, since it allocates: what malloc did before the clock would
+// differ from one command line to the other.
 
 #ifndef HAKMEM_WORKLOADS_HARNESS_ARGUMENTS_H_
 #define HAKMEM_WORKLOADS_HARNESS_ARGUMENTS_H_
