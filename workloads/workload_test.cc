@@ -433,6 +433,13 @@ TEST(ListMallocTest, ServesProgramsOfOneThread) {
   }
 }
 
+TEST(ReportTest, MemoryLeftIsLookedAtAfterTheWork) {
+  Json record = RunForRecord({"random_mixed", {"1000", "64"}, {}, 0, false, false}, {"--left"});
+  for (const char* key : {"left_1s_bytes", "left_5s_bytes", "left_15s_bytes"}) {
+    EXPECT_GT(Integer(record, key), 0) << key;
+  }
+}
+
 TEST(SweepTest, WritesARecordForEachWorkingSet) {
   Outcome outcome = RunWorkload("random_mixed", {"1000", "8", "--sweep-to=64", "--json", "-"});
   ASSERT_EQ(outcome.lines.size(), 4u);

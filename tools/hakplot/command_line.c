@@ -18,7 +18,8 @@ static const char kAbout[] =
     "telemetry. Without files: the newest results under results/, or the recordings in "
     "testdata/report.\v"
     "compare: BASE and NEW are files, folders or LABEL=FILE, or two phases of FILE... Metrics are "
-    "throughput, steady, time-per-op, elapsed, kernel-share, faults, syscalls, peak-rss, mean-rss; "
+    "throughput, steady, time-per-op, elapsed, kernel-share, faults, syscalls, peak-rss, mean-rss, "
+    "left-rss; "
     "of runs "
     "without operations cpu-time, faults-total, syscalls-total.";
 

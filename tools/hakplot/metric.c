@@ -120,6 +120,8 @@ static double syscalls_total(const hp_row* row) { return unless_per_op(row, call
 
 static double mean_rss(const hp_row* row) { return hp_number(row, HP_mean_rss_bytes) / 1048576; }
 
+static double left_rss(const hp_row* row) { return hp_number(row, HP_left_15s_bytes) / 1048576; }
+
 static double peak_rss(const hp_row* row) { return hp_number(row, HP_peak_rss_bytes) / 1048576; }
 
 const hp_metric kMetrics[HP_METRIC_COUNT] = {
@@ -145,6 +147,8 @@ const hp_metric kMetrics[HP_METRIC_COUNT] = {
     [HP_STEADY] = {"steady", "throughput in the median slice, million operations a second",
                    "M ops/s steady", steady, true, NULL, NULL},
     [HP_MEAN_RSS] = {"mean-rss", "resident memory over the run, mean, MiB", "MiB mean", mean_rss,
+                     false, NULL, NULL},
+    [HP_LEFT_RSS] = {"left-rss", "resident memory 15 s after the work, MiB", "MiB left", left_rss,
                      false, NULL, NULL},
 };
 
@@ -176,7 +180,8 @@ static double relative_error(const hp_row* row, const hp_metric* metric) {
                                                       [HP_FAULTS_TOTAL] = HP_perf_page_faults,
                                                       [HP_SYSCALLS_TOTAL] = HP_perf_syscalls,
                                                       [HP_STEADY] = HP_FIELD_COUNT,
-                                                      [HP_MEAN_RSS] = HP_FIELD_COUNT};
+                                                      [HP_MEAN_RSS] = HP_FIELD_COUNT,
+                                                      [HP_LEFT_RSS] = HP_FIELD_COUNT};
   const hp_value* value = hp_find(row, kMeasured[metric - kMetrics]);
   return value != NULL && value->error > 0 ? value->error : NAN;
 }

@@ -8,7 +8,7 @@
 
 #include "tools/hakplot/strings.h"
 
-enum { HP_TABLE_COLUMNS = 14 };
+enum { HP_TABLE_COLUMNS = 16 };
 
 typedef struct hp_table_row {
   const char* cells[HP_TABLE_COLUMNS];  // NULL: empty

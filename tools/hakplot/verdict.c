@@ -140,7 +140,7 @@ const hp_metric* hp_main_metric(hp_arena* arena, const hp_case* one) {
     hp_summary summary = hp_summarise(arena, &one->groups[i], &kMetrics[HP_THROUGHPUT]);
     if (!isnan(summary.centre)) return &kMetrics[HP_THROUGHPUT];
   }
-  return &kMetrics[HP_ELAPSED];
+  return &kMetrics[hp_is_duet(one->sample) ? HP_CPU_TIME : HP_ELAPSED];
 }
 
 static const char* share_text(hp_arena* arena, const hp_group* group) {
@@ -157,9 +157,9 @@ static const char* metric_text(hp_arena* arena, const hp_group* group, hp_metric
 }
 
 // The metrics of the last columns.
-static const hp_metric_id kFurther[] = {HP_STEADY,       HP_FAULTS,        HP_SYSCALLS,
-                                        HP_PEAK_RSS,     HP_MEAN_RSS,      HP_CPU_TIME,
-                                        HP_FAULTS_TOTAL, HP_SYSCALLS_TOTAL};
+static const hp_metric_id kFurther[] = {HP_STEADY,       HP_FAULTS,         HP_SYSCALLS,
+                                        HP_PEAK_RSS,     HP_MEAN_RSS,       HP_CPU_TIME,
+                                        HP_FAULTS_TOTAL, HP_SYSCALLS_TOTAL, HP_LEFT_RSS};
 
 static void fill_row(hp_table* table, const hp_group* group, bool is_alone, const hp_metric* metric,
                      double factor) {
@@ -181,6 +181,7 @@ static void fill_row(hp_table* table, const hp_group* group, bool is_alone, cons
   row->cells[4] = count;
   row->cells[5] = share_text(arena, group);
   for (size_t i = 0; i < sizeof(kFurther) / sizeof(kFurther[0]); i++) {
+    if (&kMetrics[kFurther[i]] == metric) continue;  // stands in the second column
     row->cells[6 + i] = metric_text(arena, group, kFurther[i]);
   }
 }

@@ -45,7 +45,8 @@ const char* hp_comparison_remark(const hp_comparison* comparison);
 // What the reader of a table with this row must know; NULL: nothing.
 const char* hp_duet_remark(const hp_row* row);
 
-// What the phases of a case are compared by: throughput, or elapsed time where that is unknown.
+// What the phases of a case are compared by: throughput, or where that is unknown elapsed time, in
+// a duet processor time.
 const hp_metric* hp_main_metric(hp_arena* arena, const hp_case* one);
 
 // One row for each group of the case: throughput (or elapsed time), change against the baseline, p,

@@ -158,18 +158,21 @@ static bool read_processors(reader* self, json_t* object) {
   return true;
 }
 
+void experiment_make_duet(experiment* self) {
+  size_t last = CPU_SETSIZE - 1;
+  self->is_duet = true;
+  sched_getaffinity(0, sizeof(self->processors), &self->processors);
+  while (last > 0 && !CPU_ISSET(last, &self->processors)) last--;
+  CPU_ZERO(&self->processors);
+  CPU_SET(last, &self->processors);
+  self->pin = text_format("%zu", last);
+}
+
 // A duet has one processor: the one that is named, or else the last that this process may use.
 static bool choose_processor(reader* self) {
   experiment* out = self->out;
   if (!out->is_duet) return true;
-  if (out->pin == NULL) {
-    size_t last = CPU_SETSIZE - 1;
-    sched_getaffinity(0, sizeof(out->processors), &out->processors);
-    while (last > 0 && !CPU_ISSET(last, &out->processors)) last--;
-    CPU_ZERO(&out->processors);
-    CPU_SET(last, &out->processors);
-    out->pin = text_format("%zu", last);
-  }
+  if (out->pin == NULL) experiment_make_duet(out);
   if (CPU_COUNT(&out->processors) == 1) return true;
   enter(self, "pin");
   return wrong(self, "a duet shares one processor; '%s' are %d", out->pin,
@@ -178,20 +181,22 @@ static bool choose_processor(reader* self) {
 
 // ---- workloads and phases ----
 
-static bool read_args(reader* self, json_t* list, const char* key, experiment_workload* workload) {
+static bool read_args(reader* self, json_t* object, const char* key, const char** words,
+                      size_t* count) {
   size_t index;
   json_t* value;
+  json_t* list = json_object_get(object, key);
   if (list == NULL) return true;
   enter(self, key);
   if (!json_is_array(list)) return wrong(self, "must be a list");
   json_array_foreach(list, index, value) {
     enter_element(self, index);
     if (index == EXPERIMENT_MAX_ARGS) return wrong(self, "more than %zu arguments", index);
-    workload->args[index] = as_text(value);
-    if (workload->args[index] == NULL) return wrong(self, "must be a text or a number");
+    words[index] = as_text(value);
+    if (words[index] == NULL) return wrong(self, "must be a text or a number");
     leave(self);
   }
-  workload->arg_count = json_array_size(list);
+  *count = json_array_size(list);
   leave(self);
   return true;
 }
@@ -225,22 +230,45 @@ static char* find_program(const char* name) {
   return NULL;
 }
 
+// What the command becomes where the program that is measured is a server.
+static bool read_server(reader* self, json_t* object, experiment_workload* workload) {
+  bool is_server = json_object_get(object, "server") != NULL;
+  if (!is_server && (workload->ready != NULL || workload->wants_left)) {
+    return wrong(self, "ready and left belong to a server");
+  }
+  if (!is_server) return true;
+  enter(self, "server");
+  if (self->out->is_duet) return wrong(self, "servers are in each other's way: no duet");
+  leave(self);
+  memcpy(workload->client, workload->args, workload->arg_count * sizeof(char*));
+  return read_args(self, object, "server", workload->args, &workload->arg_count);
+}
+
 // "command", a list, or "shell", a line for sh.
 static bool read_command(reader* self, json_t* object, experiment_workload* workload) {
   const char* line = NULL;
   regex_t rate;
-  if (!read_args(self, json_object_get(object, "command"), "command", workload) ||
+  if (!read_args(self, object, "command", workload->args, &workload->arg_count) ||
       !read_option(self, object, "shell", &line) ||
       !read_option(self, object, "prepare", &workload->prepare) ||
+      !read_option(self, object, "ready", &workload->ready) ||
+      !read_option(self, object, "rate_path", &workload->rate_path) ||
+      !read_flag(self, object, "left", &workload->wants_left) ||
       !read_option(self, object, "rate", &workload->rate)) {
     return false;
+  }
+  if (workload->rate != NULL && workload->rate_path != NULL) {
+    return wrong(self, "rate and rate_path exclude each other");
   }
   if (line != NULL) {
     if (workload->arg_count > 0) return wrong(self, "command and shell exclude each other");
     const char* const words[] = {"sh", "-c", line};
     for (size_t i = 0; i < 3; i++) workload->args[workload->arg_count++] = words[i];
   }
-  enter(self, line != NULL ? "shell" : "command");
+  const char* name = workload->arg_count > 0 ? workload->args[0] : "";
+  if (!read_server(self, object, workload)) return false;
+  bool is_server = workload->client[0] != NULL;
+  enter(self, is_server ? "server" : line != NULL ? "shell" : "command");
   if (workload->arg_count == 0) return wrong(self, "must name a program");
   workload->program = find_program(workload->args[0]);
   if (workload->program == NULL) return wrong(self, "there is no program '%s'", workload->args[0]);
@@ -252,8 +280,8 @@ static bool read_command(reader* self, json_t* object, experiment_workload* work
     regfree(&rate);
     leave(self);
   }
-  const char* slash = strrchr(workload->args[0], '/');
-  workload->name = slash != NULL ? slash + 1 : workload->args[0];
+  const char* slash = strrchr(name, '/');
+  workload->name = slash != NULL ? slash + 1 : name;
   memmove(&workload->args[0], &workload->args[1], --workload->arg_count * sizeof(char*));
   return true;
 }
@@ -261,7 +289,8 @@ static bool read_command(reader* self, json_t* object, experiment_workload* work
 static bool read_workload(reader* self, json_t* object, experiment_workload* workload) {
   bool is_named = json_object_get(object, "name") != NULL;
   if (!check_keys(self, object,
-                  is_named ? "name label args" : "command shell prepare rate label")) {
+                  is_named ? "name label args"
+                           : "command shell prepare server ready rate rate_path left label")) {
     return false;
   }
   bool is_command =
@@ -269,7 +298,7 @@ static bool read_workload(reader* self, json_t* object, experiment_workload* wor
   if (is_command
           ? !read_command(self, object, workload)
           : !read_text(self, object, "name", &workload->name) || !find_workload(self, workload) ||
-                !read_args(self, json_object_get(object, "args"), "args", workload)) {
+                !read_args(self, object, "args", workload->args, &workload->arg_count)) {
     return false;
   }
   workload->label = workload->name;

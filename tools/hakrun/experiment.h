@@ -6,7 +6,8 @@
 //     "runs": 10, "warmup_runs": 1, "timeout_s": 300, "sample_ms": 50, "pin": "1",
 //     "duet": true,
 //     "workloads": [{"name": "random_mixed", "label": "small", "args": ["1e7", 256, 42]},
-//                   {"command": ["redis-benchmark", "-q"], "prepare": "...", "rate": "..."}],
+//                   {"command": ["redis-benchmark", "-q"], "prepare": "...", "rate": "...",
+//                    "server": ["redis-server"], "ready": "redis-cli ping", "left": true}],
 //     "phases": [{"label": "hakmem", "allocator": "hakmem", "env": {"A": "1"}, "telemetry": false}]
 //   }
 //
@@ -42,9 +43,15 @@ typedef struct experiment_workload {
   const char* args[EXPERIMENT_MAX_ARGS];
   size_t arg_count;
   // Of any command, which writes no record: else NULL.
-  const char* program;  // its path; `name` is the last part
-  const char* prepare;  // a shell line before each run
-  const char* rate;     // a regular expression, its first group being a figure a second
+  const char* program;    // its path; `name` is the last part
+  const char* prepare;    // a shell line before each run
+  const char* rate;       // a regular expression, its first group being a figure a second
+  const char* rate_path;  // or the place of that figure in the JSON it prints: "results.0.rate"
+  // Where the program is a server: the command that works with it, NULL at the end, and a shell
+  // line that succeeds as soon as the server answers. [0] is NULL where there is none.
+  const char* client[EXPERIMENT_MAX_ARGS + 1];
+  const char* ready;
+  bool wants_left;  // its memory is looked at until 15 s after the work
 } experiment_workload;
 
 typedef struct experiment_phase {
@@ -67,6 +74,7 @@ typedef struct experiment {
   int warmup_runs;
   int timeout_s;
   int sample_ms;         // how often the memory of a run is looked at; 0: never
+  bool may_duet;         // is_duet is chosen when it is known that all have one thread
   bool is_duet;          // the phases of a round run at the same time, on one processor
   const char* pin;       // NULL: any processor; a duet has one
   cpu_set_t processors;  // those of `pin`
@@ -87,6 +95,9 @@ char* experiment_read(const char* path, experiment* out);
 
 // The same of a text that `path` names in messages and `name` in results; keeps the text.
 char* experiment_parse(const char* path, const char* name, const char* text, experiment* out);
+
+// Makes a duet of it, on the last processor that this process may use.
+void experiment_make_duet(experiment* self);
 
 // Leaves only the workloads or phases with this label. False when there is none.
 bool experiment_select(experiment* self, const char* label);

@@ -17,6 +17,7 @@
 #include "tools/hakplot/read.h"
 #include "tools/hakplot/verdict.h"
 #include "tools/hakrun/experiment.h"
+#include "tools/hakrun/hakrun_arguments.h"
 #include "tools/hakrun/host.h"
 #include "tools/hakrun/json_line.h"
 #include "tools/hakrun/perf.h"
@@ -26,30 +27,16 @@
 
 enum { EXIT_FAILED_RUNS = 1, EXIT_INTERRUPTED = 130 };
 
-typedef struct options {
-  const char* experiment;
-  char** command;    // of compare; NULL: an experiment
-  const char* with;  // allocators, for compare
-  const char* prepare;
-  const char* rate;
-  int runs;  // 0: as the experiment says
-  const char* out;
-  const char* only;
-  double precision;   // of the ratios, 0.02 for 2 %; 0: whatever comes
-  double max_time_s;  // 0: none
-  bool list;
-  bool dry_run;
-} options;
-
 typedef struct session {
   run_bench bench;
   experiment experiment;
   int results;  // descriptor
   char* results_path;
   int pairs;
-  int done;      // counted runs
-  int failed;    // of them
-  int warm_ups;  // done
+  int done;                // counted runs
+  int failed;              // of them
+  int warm_ups;            // done
+  double most_processors;  // that a warm-up kept busy
   double started_s;
   double precision;  // as in options
   double max_time_s;
@@ -105,8 +92,9 @@ static char* results_folder(const session* self, const char* out) {
   return folder;
 }
 
-// Creates <folder>/<time>.jsonl, the time being made unique. False with a message printed.
-static bool open_results(session* self, const char* out) {
+// Creates <folder>/<name>.jsonl, or <time>.jsonl without a name, the time being made unique. False
+// with a message printed.
+static bool open_results(session* self, const char* out, const char* name) {
   char stamp[32];
   time_t now = time(NULL);
   struct tm utc;
@@ -115,16 +103,17 @@ static bool open_results(session* self, const char* out) {
   self->results = -1;
   if (places_make_folders(folder)) {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC;
-    self->results_path = text_format("%s/%s.jsonl", folder, stamp);
+    self->results_path = text_format("%s/%s.jsonl", folder, name != NULL ? name : stamp);
     self->results = open(self->results_path, flags, 0666);
-    for (int copy = 2; self->results < 0 && errno == EEXIST; copy++) {
+    for (int copy = 2; self->results < 0 && errno == EEXIST && name == NULL; copy++) {
       free(self->results_path);
       self->results_path = text_format("%s/%s-%d.jsonl", folder, stamp, copy);
       self->results = open(self->results_path, flags, 0666);
     }
   }
   if (self->results < 0) {
-    fprintf(stderr, "hakrun: cannot write results to %s: %s\n", folder, strerror(errno));
+    fprintf(stderr, "hakrun: cannot write results to %s: %s\n",
+            self->results_path != NULL ? self->results_path : folder, strerror(errno));
   }
   free(folder);
   return self->results >= 0;
@@ -156,6 +145,7 @@ static bool check_phases(session* self) {
 static void count_outcome(session* self, const run_job* job, const run_outcome* outcome) {
   if (job->run < 0) {
     self->warm_ups++;
+    self->most_processors = fmax(self->most_processors, outcome->processors);
     return;
   }
   self->done++;
@@ -290,11 +280,25 @@ static void print_precision(const session* self) {
                                  "processor time");
 }
 
+// What one thread does is told best by processor time, side by side on one processor: so it is
+// where the warm-ups have kept no more than one busy.
+static void choose_duet(session* self) {
+  static const double kOneThread = 1.02;  // clocks differ by a little
+  experiment* plan = &self->experiment;
+  if (!plan->may_duet || self->warm_ups == 0 || self->most_processors > kOneThread) return;
+  experiment_make_duet(plan);
+  fprintf(stderr,
+          "%shakrun: one thread: all allocators run at the same time on processor %s and are "
+          "compared by processor time (--in-turn: one after the other)\n",
+          self->is_terminal ? "\r\x1b[K" : "", plan->pin);
+}
+
 static int run_experiment(session* self) {
   int stop = 0;
   self->started_s = process_now_s();
   for (int run = -self->experiment.warmup_runs;
        run < self->experiment.runs && stop == 0 && !is_enough(self); run++) {
+    if (run == 0) choose_duet(self);
     stop = run_round(self, run);
   }
   if (self->is_terminal) fprintf(stderr, "\r\x1b[K");
@@ -361,140 +365,14 @@ static int list_experiments(void) {
   return 0;
 }
 
-static const char kUsage[] = "EXPERIMENT\ncompare --with ALLOCATOR,ALLOCATOR... -- COMMAND...";
-
-static const char kAbout[] =
-    "Runs an experiment, a JSON file or the name of a shipped one: every workload under every "
-    "phase, interleaved, each with proof of its allocator. Records go to "
-    "results/EXPERIMENT/TIME.jsonl; hakplot draws them.\v"
-    "compare runs COMMAND on several allocators (hakmem, glibc, mimalloc, jemalloc, tcmalloc, or "
-    "the path of a library), the first being the baseline.";
-
-enum {
-  KEY_RUNS = 256,
-  KEY_OUT,
-  KEY_ONLY,
-  KEY_LIST,
-  KEY_DRY,
-  KEY_WITH,
-  KEY_PREPARE,
-  KEY_RATE,
-  KEY_PRECISION,
-  KEY_TIME
-};
-
-static const struct argp_option kOptions[] = {
-    {"runs", KEY_RUNS, "N", 0, "runs of each workload and phase", 0},
-    {"precision", KEY_PRECISION, "PERCENT", 0,
-     "runs until all ratios to the baseline are known that well, 1000 at most or --runs", 0},
-    {"max-time", KEY_TIME, "SECONDS", 0, "no new round after that", 0},
-    {"out", KEY_OUT, "DIR", 0, "folder for records (default: results)", 0},
-    {"only", KEY_ONLY, "LABEL", 0, "only this phase, or this workload", 0},
-    {"list", KEY_LIST, NULL, 0, "list the shipped experiments", 0},
-    {"dry-run", KEY_DRY, NULL, 0, "check and print the commands only", 0},
-    {NULL, 0, NULL, 0, "compare:", 1},
-    {"with", KEY_WITH, "A,B...", 0, "the allocators (default: hakmem,glibc)", 1},
-    {"prepare", KEY_PREPARE, "LINE", 0, "a line for sh before each run", 1},
-    {"rate", KEY_RATE, "REGEX", 0,
-     "the command's figure a second, the first group of what this finds last in its output; else "
-     "its time is compared",
-     1},
-    {0},
-};
-
-static error_t take_option(int key, char* value, struct argp_state* state) {
-  options* self = state->input;
-  switch (key) {
-    case KEY_RUNS:
-      self->runs = arguments_whole(state, "--runs", value, 1, 10000);
-      return 0;
-    case KEY_PRECISION:
-      self->precision = arguments_number(state, "--precision", value, 0.01, 100) / 100;
-      return 0;
-    case KEY_TIME:
-      self->max_time_s = arguments_number(state, "--max-time", value, 1, 1e6);
-      return 0;
-    case KEY_OUT:
-      self->out = value;
-      return 0;
-    case KEY_ONLY:
-      self->only = value;
-      return 0;
-    case KEY_LIST:
-      self->list = true;
-      return 0;
-    case KEY_DRY:
-      self->dry_run = true;
-      return 0;
-    case KEY_WITH:
-      self->with = value;
-      return 0;
-    case KEY_PREPARE:
-      self->prepare = value;
-      return 0;
-    case KEY_RATE:
-      self->rate = value;
-      return 0;
-    case ARGP_KEY_ARGS:
-      self->experiment = state->argv[state->next];
-      self->command = &state->argv[state->next + 1];
-      return 0;
-    case ARGP_KEY_END:
-      break;
-    default:
-      return ARGP_ERR_UNKNOWN;
-  }
-  bool is_compare = self->experiment != NULL && strcmp(self->experiment, "compare") == 0;
-  if (self->experiment == NULL && !self->list) {
-    argp_error(state, "EXPERIMENT is missing (--list shows those shipped)");
-  } else if (is_compare && self->command[0] == NULL) {
-    argp_error(state, "compare: COMMAND is missing");
-  } else if (!is_compare && self->experiment != NULL && self->command[0] != NULL) {
-    argp_error(state, "unexpected argument '%s'", self->command[0]);
-  } else if (!is_compare && (self->with != NULL || self->prepare != NULL || self->rate != NULL)) {
-    argp_error(state, "--with, --prepare and --rate belong to compare");
-  }
-  if (!is_compare) self->command = NULL;
-  return 0;
-}
-
 // ---- what is to be run ----
 
-// The experiment that compare stands for.
-static char* experiment_of(const options* chosen) {
-  json_t* words = json_array();
-  json_t* phases = json_array();
-  char* title = text_format("%s", chosen->command[0]);
-  for (char** word = chosen->command; *word != NULL; word++) {
-    json_array_append_new(words, json_string(*word));
-    if (word == chosen->command) continue;
-    char* longer = text_format("%s %s", title, *word);
-    free(title);
-    title = longer;
-  }
-  for (const char* at = chosen->with != NULL ? chosen->with : "hakmem,glibc"; *at != '\0';) {
-    size_t length = strcspn(at, ",");
-    json_array_append_new(phases, json_pack("{s:o}", "allocator", json_stringn(at, length)));
-    at += length + (at[length] == ',');
-  }
-  json_t* workload = json_pack("{s:o}", "command", words);
-  if (chosen->prepare != NULL)
-    json_object_set_new(workload, "prepare", json_string(chosen->prepare));
-  if (chosen->rate != NULL) json_object_set_new(workload, "rate", json_string(chosen->rate));
-  json_t* root =
-      json_pack("{s:s, s:[o], s:o}", "title", title, "workloads", workload, "phases", phases);
-  char* text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
-  json_decref(root);
-  free(title);
-  return text;
-}
-
 // Reads the experiment and applies --only and --runs. False with a message printed.
-static bool load(session* self, const options* chosen) {
+static bool load(session* self, const hakrun_options* chosen) {
   const char* path = "compare";
   char* wrong = NULL;
   if (chosen->command != NULL) {
-    char* text = experiment_of(chosen);
+    char* text = hakrun_compare_text(chosen);
     wrong = text != NULL ? experiment_parse(path, path, text, &self->experiment)
                          : text_format("compare: the command is no UTF-8");
   } else if ((path = experiment_find(chosen->experiment)) != NULL) {
@@ -514,6 +392,9 @@ static bool load(session* self, const options* chosen) {
   }
   if (chosen->precision > 0) self->experiment.runs = 1000;
   if (chosen->runs > 0) self->experiment.runs = chosen->runs;
+  self->experiment.may_duet = chosen->command != NULL && chosen->server == NULL &&
+                              chosen->rate == NULL && chosen->rate_path == NULL &&
+                              !chosen->in_turn && self->experiment.phase_count > 1;
   self->precision = chosen->precision;
   self->max_time_s = chosen->max_time_s;
   for (size_t w = 0; w < self->experiment.workload_count; w++) {
@@ -530,22 +411,22 @@ static bool load(session* self, const options* chosen) {
   return true;
 }
 
-static int conduct(session* self, const options* chosen) {
+static int conduct(session* self, const hakrun_options* chosen) {
   if (!check_phases(self)) return EXIT_BAD_INPUT;
   if (chosen->dry_run) {
     print_commands(self);
     return 0;
   }
-  if (!open_results(self, chosen->out)) return EXIT_BAD_INPUT;
+  if (!open_results(self, chosen->out, chosen->save)) return EXIT_BAD_INPUT;
   self->bench.host = host_describe();
   return run_experiment(self);
 }
 
 int main(int argc, char** argv) {
   static session self;
-  options chosen = {0};
+  hakrun_options chosen = {0};
   if (!places_enter_user_folder("hakrun")) return EXIT_BAD_INPUT;
-  arguments_parse(kOptions, take_option, kUsage, kAbout, 0, argc, argv, &chosen);
+  hakrun_parse(&chosen, argc, argv);
   if (chosen.list) return list_experiments();
   process_start();
   if (!load(&self, &chosen)) return EXIT_BAD_INPUT;

@@ -20,116 +20,14 @@
 #include <string>
 #include <vector>
 
+#include "tools/hakrun/hakrun_fixture.h"
+
 namespace {
 
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
-
-struct Outcome {
-  int exit_code;
-  std::string output;  // both streams
-};
-
-Outcome Shell(const std::string& command) {
-  Outcome outcome = {-1, ""};
-  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-  char buffer[4096];
-  for (size_t got; (got = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
-    outcome.output.append(buffer, got);
-  }
-  int status = pclose(pipe);
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
-}
-
-std::string Probe() {
-  char* path = realpath("workloads/libprobe_malloc.so", nullptr);
-  std::string probe = path;
-  free(path);
-  return probe;
-}
-
-std::string Text(const Json& record, const char* key) {
-  const char* text = json_string_value(json_object_get(record.get(), key));
-  return text != nullptr ? text : "(none)";
-}
-
-json_int_t Integer(const Json& record, const char* key) {
-  return json_integer_value(json_object_get(record.get(), key));
-}
-
-// The processors that this process may use.
-std::vector<int> Processors() {
-  cpu_set_t allowed;
-  std::vector<int> processors;
-  sched_getaffinity(0, sizeof(allowed), &allowed);
-  for (int i = 0; i < CPU_SETSIZE; i++) {
-    if (CPU_ISSET(i, &allowed)) processors.push_back(i);
-  }
-  return processors;
-}
-
-class HakrunTest : public testing::Test {
- protected:
-  void SetUp() override {
-    folder_ =
-        testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
-    Shell("rm -rf " + folder_ + " && mkdir -p " + folder_);
-  }
-
-  std::string Hakrun(const std::string& arguments) {
-    return "tools/hakrun/hakrun " + arguments + " --out " + folder_ + "/results";
-  }
-
-  std::string Write(const std::string& text) {
-    std::string path = folder_ + "/experiment.json";
-    std::ofstream(path) << text;
-    return path;
-  }
-
-  // An experiment with one workload and one phase.
-  std::string WriteOne(const std::string& args, const std::string& allocator,
-                       const std::string& more_of_phase = "", const std::string& more = "") {
-    return Write("{\"title\": \"t\", \"runs\": 1, \"warmup_runs\": 0" + more +
-                 ",\n\"workloads\": [{\"name\": \"random_mixed\", \"args\": [" + args +
-                 "]}],\n\"phases\": [{\"allocator\": \"" + allocator + "\"" + more_of_phase +
-                 "}]}\n");
-  }
-
-  // An experiment with several phases, one round, all at the same time.
-  std::string WriteDuet(const std::string& args, const std::string& phases,
-                        const std::string& more = "") {
-    return Write("{\"title\": \"t\", \"runs\": 1, \"warmup_runs\": 0, \"duet\": true" + more +
-                 ",\n\"workloads\": [{\"name\": \"random_mixed\", \"args\": [" + args +
-                 "]}],\n\"phases\": [" + phases + "]}\n");
-  }
-
-  // All lines that were written, in order.
-  std::vector<Json> Lines() {
-    std::vector<Json> lines;
-    std::istringstream text(Shell("cat " + folder_ + "/results/*/*.jsonl").output);
-    for (std::string line; std::getline(text, line);) {
-      lines.emplace_back(json_loads(line.c_str(), JSON_REJECT_DUPLICATES, nullptr), &json_decref);
-      EXPECT_NE(lines.back(), nullptr) << line;
-    }
-    return lines;
-  }
-
-  std::vector<Json> Records() {
-    std::vector<Json> lines = Lines();
-    lines.erase(
-        std::remove_if(lines.begin(), lines.end(),
-                       [](const Json& line) { return Text(line, "schema") != "hakmem.record.1"; }),
-        lines.end());
-    return lines;
-  }
-
-  std::string folder_;
-};
 
 // Who writes records and who reads them agree on every key of every workload.
 TEST_F(HakrunTest, TheRecordsOfEveryWorkloadAreReadDrawnAndCompared) {
@@ -172,97 +70,6 @@ TEST_F(HakrunTest, TheRecordsOfEveryWorkloadAreReadDrawnAndCompared) {
   outcome = Shell(Hakrun(WriteOne("\"2e4\", 64", "void")) +
                   " && tools/hakplot/hakplot --format term " + folder_ + "/results/*/*.jsonl");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
-}
-
-// Any program is a subject: its time, faults and memory, or the figure that it prints.
-TEST_F(HakrunTest, AnyCommandCanBeCompared) {
-  Outcome outcome = Shell(Hakrun("compare --with hakmem,glibc --runs 2") +
-                          " -- sh -c 'x=$(printf %01000d 7); echo done'");
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  std::vector<Json> records = Records();
-  ASSERT_EQ(records.size(), 4u);
-  for (const Json& record : records) {
-    EXPECT_EQ(Text(record, "status"), "ok");
-    EXPECT_EQ(Text(record, "workload"), "sh");
-    EXPECT_GT(json_number_value(json_object_get(record.get(), "peak_rss_bytes")), 1e5);
-  }
-  EXPECT_THAT(outcome.output, HasSubstr("MiB peak"));
-}
-
-TEST_F(HakrunTest, ACommandsOwnFigureIsItsRate) {
-  std::string path = Write(R"({"title": "t", "runs": 2, "warmup_runs": 0, "workloads": [
-    {"label": "shop", "shell": "cat )" +
-                           folder_ + R"(/made; echo '250 orders per second'",
-     "prepare": "echo '99 orders per second' >)" +
-                           folder_ +
-                           R"(/made", "rate": "([0-9.]+) orders"}],
-    "phases": [{"allocator": "glibc"}, {"allocator": "hakmem"}]})");
-  Outcome outcome = Shell(Hakrun(path));
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  std::vector<Json> records = Records();
-  ASSERT_EQ(records.size(), 4u);
-  for (const Json& record : records) {
-    EXPECT_EQ(Text(record, "workload"), "shop");
-    EXPECT_DOUBLE_EQ(json_number_value(json_object_get(record.get(), "mops")), 250e-6);
-  }
-  EXPECT_THAT(outcome.output, HasSubstr("k ops/s"));
-}
-
-TEST_F(HakrunTest, WhatIsWrongWithACommandIsSaid) {
-  const std::pair<const char*, const char*> kRows[] = {
-      {R"({"command": ["nonesuch"]})", "there is no program 'nonesuch'"},
-      {R"({"command": []})", "must name a program"},
-      {R"({"command": ["true"], "shell": "true"})", "exclude each other"},
-      {R"({"command": ["true"], "rate": "x"})", "must be a regular expression with a group"},
-      {R"({"command": ["true"], "args": [1]})", "unknown key"},
-      {R"({"command": ["tools/hakrecord/static_true"]})", "is it linked statically?"},
-  };
-  for (const auto& [workload, message] : kRows) {
-    Outcome outcome = Shell(Hakrun(Write(std::string(R"({"title": "t", "workloads": [)") +
-                                         workload + R"(], "phases": [{"allocator": "hakmem"}]})")));
-    EXPECT_EQ(outcome.exit_code, 2) << workload;
-    EXPECT_THAT(outcome.output, HasSubstr(message)) << workload;
-  }
-  EXPECT_EQ(Shell("tools/hakrun/hakrun compare").exit_code, 2);
-  EXPECT_EQ(Shell("tools/hakrun/hakrun smoke --with hakmem").exit_code, 2);
-}
-
-// Rounds go on until the ratios are known, or the time is up.
-TEST_F(HakrunTest, RoundsEndWhenTheRatiosAreKnownOrTheTimeIsUp) {
-  Outcome outcome =
-      Shell(Hakrun("compare --with glibc,glibc --precision 100 --max-time 60") + " -- sleep 0.05");
-  EXPECT_EQ(outcome.exit_code, 2) << outcome.output;  // two phases of one name
-  outcome =
-      Shell(Hakrun("compare --with hakmem,glibc --precision 100 --max-time 60") + " -- sleep 0.05");
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_GE(Records().size(), 2u * 6);  // the least with an interval
-  EXPECT_LT(Records().size(), 2u * 1000);
-  Shell("rm -r " + folder_ + "/results");
-  outcome =
-      Shell(Hakrun("compare --with hakmem,glibc --precision 0.01 --max-time 1") + " -- sleep 0.1");
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_LT(Records().size(), 100u);
-  EXPECT_THAT(outcome.output, HasSubstr("the machine is too noisy"));
-}
-
-TEST_F(HakrunTest, MemoryIsLookedAtOverTheRun) {
-  std::string path =
-      Write(R"({"title": "t", "runs": 1, "warmup_runs": 0, "sample_ms": 5, "workloads": [
-    {"label": "idle", "command": ["sleep", "0.5"]}], "phases": [{"allocator": "glibc"}]})");
-  Outcome outcome = Shell(Hakrun(path));
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  std::vector<Json> records = Records();
-  ASSERT_EQ(records.size(), 1u);
-  const Json& record = records[0];
-  double mean = json_number_value(json_object_get(record.get(), "mean_rss_bytes"));
-  double peak = json_number_value(json_object_get(record.get(), "peak_rss_bytes"));
-  EXPECT_GT(mean, 1e5);
-  EXPECT_LE(mean, peak + 1e6);
-  std::vector<Json> lines = Lines();
-  EXPECT_GE(lines.size(), 4u);
-  EXPECT_EQ(Text(lines[0], "schema"), "hakmem.sample.1");
-  EXPECT_EQ(Text(lines[0], "workload"), "idle");
-  EXPECT_GT(Integer(lines[0], "pss_bytes"), 0);
 }
 
 // An option that the allocator does not know, or a value, would be listed as the phase's.

@@ -107,6 +107,14 @@ static double collect(const process_spec* specs, size_t count, double start_s,
   return least_s;
 }
 
+// Waits for a signal of those that are awaited. Returns it, or 0 when the time is over.
+static int wait_signal(double seconds) {
+  if (seconds < 0) seconds = 0;
+  struct timespec timeout = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};
+  int signal_number = sigtimedwait(&awaited, NULL, &timeout);
+  return signal_number > 0 ? signal_number : 0;
+}
+
 void process_run(const process_spec* specs, size_t count, process_result* results) {
   process_run_ticking(specs, count, results, 0, NULL, NULL);
 }
@@ -118,8 +126,7 @@ void process_run_ticking(const process_spec* specs, size_t count, process_result
   for (size_t i = 0; i < count; i++) results[i] = start(&specs[i]);
   for (double left_s; (left_s = collect(specs, count, start_s, results)) >= 0;) {
     if (tick != NULL) left_s = fmax(0, fmin(left_s, next_s - process_now_s()));
-    struct timespec timeout = {(time_t)left_s, (long)((left_s - (double)(time_t)left_s) * 1e9)};
-    int signal_number = sigtimedwait(&awaited, NULL, &timeout);
+    int signal_number = wait_signal(left_s);
     if (tick != NULL && process_now_s() >= next_s) {
       tick(context);
       next_s = fmax(next_s + tick_s, process_now_s());
@@ -129,6 +136,48 @@ void process_run_ticking(const process_spec* specs, size_t count, process_result
       if (results[i].pid != 0) stop(&results[i], PROCESS_INTERRUPTED, start_s);
     }
   }
+}
+
+process_result process_begin(const process_spec* spec) {
+  process_result self = start(spec);
+  self.duration_s = -process_now_s();
+  return self;
+}
+
+void process_stop(process_result* result, pid_t polite, double patience_s) {
+  const double start_s = -result->duration_s;
+  const double until_s = process_now_s() + patience_s;
+  if (result->pid == 0) return;
+  if (polite > 0) kill(polite, SIGTERM);
+  while (process_now_s() < until_s) {
+    if (wait4(result->pid, &result->status, WNOHANG, &result->usage) == result->pid) {
+      finish(result, PROCESS_EXITED, start_s);
+      return;
+    }
+    wait_signal(until_s - process_now_s());
+  }
+  stop(result, PROCESS_TIMED_OUT, start_s);
+}
+
+bool process_sleep(double seconds) {
+  const double until_s = process_now_s() + seconds;
+  while (process_now_s() < until_s) {
+    int signal_number = wait_signal(until_s - process_now_s());
+    if (signal_number != 0 && signal_number != SIGCHLD) {
+      raise(signal_number);  // stays pending for who waits next
+      return false;
+    }
+  }
+  return true;
+}
+
+static double seconds_of(struct timeval time) {
+  return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
+}
+
+double process_processors(const process_result* result) {
+  const struct rusage* usage = &result->usage;
+  return (seconds_of(usage->ru_utime) + seconds_of(usage->ru_stime)) / result->duration_s;
 }
 
 bool process_capture(const char* const* argv, char* output, size_t bytes) {

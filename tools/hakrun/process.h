@@ -47,6 +47,19 @@ void process_run(const process_spec* specs, size_t count, process_result* result
 void process_run_ticking(const process_spec* specs, size_t count, process_result* results,
                          double tick_s, void (*tick)(void* context), void* context);
 
+// One in the background, for process_stop.
+process_result process_begin(const process_spec* spec);
+
+// Asks process `polite` (0: nobody) with SIGTERM to end, and ends the one of process_begin, with
+// all it has started, when that did not help for so many seconds.
+void process_stop(process_result* result, pid_t polite, double patience_s);
+
+// False, at once, where a signal came that ends hakrun.
+bool process_sleep(double seconds);
+
+// How many processors it kept busy, with all that it waited for.
+double process_processors(const process_result* result);
+
 // The standard output of a short command, without the newline at its end. False when it failed.
 bool process_capture(const char* const* argv, char* output, size_t bytes);
 

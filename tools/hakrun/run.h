@@ -28,6 +28,7 @@ typedef struct run_outcome {
   bool is_ok;
   bool rejects_arguments;  // the workload does not take its arguments (exit code 2)
   double mops;        // a second of processor time in a duet; NAN: the run has none, or several
+  double processors;  // that it kept busy, on the mean
   char* status;       // to be freed
   char output[1024];  // the end of what it wrote to stderr; of a failed run, of anything
 } run_outcome;

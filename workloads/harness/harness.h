@@ -30,7 +30,8 @@
 
 #define WL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-// The shared options a workload offers; --json, --expect-allocator and --help are always there.
+// The shared options a workload offers; --json, --left, --expect-allocator and --help
+// are always there.
 enum {
   WL_HAS_SEED = 1 << 0,
   WL_HAS_THREADS = 1 << 1,
@@ -86,6 +87,7 @@ typedef struct wl_run {
   unsigned touch;   // wl_touch
   bool verify;
   bool latency;
+  bool left;
   const char* json_path;           // NULL: no record
   const char* expected_allocator;  // NULL: any
 

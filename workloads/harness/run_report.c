@@ -290,8 +290,27 @@ void wl_report_row(wl_run* run, const char* name, uint64_t value, bool is_first)
   if (wl_has_failed(run)) row(run, "status", "failed: %s", run->failure);
 }
 
+// The blocks are freed, and the program does nothing: what it holds is what the allocator keeps.
+static void add_left(wl_run* run) {
+  static const uint64_t kSeconds[] = {1, 5, 15};
+  const uint64_t end_ns = wl_now_ns();
+  for (size_t i = 0; i < WL_COUNT(kSeconds); i++) {
+    char key[32];
+    uint64_t bytes;
+    const uint64_t until_ns = end_ns + kSeconds[i] * 1000000000;
+    for (uint64_t now_ns; (now_ns = wl_now_ns()) < until_ns;) {
+      struct timespec pause = {(time_t)((until_ns - now_ns) / 1000000000),
+                               (long)((until_ns - now_ns) % 1000000000)};
+      nanosleep(&pause, NULL);
+    }
+    snprintf(key, sizeof(key), "left_%" PRIu64 "s_bytes", kSeconds[i]);
+    if (wl_rss_bytes(&bytes)) wl_add_u64(run, key, bytes);
+  }
+}
+
 void wl_report(wl_run* run) {
   if (run->latency && run->measured) add_latencies(run);
+  if (run->left && run->measured && !wl_has_failed(run)) add_left(run);
   figures all = derive(run);
   write_record(run, &all);
   print_table(run, &all);
