@@ -73,6 +73,10 @@ hp_dry hp_dry_limit(const hp_figures* figures, const hp_row* like, const char* l
 // Whether the group is such a limit itself.
 bool hp_is_limit(const hp_group* group);
 
+// A group's runs by the files they stand in, in the order of time; a group's label is the file's
+// name. Returns how many.
+size_t hp_history_of(hp_arena* arena, const hp_group* group, hp_group** eras);
+
 // Marks the cases that are points of long sweeps (hp_figures_begin calls it).
 void hp_find_sweep_points(hp_figures* figures);
 

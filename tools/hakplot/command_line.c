@@ -11,12 +11,16 @@
 #include "tools/hakplot/charts.h"
 #include "tools/hakplot/gnuplot.h"
 
-static const char kUsage[] = "[FILE | FOLDER | LABEL=FILE]...\ncompare BASE NEW [FILE]...";
+static const char kUsage[] =
+    "[FILE | FOLDER | LABEL=FILE]...\nhistory [FILE | FOLDER]...\ncompare BASE NEW [FILE]...";
 
 static const char kAbout[] =
     "Draws records of hakrun and of workloads, perf stat output (text, -x, -j; -r, -I, -A) and "
     "telemetry. Without files: the newest results under results/, or the recordings in "
     "testdata/report.\v"
+    "history: each file of records against the one before; without files, those that lie beside "
+    "the "
+    "newest results.\n\n"
     "compare: BASE and NEW are files, folders or LABEL=FILE, or two phases of FILE... Metrics are "
     "throughput, steady, time-per-op, elapsed, kernel-share, faults, syscalls, peak-rss, mean-rss, "
     "left-rss; "
@@ -110,6 +114,14 @@ static void finish(hp_options* options, const struct argp_state* state) {
   if (options->argument_count > 0 && strcmp(options->arguments[0], "compare") == 0) {
     finish_compare(options, state);
     return;
+  }
+  if (options->argument_count > 0 && strcmp(options->arguments[0], "history") == 0) {
+    options->is_history = true;
+    options->arguments++;
+    options->argument_count--;
+    if (options->has_charts) argp_error(state, "history is a chart of its own: no --chart");
+    take_chart("history", options->is_chart_wanted);
+    options->has_charts = true;
   }
   if (options->compare.metric != NULL || !isnan(options->compare.fail_above)) {
     argp_error(state, "--metric and --fail-above belong to compare");

@@ -20,6 +20,7 @@ typedef struct hp_options {
   double ops;                // NaN: unknown
   char** arguments;
   size_t argument_count;
+  bool is_history;
   bool is_compare;
   hp_compare_options compare;
 } hp_options;

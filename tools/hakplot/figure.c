@@ -74,10 +74,11 @@ static double stack_max(const hp_figure* figure) {
 bool hp_figure_has_extent(const hp_figure* figure) {
   if (figure->shape != HP_LINES && figure->shape != HP_AREA && figure->shape != HP_HEAT)
     return true;
+  double first = NAN;
   for (size_t i = 0; i < figure->series_count; i++) {
-    const hp_series* series = &figure->series[i];
-    for (size_t k = 1; k < series->count; k++) {
-      if (series->points[k].x != series->points[0].x) return true;
+    for (size_t k = 0; k < figure->series[i].count; k++) {
+      if (isnan(first)) first = figure->series[i].points[k].x;
+      if (figure->series[i].points[k].x != first) return true;
     }
   }
   return false;

@@ -145,6 +145,18 @@ static void put_frame(hp_drawing* at) {
                       : "unset key\n");
 }
 
+// gnuplot formats it like printf.
+static void put_tick_text(hp_text* script, const char* text) {
+  hp_text doubled = {0};
+  hp_puts(&doubled, "");
+  for (; *text != '\0'; text++) {
+    if (*text == '%') hp_put(&doubled, text, 1);
+    hp_put(&doubled, text, 1);
+  }
+  hp_put_quoted(script, doubled.data);
+  hp_text_free(&doubled);
+}
+
 static void put_axis(hp_drawing* at, char letter, const hp_axis* axis) {
   hp_text* script = at->script;
   hp_printf(script, "set %clabel ", letter);
@@ -156,11 +168,13 @@ static void put_axis(hp_drawing* at, char letter, const hp_axis* axis) {
   if (axis->scale == HP_LOG2)
     hp_printf(script, "set logscale %c 2\nset format %c '%%.0f'\n", letter, letter);
   if (axis->tick_count == 0) return;
-  hp_printf(script, "set %ctics ", letter);
+  size_t columns = 0;
+  for (size_t i = 0; i < axis->tick_count; i++) columns += hp_columns(axis->ticks[i].text) + 2;
+  bool is_wide = letter == 'x' && columns > CAPTION_COLUMNS;
+  hp_printf(script, "set %ctics %s", letter, is_wide ? "rotate by 30 right " : "");
   for (size_t i = 0; i < axis->tick_count; i++) {
-    // gnuplot formats tick texts like printf: ours are made by the charts and hold no "%".
     hp_puts(script, i == 0 ? "(" : ", ");
-    hp_put_quoted(script, axis->ticks[i].text);
+    put_tick_text(script, axis->ticks[i].text);
     hp_printf(script, " %.10g", axis->ticks[i].at);
   }
   hp_puts(script, ")\n");

@@ -41,6 +41,10 @@ static bool read_input(hp_session* session) {
   }
   if (options->argument_count > 0) return data->row_count > 0;
   const char* input = hp_newest_results(&data->arena);
+  // A file's history are those beside it.
+  if (input != NULL && options->is_history) {
+    input = hp_copy(&data->arena, input, (size_t)(strrchr(input, '/') - input));
+  }
   if (input != NULL) {
     printf("Newest results: %s\n\n", input);
   } else if ((input = hp_recordings(&data->arena)) != NULL) {
@@ -167,7 +171,12 @@ static int draw(hp_session* session, const char* command) {
   session->cases = hp_group_runs(&session->data);
   hp_figures_begin(&session->figures, &session->data, &session->cases);
   bool has_all = make_figures(session);
-  session->tables = hp_verdict_print(&session->figures);
+  session->tables = hp_verdict_tables(&session->figures);
+  if (session->options->is_history) {
+    hp_history_print(&session->figures);
+  } else {
+    hp_verdict_print(&session->figures, session->tables);
+  }
   fflush(stdout);
   bool is_good = true;
   bool wants_all = (session->options->formats & HP_TERMINAL) != 0;

@@ -106,7 +106,7 @@ holds every/retention.svg "Memory kept, by reason: a" "metadata" "empty pages"
 holds every/classes.svg "Occupancy of size classes: a" "32 B" "64 B" "live blocks, % of capacity"
 holds every/profile.svg "CPU time by part: a" "30 %, ~64 cycles/op"
 for chart in $("$hakplot" --chart help | cut -d' ' -f1); do
-  case $chart in elapsed | intervals) continue ;; esac  # of perf stat, below
+  case $chart in elapsed | intervals | history) continue ;; esac  # of perf stat and several files, below
   compgen -G "every/$chart*.png" >/dev/null || fail "no picture of $chart"
 done
 
@@ -264,6 +264,34 @@ expect 0 --out private --chart throughput --format png private.jsonl
 grep -q "'a�b'" private/throughput.gp || fail "a PNG is drawn with a character that no font has"
 expect 0 --out private --chart throughput private.jsonl
 grep -q "'a�b'" private/throughput.gp && fail "an SVG needs no font here"
+
+# ---- history: the same measured again, by the order of time whatever the files are called ----
+mkdir -p kept
+for era in 2:old%_release:10 5:new:30 3:middle:20; do
+  IFS=: read -r day name mops <<<"$era"
+  for run in 1 2 3 4; do
+    printf '{"schema":"hakmem.record.1","workload":"w","args":"1","phase":"p","status":"ok","ops":1,"mops":%d.%d,"peak_rss_bytes":1e6,"time_utc":"2026-01-0%dT00:00:00Z","commit":"c%d"}\n' \
+      "$mops" "$run" "$day" "$day"
+  done >"kept/$name.jsonl"
+done
+expect 0 history --out eras kept
+[[ $(grep -oE '^(old%_release|middle|new) ' out | tr -d '\n') == 'old%_release middle new ' ]] || fail "eras out of order"
+says out "+97.6 %"
+says out "c5"
+holds eras/history.svg "Throughput over time: w 1" "old%_release" "middle" "new"
+expect 2 history --chart rss kept
+expect 0 --format term --chart history kept
+says out "old%_release"
+
+# ---- speed against memory: what is beaten in both is not on the line ----
+for phase in slow_small:10:1 fast_large:20:3 beaten:9:2; do
+  IFS=: read -r name mops mib <<<"$phase"
+  printf '{"schema":"hakmem.record.1","workload":"w","args":"1","phase":"%s","status":"ok","ops":1,"mops":%d,"peak_rss_bytes":%d}\n' \
+    "$name" "$mops" "$((mib * 1048576))"
+done >pareto.jsonl
+expect 0 --out pareto --chart pareto pareto.jsonl
+[[ $(grep -c 'none is faster with less' pareto/pareto.csv) -eq 2 ]] || fail "the front holds a beaten phase"
+holds pareto/pareto.svg "Speed and memory: w 1" "none is faster with less"
 
 # ---- the terminal ----
 expect 0 --format term "$report"

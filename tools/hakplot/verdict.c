@@ -214,15 +214,21 @@ static bool is_detail(const hp_figures* figures, const hp_case* one) {
          hp_is_dry(one);
 }
 
-hp_table** hp_verdict_print(const hp_figures* figures) {
-  hp_dataset* data = figures->data;
+hp_table** hp_verdict_tables(const hp_figures* figures) {
   const hp_cases* cases = figures->cases;
-  hp_table** tables = hp_alloc(&data->arena, (cases->count + 1) * sizeof(*tables));
+  hp_table** tables = hp_alloc(&figures->data->arena, (cases->count + 1) * sizeof(*tables));
+  for (size_t i = 0; i < cases->count; i++) {
+    tables[i] = hp_verdict_table(figures->data, &cases->at[i]);
+    tables[i]->is_detail = is_detail(figures, &cases->at[i]);
+  }
+  return tables;
+}
+
+void hp_verdict_print(const hp_figures* figures, hp_table* const* tables) {
+  const hp_dataset* data = figures->data;
   hp_text text = {0};
   size_t details = 0;
-  for (size_t i = 0; i < cases->count; i++) {
-    tables[i] = hp_verdict_table(data, &cases->at[i]);
-    tables[i]->is_detail = is_detail(figures, &cases->at[i]);
+  for (size_t i = 0; i < figures->cases->count; i++) {
     if (tables[i]->is_detail) details++;
     if (tables[i]->is_detail) continue;
     text.size = 0;
@@ -235,5 +241,42 @@ hp_table** hp_verdict_print(const hp_figures* figures) {
   for (size_t i = 0; i < data->note_count; i++) printf("note: %s\n", data->notes[i]);
   if (data->note_count > 0) putchar('\n');
   hp_text_free(&text);
-  return tables;
+}
+
+void hp_history_print(const hp_figures* figures) {
+  static const char* const kHeaders[] = {"records",   "",     "vs the one before",
+                                         "95 % or p", "runs", "commit"};
+  hp_arena* arena = &figures->data->arena;
+  hp_text text = {0};
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    const hp_metric* metric = hp_main_metric(arena, one);
+    const hp_unit unit = hp_unit_of(arena, one, metric);
+    for (size_t g = 0; g < one->group_count; g++) {
+      hp_group* eras;
+      size_t count = hp_history_of(arena, &one->groups[g], &eras);
+      hp_table table = {.arena = arena};
+      table.title = hp_format(arena, "%s, %s", one->title, one->groups[g].label);
+      for (size_t c = 0; c < sizeof(kHeaders) / sizeof(kHeaders[0]); c++) {
+        hp_table_column(&table, c == 1 ? unit.name : kHeaders[c]);
+      }
+      for (size_t e = 0; e < count; e++) {
+        hp_comparison change = hp_compare_groups(arena, &eras[e > 0 ? e - 1 : 0], &eras[e], metric);
+        const char* remark = e > 0 ? hp_comparison_remark(&change) : NULL;
+        const char* commit = hp_string(eras[e].runs[0], HP_commit);
+        hp_table_row* row = hp_table_row_add(&table);
+        row->cells[0] = eras[e].label;
+        row->cells[1] = hp_summary_text(arena, &change.now, unit.factor);
+        row->cells[2] = e > 0 ? hp_change_text(arena, &change) : "";
+        row->cells[3] = e > 0 ? hp_evidence_text(arena, &change) : "";
+        row->cells[4] = hp_count_note(arena, &eras[e], &change.now);
+        row->cells[5] = commit != NULL ? hp_format(arena, "%.10s", commit) : "";
+        if (remark != NULL) hp_table_footer(&table, remark);
+      }
+      text.size = 0;
+      if (count > 0) hp_table_text(&table, hp_terminal_columns(), &text);
+      if (count > 0) printf("%s\n", text.data);
+    }
+  }
+  hp_text_free(&text);
 }

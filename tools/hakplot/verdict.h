@@ -53,8 +53,14 @@ const hp_metric* hp_main_metric(hp_arena* arena, const hp_case* one);
 // n, kernel share, faults and calls per million operations, peak RSS.
 hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one);
 
-// Prints the tables of all cases but the details, and the notes; returns the tables.
-hp_table** hp_verdict_print(const hp_figures* figures);
+// The tables of all cases.
+hp_table** hp_verdict_tables(const hp_figures* figures);
+
+// Prints them but for the details, and the notes.
+void hp_verdict_print(const hp_figures* figures, hp_table* const* tables);
+
+// Prints, of each case and phase, the files of records one by one, each against the one before.
+void hp_history_print(const hp_figures* figures);
 
 typedef enum hp_compare_format { HP_AS_TEXT, HP_AS_MARKDOWN, HP_AS_CSV } hp_compare_format;
 

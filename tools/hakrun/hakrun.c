@@ -234,7 +234,7 @@ static void with_records(const session* self, on_records use, void* context) {
 static void print_summary(const session* self, hp_figures* figures, void* unused) {
   (void)unused;
   printf("%s\n\n", self->experiment.title);
-  hp_verdict_print(figures);
+  hp_verdict_print(figures, hp_verdict_tables(figures));
 }
 
 // The widest interval of a phase's ratio to the baseline, half of it; infinite without one.
