@@ -6,8 +6,20 @@
 #include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 
-static const char* title_for(hp_figures* figures, const char* what, const hp_case* one) {
-  return hp_format(&figures->data->arena, "%s: %s", what, one->title);
+// A figure of the case; `what` begins its title.
+static hp_figure* new_figure(hp_figures* figures, hp_shape shape, const char* chart,
+                             const char* what, const hp_case* one) {
+  hp_arena* arena = &figures->data->arena;
+  return hp_figure_new(arena, shape, hp_figure_name(figures, chart, one->name),
+                       hp_format(arena, "%s: %s", what, one->title));
+}
+
+// A figure for each case that is no sweep's point and no limit.
+static void for_cases(hp_figures* figures, void (*make)(hp_figures*, const hp_case*)) {
+  for (size_t i = 0; i < figures->cases->count; i++) {
+    const hp_case* one = &figures->cases->at[i];
+    if (!hp_is_dry(one) && !hp_is_sweep_point(figures, one)) make(figures, one);
+  }
 }
 
 static hp_row_look look_of(const hp_group* group, const hp_summary* summary) {
@@ -33,8 +45,7 @@ static const char* bars_caption(hp_arena* arena, bool has_interval, bool is_stat
 static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart, const char* what,
                       hp_metric_id id) {
   hp_arena* arena = &figures->data->arena;
-  hp_figure* figure = hp_figure_new(arena, HP_BARS, hp_figure_name(figures, chart, one->name),
-                                    title_for(figures, what, one));
+  hp_figure* figure = new_figure(figures, HP_BARS, chart, what, one);
   hp_series_add(figure, "median", HP_PLAIN);
   hp_series_add(figure, "single runs", HP_PLAIN);
   const hp_unit unit = hp_unit_of(arena, one, &kMetrics[id]);
@@ -75,13 +86,11 @@ static bool has_throughput(hp_figures* figures, const hp_case* one) {
   return false;
 }
 
-void hp_chart_throughput(hp_figures* figures) {
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    if (hp_is_dry(one) || hp_is_sweep_point(figures, one)) continue;
-    draw_bars(figures, one, "throughput", "Throughput", HP_THROUGHPUT);
-  }
+static void draw_throughput(hp_figures* figures, const hp_case* one) {
+  draw_bars(figures, one, "throughput", "Throughput", HP_THROUGHPUT);
 }
+
+void hp_chart_throughput(hp_figures* figures) { for_cases(figures, draw_throughput); }
 
 // Only where operations are not known: otherwise throughput says it better.
 void hp_chart_elapsed(hp_figures* figures) {
@@ -114,40 +123,36 @@ static const char* share_note(hp_arena* arena, const hp_share* share) {
                           : "kernel share unknown";
 }
 
-void hp_chart_kernel_share(hp_figures* figures) {
+static void draw_kernel_share(hp_figures* figures, const hp_case* one) {
   hp_arena* arena = &figures->data->arena;
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    if (hp_is_dry(one) || hp_is_sweep_point(figures, one)) continue;
-    hp_figure* figure =
-        hp_figure_new(arena, HP_STACK, hp_figure_name(figures, "kernel-share", one->name),
-                      title_for(figures, "Kernel and user time", one));
-    bool has_short = false;
-    hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
-    hp_series_add(figure, "user", HP_PLAIN)->tone = HP_TONE_USER;
-    for (size_t g = 0; g < one->group_count; g++) {
-      const hp_group* group = &one->groups[g];
-      hp_share share = hp_kernel_share(group);
-      has_short |= share.cpu_s > 0;
-      size_t row = hp_figure_row_add(figure, group->label, share_note(arena, &share), HP_ROW_PLAIN);
-      double percent = share.share * 100;
-      hp_point_add(figure, &figure->series[0],
-                   (hp_point){percent, (double)row, share.low * 100, share.high * 100});
-      hp_point_add(figure, &figure->series[1], (hp_point){100 - percent, (double)row, NAN, NAN});
-    }
-    if (has_short && !hp_figure_has_data(figure)) {
-      hp_note(figures->data,
-              "no kernel-share of %s: below 0.2 s of CPU time in all a phase's runs together; more "
-              "operations or runs tell",
-              one->title);
-    }
-    figure->x.title = "CPU time, %";
-    figure->x.high = 100;
-    figure->caption =
-        "All runs of a phase together; lines: 95 % interval of sampling by timer ticks.";
-    hp_figures_add(figures, figure);
+  hp_figure* figure = new_figure(figures, HP_STACK, "kernel-share", "Kernel and user time", one);
+  bool has_short = false;
+  hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
+  hp_series_add(figure, "user", HP_PLAIN)->tone = HP_TONE_USER;
+  for (size_t g = 0; g < one->group_count; g++) {
+    const hp_group* group = &one->groups[g];
+    hp_share share = hp_kernel_share(group);
+    has_short |= share.cpu_s > 0;
+    size_t row = hp_figure_row_add(figure, group->label, share_note(arena, &share), HP_ROW_PLAIN);
+    double percent = share.share * 100;
+    hp_point_add(figure, &figure->series[0],
+                 (hp_point){percent, (double)row, share.low * 100, share.high * 100});
+    hp_point_add(figure, &figure->series[1], (hp_point){100 - percent, (double)row, NAN, NAN});
   }
+  if (has_short && !hp_figure_has_data(figure)) {
+    hp_note(figures->data,
+            "no kernel-share of %s: below 0.2 s of CPU time in all a phase's runs together; more "
+            "operations or runs tell",
+            one->title);
+  }
+  figure->x.title = "CPU time, %";
+  figure->x.high = 100;
+  figure->caption =
+      "All runs of a phase together; lines: 95 % interval of sampling by timer ticks.";
+  hp_figures_add(figures, figure);
 }
+
+void hp_chart_kernel_share(hp_figures* figures) { for_cases(figures, draw_kernel_share); }
 
 // ---- nanoseconds of an operation ----
 
@@ -184,41 +189,36 @@ static op_time op_time_of(hp_arena* arena, const hp_group* group) {
   return (op_time){total * (1 - share), total * share, note};
 }
 
-void hp_chart_time_split(hp_figures* figures) {
+static void draw_time_split(hp_figures* figures, const hp_case* one) {
   hp_arena* arena = &figures->data->arena;
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    if (hp_is_dry(one) || hp_is_sweep_point(figures, one)) continue;
-    double dry_ns = hp_dry_limit(figures, one->sample, "void").user_ns;
-    bool has_dry = isfinite(dry_ns);
-    hp_figure* figure =
-        hp_figure_new(arena, HP_STACK, hp_figure_name(figures, "time-split", one->name),
-                      title_for(figures, "CPU time of one operation", one));
-    if (has_dry) hp_series_add(figure, "dry loop", HP_PLAIN)->tone = HP_TONE_LOOP;
-    const char* user = has_dry ? "allocator in user space" : "user space, the loop included";
-    hp_series_add(figure, user, HP_PLAIN)->tone = HP_TONE_USER;
-    hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
-    for (size_t g = 0; g < one->group_count; g++) {
-      op_time time = op_time_of(arena, &one->groups[g]);
-      double loop = isnan(time.user_ns) ? NAN : has_dry ? fmin(dry_ns, time.user_ns) : 0;
-      size_t row = hp_figure_row_add(figure, one->groups[g].label, time.note, HP_ROW_PLAIN);
-      size_t at = 0;
-      if (has_dry)
-        hp_point_add(figure, &figure->series[at++], (hp_point){loop, (double)row, NAN, NAN});
-      hp_point_add(figure, &figure->series[at],
-                   (hp_point){time.user_ns - loop, (double)row, NAN, NAN});
-      hp_point_add(figure, &figure->series[at + 1],
-                   (hp_point){time.kernel_ns, (double)row, NAN, NAN});
-    }
-    figure->x.title = "CPU time, ns per operation (all threads)";
-    figure->caption = has_dry
-                          ? "Medians. The dry loop is the same program without an allocator, its "
-                            "best run on this machine."
-                          : "Medians. No run of the dry loop is in the data, so that the loop is "
-                            "part of user space.";
-    hp_figures_add(figures, figure);
+  double dry_ns = hp_dry_limit(figures, one->sample, "void").user_ns;
+  bool has_dry = isfinite(dry_ns);
+  hp_figure* figure = new_figure(figures, HP_STACK, "time-split", "CPU time of one operation", one);
+  if (has_dry) hp_series_add(figure, "dry loop", HP_PLAIN)->tone = HP_TONE_LOOP;
+  const char* user = has_dry ? "allocator in user space" : "user space, the loop included";
+  hp_series_add(figure, user, HP_PLAIN)->tone = HP_TONE_USER;
+  hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
+  for (size_t g = 0; g < one->group_count; g++) {
+    op_time time = op_time_of(arena, &one->groups[g]);
+    double loop = isnan(time.user_ns) ? NAN : has_dry ? fmin(dry_ns, time.user_ns) : 0;
+    size_t row = hp_figure_row_add(figure, one->groups[g].label, time.note, HP_ROW_PLAIN);
+    size_t at = 0;
+    if (has_dry)
+      hp_point_add(figure, &figure->series[at++], (hp_point){loop, (double)row, NAN, NAN});
+    hp_point_add(figure, &figure->series[at],
+                 (hp_point){time.user_ns - loop, (double)row, NAN, NAN});
+    hp_point_add(figure, &figure->series[at + 1],
+                 (hp_point){time.kernel_ns, (double)row, NAN, NAN});
   }
+  figure->x.title = "CPU time, ns per operation (all threads)";
+  figure->caption = has_dry ? "Medians. The dry loop is the same program without an allocator, its "
+                              "best run on this machine."
+                            : "Medians. No run of the dry loop is in the data, so that the loop is "
+                              "part of user space.";
+  hp_figures_add(figures, figure);
 }
+
+void hp_chart_time_split(hp_figures* figures) { for_cases(figures, draw_time_split); }
 
 // ---- faults and calls ----
 
@@ -275,67 +275,61 @@ static void drop_unknown_series(hp_figure* figure) {
   figure->series_count = kept;
 }
 
-void hp_chart_kernel_events(hp_figures* figures) {
+static void draw_kernel_events(hp_figures* figures, const hp_case* one) {
   hp_arena* arena = &figures->data->arena;
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    if (hp_is_dry(one) || hp_is_sweep_point(figures, one)) continue;
-    hp_figure* figure =
-        hp_figure_new(arena, HP_DOTS, hp_figure_name(figures, "kernel-events", one->name),
-                      title_for(figures, "Page faults and system calls", one));
-    hp_series_add(figure, "page faults", HP_PLAIN);
-    for (size_t c = 0; c < HP_CALL_COUNT; c++) hp_series_add(figure, kCallNames[c], HP_PLAIN);
-    for (size_t g = 0; g < one->group_count; g++) {
-      events all = events_of(arena, &one->groups[g]);
-      size_t row =
-          hp_figure_row_add(figure, one->groups[g].label, event_note(arena, &all), HP_ROW_PLAIN);
-      for (size_t e = 0; e < EVENTS; e++) {
-        hp_point_add(figure, &figure->series[e], (hp_point){all.medians[e], (double)row, NAN, NAN});
-      }
+  hp_figure* figure =
+      new_figure(figures, HP_DOTS, "kernel-events", "Page faults and system calls", one);
+  hp_series_add(figure, "page faults", HP_PLAIN);
+  for (size_t c = 0; c < HP_CALL_COUNT; c++) hp_series_add(figure, kCallNames[c], HP_PLAIN);
+  for (size_t g = 0; g < one->group_count; g++) {
+    events all = events_of(arena, &one->groups[g]);
+    size_t row =
+        hp_figure_row_add(figure, one->groups[g].label, event_note(arena, &all), HP_ROW_PLAIN);
+    for (size_t e = 0; e < EVENTS; e++) {
+      hp_point_add(figure, &figure->series[e], (hp_point){all.medians[e], (double)row, NAN, NAN});
     }
-    drop_unknown_series(figure);
-    figure->x.title = "per million operations (logarithmic, with a place for 0)";
-    figure->x.scale = HP_LOG10;
-    figure->caption = "Medians of the runs. What was not counted has no dot.";
-    hp_figures_add(figures, figure);
   }
+  drop_unknown_series(figure);
+  figure->x.title = "per million operations (logarithmic, with a place for 0)";
+  figure->x.scale = HP_LOG10;
+  figure->caption = "Medians of the runs. What was not counted has no dot.";
+  hp_figures_add(figures, figure);
 }
+
+void hp_chart_kernel_events(hp_figures* figures) { for_cases(figures, draw_kernel_events); }
 
 // ---- the limit ----
 
-void hp_chart_limit(hp_figures* figures) {
+static void draw_limit(hp_figures* figures, const hp_case* one) {
   hp_arena* arena = &figures->data->arena;
-  for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    double limit = hp_dry_limit(figures, one->sample, "void").best_mops;
-    double list = hp_dry_limit(figures, one->sample, "list").best_mops;
-    if (hp_is_dry(one) || hp_is_sweep_point(figures, one) || !isfinite(limit)) continue;
-    hp_figure* figure = hp_figure_new(arena, HP_BARS, hp_figure_name(figures, "limit", one->name),
-                                      title_for(figures, "Distance to the physical limit", one));
-    hp_series_add(figure, "best run", HP_PLAIN);
-    for (size_t g = 0; g < one->group_count; g++) {
-      const hp_group* group = &one->groups[g];
-      if (hp_is_limit(group)) continue;
-      hp_summary summary = hp_summarise(arena, group, &kMetrics[HP_THROUGHPUT]);
-      double best = summary.count > 0 ? summary.values[summary.count - 1] : NAN;
-      const char* note =
-          isnan(best) ? "unknown"
-                      : hp_format(arena, "%s %%, best of %zu",
-                                  hp_number_text(arena, best / limit * 100, 3), summary.count);
-      size_t row = hp_figure_row_add(figure, group->label, note, HP_ROW_PLAIN);
-      hp_point_add(figure, &figure->series[0],
-                   (hp_point){best / limit * 100, (double)row, NAN, NAN});
-    }
-    figure->x.title = "throughput of the best run, % of the loop without an allocator";
-    figure->x.high = fmax(100, hp_figure_max(figure, true)) * 1.02;
-    hp_mark_add(figure, 100, "no allocator");
-    if (isfinite(list)) hp_mark_add(figure, list / limit * 100, "ideal list");
-    figure->caption =
-        hp_format(arena, "100 %% is %s M ops/s: the same stream of operations, no allocator.",
-                  hp_number_text(arena, limit, 3));
-    hp_figures_add(figures, figure);
+  double limit = hp_dry_limit(figures, one->sample, "void").best_mops;
+  double list = hp_dry_limit(figures, one->sample, "list").best_mops;
+  if (!isfinite(limit)) return;
+  hp_figure* figure = new_figure(figures, HP_BARS, "limit", "Distance to the physical limit", one);
+  hp_series_add(figure, "best run", HP_PLAIN);
+  for (size_t g = 0; g < one->group_count; g++) {
+    const hp_group* group = &one->groups[g];
+    if (hp_is_limit(group)) continue;
+    hp_summary summary = hp_summarise(arena, group, &kMetrics[HP_THROUGHPUT]);
+    double best = summary.count > 0 ? summary.values[summary.count - 1] : NAN;
+    const char* note = isnan(best)
+                           ? "unknown"
+                           : hp_format(arena, "%s %%, best of %zu",
+                                       hp_number_text(arena, best / limit * 100, 3), summary.count);
+    size_t row = hp_figure_row_add(figure, group->label, note, HP_ROW_PLAIN);
+    hp_point_add(figure, &figure->series[0], (hp_point){best / limit * 100, (double)row, NAN, NAN});
   }
+  figure->x.title = "throughput of the best run, % of the loop without an allocator";
+  figure->x.high = fmax(100, hp_figure_max(figure, true)) * 1.02;
+  hp_mark_add(figure, 100, "no allocator");
+  if (isfinite(list)) hp_mark_add(figure, list / limit * 100, "ideal list");
+  figure->caption =
+      hp_format(arena, "100 %% is %s M ops/s: the same stream of operations, no allocator.",
+                hp_number_text(arena, limit, 3));
+  hp_figures_add(figures, figure);
 }
+
+void hp_chart_limit(hp_figures* figures) { for_cases(figures, draw_limit); }
 
 // ---- profile ----
 
