@@ -121,6 +121,11 @@
 // one in any case.
 #define HAK_RESERVE_SLAB_BYTES (512 * HAK_KIB)
 
+// Holes in partly used slabs go back to the kernel from this length on at first, and a heap begins
+// to look for them when its slabs take so much.
+#define HAK_HOLE_BYTES (16 * HAK_KIB)
+#define HAK_HOLES_FROM_BYTES (1 * HAK_MIB)
+
 // What one overflow returns at the very most, so that no single free pays for many: as many groups
 // of blocks, of which each takes a write to a slab's bitmap, and at most so many blocks. For who
 // frees mostly others' blocks that write is atomic, and more groups find more blocks to share it.

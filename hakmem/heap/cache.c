@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hakmem/heap/flush.h"
+#include "hakmem/heap/holes.h"
 #include "hakmem/heap/magazine_size.h"
 #include "hakmem/heap/span_cache.h"
 #include "hakmem/options/events.h"
@@ -132,6 +133,7 @@ static bool find_slab(hak_heap_t* heap, unsigned size_class) {
   if (slab == NULL) slab = hak_slab_create(size_class, heap);
   if (slab == NULL) return false;
   hak_flush_own(heap, slab);
+  if (heap->owned_bytes >= HAK_HOLES_FROM_BYTES) hak_holes_start();
   return true;
 }
 
@@ -145,7 +147,6 @@ static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, un
     taken += hak_slab_take(slab, end - taken, n - taken);
     // Before it counts as full: what others have freed into it meanwhile.
     if (hak_slab_free_count(slab) == 0 && hak_slab_collect(slab) == 0) {
-      slab->was_full = true;
       hak_slab_list_remove(&bin->partial, slab);
       hak_slab_list_append(&bin->full, slab);
     }
@@ -160,7 +161,7 @@ static size_t give_up_slabs(hak_heap_t* heap, hak_slab_list_t* list, bool with_m
   while (list->first != NULL) {
     hak_slab_t* slab = list->first;
     hak_flush_disown(heap, list, slab);
-    if (with_memory && !hak_slab_is_idle(slab)) bytes += hak_slab_purge(slab);
+    if (with_memory && !hak_slab_is_idle(slab)) bytes += hak_slab_purge(slab, 0);
     hak_central_abandon(slab);
   }
   return bytes;
@@ -226,6 +227,7 @@ void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
   // Not empty: blocks were outgoing that are its own, or idle.c has taken its fence away again.
   if (hak_likely(count_of(heap, size_class) == 0)) fill(heap, size_class);
   void* block = hak_magazine_pop(heap->top, size_class);
+  if (hak_unlikely(hak_holes_wait(heap))) hak_holes_look(heap);
   hak_heap_leave(heap);
   hak_tick();
   return block;
@@ -275,6 +277,7 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, unsigned stack) {
     if (hak_magazine_is_full(magazine, top)) make_room(heap, stack);
     hak_magazine_put(magazine, top, block);
   }
+  if (hak_unlikely(hak_holes_wait(heap))) hak_holes_look(heap);
   hak_heap_leave(heap);
   hak_tick();
 }

@@ -65,10 +65,13 @@ typedef struct hak_heap {
   uint32_t span_limit;                             // how many there may be
   bool span_evicted;                               // one went back since the limit last grew
   uint8_t spans_kept;                              // modulo 256: for HAK_SPAN_CACHE_TICK
+  uint8_t holes_round;                             // the last that is over; see holes.h
+  uint8_t holes_class;                             // where it stands: 0: no round is under way
   bool was_parked;                                 // when its thread began
   uint64_t used[(HAK_N_STACKS + 63) / 64];         // bit c: stack c has a magazine
   size_t cache_bytes;                              // what the magazines may hold when full
   size_t owned_bytes;                              // of the slabs owned
+  hak_slab_t* holes_next;                          // in that class; NULL: the next class
   void** next_first_slot;                          // in first_slots: not used yet
   _Atomic(void**) next_slot;                       // in slots: not used yet
   hak_counter_t atomics;                           // read-modify-writes made for remote frees

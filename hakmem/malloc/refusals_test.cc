@@ -213,7 +213,7 @@ void UseAll(Program* program) {
     while (step != 2) std::this_thread::yield();
   });
   while (step != 1) std::this_thread::yield();
-  hak_idle_reclaim_all();
+  hak_idle_reclaim_all(true);
   step = 2;
   other.join();
   (void)hak_ss_prewarm_class(hak_size_class(500), 1);

@@ -65,7 +65,7 @@ static void* out_of_memory(unsigned size_class, size_t bytes) {
 static bool empty_caches(size_t bytes) {
   if (!hak_reserve_is_possible(bytes)) return false;
   if (hak_this_heap != HAK_NO_HEAP) hak_cache_drain(hak_this_heap);
-  hak_idle_reclaim_all();
+  hak_idle_reclaim_all(true);
   return true;
 }
 

@@ -32,6 +32,7 @@ void hak_slab_destroy(hak_slab_t* slab) {
   hak_assert(hak_slab_is_idle(slab));
   // First: a forked child must not take it for a slab when its entries are gone.
   slab->run.size_class = 0;
+  hak_store_relaxed(&slab->owner, NULL);  // what it says of a heap holds while the slab lives
   hak_compiler_barrier();
   hak_page_map_set_class(slab->run.base, slab->run.n_pages, 0);
   hak_super_return_run(&slab->run);
@@ -125,10 +126,38 @@ hak_slab_t* hak_central_adopt(unsigned size_class, struct hak_heap* heap) {
   return slab;
 }
 
+unsigned hak_central_count(unsigned size_class) {
+  return (unsigned)hak_counter_read(&centrals[size_class].n_partial);
+}
+
+hak_slab_t* hak_central_look(unsigned size_class, struct hak_heap* heap, uint8_t round, unsigned* n,
+                             size_t* least) {
+  hak_slab_t* found = NULL;
+  central_t* central = lock_central(size_class);
+  for (; found == NULL && *n != 0 && central->partial.first != NULL; --*n) {
+    hak_slab_t* slab = central->partial.first;
+    *least = hak_slab_look(slab, round);
+    if (*least != 0) {
+      unlist(central, slab);
+      hak_store_release(&slab->owner, heap);
+      found = slab;
+    } else {
+      hak_slab_list_remove(&central->partial, slab);
+      hak_slab_list_append(&central->partial, slab);
+    }
+  }
+  hak_lock_release(&central->lock);
+  return found;
+}
+
 void hak_central_abandon(hak_slab_t* slab) {
+  hak_run_set_use(&slab->run, HAK_RUN_ABANDONED);
+  hak_central_return(slab);
+}
+
+void hak_central_return(hak_slab_t* slab) {
   central_t* central = lock_central(slab->run.size_class);
   hak_store_release(&slab->owner, NULL);
-  hak_run_set_use(&slab->run, HAK_RUN_ABANDONED);
   // A remote free that saw the old owner set its bits before or after this; in the second case
   // it finds the slab unowned when it wants to tell (flush.c) and comes to hak_central_absorb.
   hak_slab_collect(slab);

@@ -22,8 +22,19 @@ void hak_central_add(hak_slab_t* slab);
 hak_slab_t* hak_central_adopt(unsigned size_class, struct hak_heap* heap);
 
 // Makes a slab that the caller owns, and that is in none of its lists, unowned. It is given back
-// if nothing in it is live.
+// if nothing in it is live. (return: what it is for stays as it was.)
 void hak_central_abandon(hak_slab_t* slab);
+void hak_central_return(hak_slab_t* slab);
+
+// Looks (hak_slab_look) at the next of a class's unowned slabs with free blocks, and at as many as
+// *n at most, less one each time, until one has holes that are worth giving back. It makes `heap`
+// the owner of that one, until hak_central_return. NULL: none. A look moves a slab to the end, so
+// that hak_central_count of them meet all.
+hak_slab_t* hak_central_look(unsigned size_class, struct hak_heap* heap, uint8_t round, unsigned* n,
+                             size_t* least);
+
+// A class's unowned slabs with free blocks: how many there are, or were a moment ago.
+unsigned hak_central_count(unsigned size_class);
 
 // Makes `heap` the owner of an unowned slab, not a lost one, whatever is free in it. False when it
 // has an owner (now).

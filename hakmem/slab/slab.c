@@ -66,6 +66,7 @@ hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class) {
   slab->was_full = false;
   slab->uncounted = 0;
   hak_store_relaxed(&slab->purged_bytes, 0);
+  slab->looks = 0;
   slab->next = slab->prev = NULL;
   for (unsigned w = 0; w < info->slab_words; w++) {
     unsigned left = info->slab_blocks - w * 64u;
@@ -125,8 +126,10 @@ static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines
     if (slab->free[w] == 0 && w == first_left) first_left = w + 1;
   }
   hak_store_relaxed(&slab->purged_bytes, 0);  // which of it, nobody knows
+  slab->looks = 0;
   slab->scan_word = (uint16_t)first_left;
   set_free_count(slab, hak_slab_free_count(slab) - taken);
+  if (hak_slab_free_count(slab) == 0) slab->was_full = true;
   if (taken != 0 && hak_run_use(&slab->run) == HAK_RUN_PREWARMED)
     hak_run_set_use(&slab->run, HAK_RUN_SLAB);
   return taken;
@@ -161,7 +164,27 @@ static unsigned next_block(const hak_slab_t* slab, unsigned block, bool is_free)
   return slab->capacity;
 }
 
-size_t hak_slab_purge(hak_slab_t* slab) {
+// Looks that give something back, the shortest holes last.
+#define LOOKS 3
+
+size_t hak_slab_look(hak_slab_t* slab, uint8_t round) {
+  unsigned n = hak_slab_free_count(slab);
+  if (!slab->was_full || (slab->looks != 0 && slab->seen_round == round)) return 0;
+  slab->seen_round = round;
+  if (slab->looks == 0 || slab->seen_free != n) {
+    slab->seen_free = (uint16_t)n;
+    slab->looks = 1;
+    return 0;
+  }
+  if (slab->looks > LOOKS) return 0;
+  return (size_t)(2 * HAK_HOLE_BYTES) >> slab->looks++;
+}
+
+size_t hak_slab_purge(hak_slab_t* slab, size_t least) {
+  if (least == 0 && slab->looks > LOOKS && slab->seen_free == hak_slab_free_count(slab)) return 0;
+  // Longer ones went back at the look before.
+  bool is_rest = least != 0 && least < HAK_HOLE_BYTES;
+  size_t below = is_rest ? 2 * least : SIZE_MAX;
   size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
   size_t os_page = hak_platform_os_page_bytes();
   size_t bytes = 0;
@@ -170,11 +193,16 @@ size_t hak_slab_purge(hak_slab_t* slab) {
     end = next_block(slab, at, false);
     uintptr_t from = hak_round_up(slab->run.base + at * block_bytes, os_page);
     uintptr_t to = hak_round_down(slab->run.base + end * block_bytes, os_page);
-    if (from >= to) continue;
+    if (from >= to || to - from < least || to - from >= below) continue;
     int error = hak_platform_purge((void*)from, to - from);
     if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)from, to - from)) bytes += to - from;
   }
-  hak_store_relaxed(&slab->purged_bytes, (uint32_t)bytes);
+  size_t before = is_rest ? hak_load_relaxed(&slab->purged_bytes) : 0;
+  hak_store_relaxed(&slab->purged_bytes, (uint32_t)(before + bytes));
+  if (least == 0) {
+    slab->seen_free = (uint16_t)hak_slab_free_count(slab);
+    slab->looks = LOOKS + 1;
+  }
   return bytes;
 }
 

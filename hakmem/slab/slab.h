@@ -31,9 +31,12 @@ typedef struct hak_slab {
   uint16_t capacity;             // const while the slab lives: blocks
   _Atomic(uint16_t) free_count;  // bits set in free[]
   uint16_t scan_word;            // no word of free[] below this one has a bit set
-  bool was_full;                 // a heap has taken the last of its blocks: all may be touched
+  bool was_full;                 // the last of its blocks has been taken: all may be touched
   uint32_t uncounted;            // blocks collected from remote[] less those taken off remote_count
   _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
+  uint16_t seen_free;              // free blocks at the last look (hak_slab_look)
+  uint8_t looks;                   // in a row that found it unchanged; 0: blocks were taken since
+  uint8_t seen_round;              // of the last look
   struct hak_slab* next;           // owner: its partial or full list; unowned: the class's
   struct hak_slab* prev;
   uint64_t* free;  // const while the slab lives: blocks free and in no magazine
@@ -86,9 +89,18 @@ void hak_slab_prefetch(hak_slab_t* slab, unsigned size_class, unsigned word,
 // Puts blocks (bits `mask` of `word`) back. Aborts on a double free.
 void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask);
 
-// Gives the OS pages that lie in free blocks only back to the kernel. Returns the bytes. No lock
-// held.
-size_t hak_slab_purge(hak_slab_t* slab);
+// Holes: the stretches of OS pages that lie in free blocks only.
+//
+// A look, once a round at most (`round`: its number modulo 256; a purge delay lies between two).
+// Returns the length in bytes from which on the slab's holes are worth a system call now; 0: none
+// is. That is so where the slab is as it was at the last look: HAK_HOLE_BYTES at first, and at each
+// further look that finds it so half of it, down to an OS page. Of a slab that was never full
+// nothing is known to be touched: none is.
+size_t hak_slab_look(hak_slab_t* slab, uint8_t round);
+
+// Gives holes back to the kernel: those that are worth it by hak_slab_look's `least`, and were not
+// at the look before; or all (0). Returns the bytes. No lock held.
+size_t hak_slab_purge(hak_slab_t* slab, size_t least);
 
 // Takes what other threads have freed into free[]. Returns how many blocks came.
 unsigned hak_slab_collect(hak_slab_t* slab);

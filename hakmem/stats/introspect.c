@@ -10,20 +10,25 @@
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/size_class.h"
 #include "hakmem/heap/cache.h"
+#include "hakmem/heap/holes.h"
 #include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/stats/stats.h"
 #include "hakmem/superslab/purge.h"
+#include "hakmem/thread/idle.h"
 #include "hakmem/thread/thread.h"
 
 bool hak_introspect_trim(void) {
   hak_fork_look();
-  hak_heap_t* heap = hak_this_heap;
-  if (heap != HAK_NO_HEAP) hak_cache_drain(heap);
-  hak_thread_end_all_parked();
-  return hak_purge_all() != 0;
+  uint64_t before = hak_purge_bytes();
+  hak_heap_t* heap = hak_this_heap != HAK_NO_HEAP ? hak_this_heap : hak_thread_begin();
+  if (heap != NULL) hak_cache_drain(heap);
+  hak_idle_reclaim_all(false);
+  if (heap != NULL) hak_holes_purge_all(heap);
+  hak_purge_all();
+  return hak_purge_bytes() != before;
 }
 
 // A snapshot is too large for the stack of a small thread, and one from malloc would be among the

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-// malloc_trim: returns what the calling thread caches, then all free pages to the kernel. Whether
-// any memory was given back.
+// malloc_trim: returns what the calling thread caches, and idle ones, to the slabs; then all free
+// pages, and the holes in partly used slabs, to the kernel. Whether any memory was given back.
+// Where other threads cache something it sleeps for up to a tenth of a second.
 bool hak_introspect_trim(void);
 
 // mallinfo2, as far as glibc's words fit. All are bytes or counts of now:

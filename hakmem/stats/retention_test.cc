@@ -263,7 +263,7 @@ TEST_IN_CHILD(RetentionTest, CachesTakenBackFromAnIdleThread) {
       },
       true);
   hak_retention before = ExpectExact(program);
-  hak_idle_reclaim_all();
+  hak_idle_reclaim_all(true);
   hak_retention after = ExpectExact(program);
   EXPECT_LT(after.thread_caches_bytes, 4000u) << "one block of each class";
   EXPECT_GT(PurgedInSlabs(), 0u);

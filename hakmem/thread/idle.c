@@ -4,6 +4,7 @@
 
 #include "hakmem/heap/cache.h"
 #include "hakmem/heap/flush.h"
+#include "hakmem/heap/holes.h"
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
@@ -16,6 +17,8 @@
 #define VISITS 64
 // Beyond this a visit goes on to no further heap: who comes next does.
 #define VISIT_NS 200000
+// And for so long holes in a heap's slabs may be given back, meanwhile its owner waits.
+#define HOLES_NS 1000000
 // No rounds more often than this, whatever the purge delay.
 #define MIN_PERIOD_MS 100
 // What an owner had done before is visible to all by then; see idle.h. Some hundred nanoseconds is
@@ -24,6 +27,7 @@
 
 static const hak_heap_entry_t* cursor;  // lock:IDLE: the next heap to visit; NULL: the first
 static bool has_fenced;                 // lock:IDLE: in this round
+static bool has_holes;                  // lock:IDLE: there was more than time, in this round
 static bool has_found;                  // lock:IDLE: something to do in this round
 static _Atomic(bool) had_work;          // in the last round
 static _Atomic(bool) is_started;
@@ -62,12 +66,19 @@ static bool begin(hak_heap_t* heap, uint8_t state) {
   return false;
 }
 
-// 2: takes what others have freed. Where the fast paths have done nothing either, or that does not
-// matter, fences go up. Returns whether they have.
+static void look_at_holes(hak_heap_t* heap) {
+  uint64_t end_ns = hak_platform_now_ns() + HOLES_NS;
+  while (hak_holes_wait(heap) && hak_platform_now_ns() < end_ns) hak_holes_look(heap);
+  has_holes |= hak_holes_wait(heap);
+}
+
+// 2: takes what others have freed, and sees to holes in slabs. Where the fast paths have done
+// nothing either, or that does not matter, fences go up. Returns whether they have.
 static bool raise_fences(hak_heap_entry_t* entry, uint64_t now_ms, bool must_be_idle) {
   hak_heap_t* heap = entry->heap;
   if (!begin(heap, HAK_RECLAIM_ASKED)) return false;
   hak_flush_pending(heap);
+  look_at_holes(heap);
   if (signature_of(heap) != entry->seen && must_be_idle) {
     hak_store_release(&heap->reclaim, HAK_RECLAIM_NONE);
     return false;
@@ -125,17 +136,19 @@ static bool visit(hak_heap_entry_t* entry, bool must_be_idle) {
 // When the next round begins: soon, where fences stand.
 static uint64_t next_round_ms(void) {
   uint64_t delay_ms = (uint64_t)hak_option_number(HAK_OPTION_purge_delay);
-  bool is_soon = has_fenced || delay_ms / 2 < MIN_PERIOD_MS;
+  bool is_soon = has_fenced || has_holes || delay_ms / 2 < MIN_PERIOD_MS;
   return hak_platform_now_ms() + (is_soon ? MIN_PERIOD_MS : delay_ms / 2);
 }
 
 void hak_idle_visit(void) {
+  // To see to slabs that nobody owns takes a heap (holes.h).
+  if (hak_this_heap == HAK_NO_HEAP && hak_holes_may_be_unowned()) (void)hak_thread_begin();
   if (!hak_lock_try(&hak_reclaim_lock)) return;
   const hak_heap_entry_t* idle[VISITS];
   unsigned n_idle = 0;
   if (cursor == NULL) {
     cursor = hak_thread_heaps();
-    has_fenced = has_found = false;
+    has_fenced = has_holes = has_found = false;
   }
   uint64_t end_ns = hak_platform_now_ns() + VISIT_NS;
   for (unsigned i = 0; i < VISITS && cursor != NULL; i++) {
@@ -154,24 +167,24 @@ void hak_idle_visit(void) {
   hak_tick_set_due(HAK_JOB_IDLE, next_ms);
 }
 
-bool hak_idle_has_work(void) { return hak_load_relaxed(&had_work); }
+bool hak_idle_has_work(void) { return hak_load_relaxed(&had_work) || hak_holes_has_work(); }
 
 // One step with each heap. Whether there are further steps.
-static bool visit_all(void) {
+static bool visit_all(bool must_be_idle) {
   hak_lock_acquire(&hak_reclaim_lock);
   has_found = false;
   for (const hak_heap_entry_t* entry = hak_thread_heaps(); entry != NULL; entry = entry->next) {
-    (void)visit((hak_heap_entry_t*)entry, false);
+    (void)visit((hak_heap_entry_t*)entry, must_be_idle);
   }
   bool is_more = has_found;
   hak_lock_release(&hak_reclaim_lock);
   return is_more;
 }
 
-void hak_idle_reclaim_all(void) {
+void hak_idle_reclaim_all(bool busy_too) {
   hak_thread_end_all_parked();
   if (!hak_platform_has_true_clock()) return;
-  for (int step = 0; visit_all() && step < 2; step++) hak_platform_sleep_ms(2 * GRACE_MS);
+  for (int step = 0; visit_all(!busy_too) && step < 2; step++) hak_platform_sleep_ms(2 * GRACE_MS);
 }
 
 void hak_idle_start(void) {
@@ -180,6 +193,7 @@ void hak_idle_start(void) {
   hak_store_relaxed(&is_started, true);
   hak_tick_register(HAK_JOB_IDLE, hak_idle_visit);
   hak_tick_set_due(HAK_JOB_IDLE, hak_platform_now_ms() + MIN_PERIOD_MS);
+  hak_holes_start();
 }
 
 // ---- after a fork ----

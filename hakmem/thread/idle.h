@@ -47,10 +47,10 @@ void hak_idle_visit(void);
 // Whether the last round found a heap that is not known to be empty.
 bool hak_idle_has_work(void);
 
-// Takes back what the caches of all other threads hold, idle or not, but for those that are in slow
-// paths meanwhile: for a thread that finds no memory. It sleeps twice, for some hundredths of a
-// second, where there is something to take. No lock held.
-void hak_idle_reclaim_all(void);
+// Takes back what the caches of all idle threads hold, or (busy_too: for a thread that finds no
+// memory) of all others, but for those that are in slow paths meanwhile. It sleeps twice, for some
+// hundredths of a second, where there is something to take. No lock held.
+void hak_idle_reclaim_all(bool busy_too);
 
 void hak_idle_count_locks(hak_lock_counts_t* counts);
 

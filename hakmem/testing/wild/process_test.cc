@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <map>
 #include <sstream>
+#include <tuple>
 
 #include "hakmem/testing/command.h"
 
@@ -82,6 +83,19 @@ TEST(ThreadsTest, ADaemonHasABackgroundThreadToo) {
 TEST(ThreadsTest, ItEndsWhenThereIsNothingToDoAndComesAgain) {
   ExpectDone(RunProcess("threads_program", {"ends"}, kBackground));
 }
+
+// ---- memory between survivors ----
+
+class SurvivorsTest : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
+
+TEST_P(SurvivorsTest, MemoryBetweenThemGoesBack) {
+  auto [when, who] = GetParam();
+  ExpectDone(RunProcess("survivors_program", {when, who}, {{"HAKMEM_PURGE_DELAY", "200"}}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, SurvivorsTest,
+                         testing::Combine(testing::Values("trim", "light"),
+                                          testing::Values("main", "worker", "ended")));
 
 // ---- stderr ----
 

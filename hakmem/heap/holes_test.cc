@@ -1,0 +1,199 @@
+// Holes in partly used slabs: what goes back, when, and that memory in use is left alone.
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "hakmem/heap/test_blocks.h"
+
+extern "C" {
+#include "hakmem/heap/holes.h"
+#include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
+#include "hakmem/superslab/purge.h"
+}
+
+namespace {
+
+using hak::AllocBlock;
+using hak::FreeBlock;
+
+constexpr unsigned kBytes = 1024;
+constexpr size_t kBlocks = 4000;
+
+// Survivors of a burst: one block in forty, each a page; what they are in is full of holes.
+class Survivors {
+ public:
+  Survivors() : size_class_(hak_class_of(kBytes)) {
+    blocks_.reserve(kBlocks);
+    for (size_t i = 0; i < kBlocks; ++i) {
+      blocks_.push_back(static_cast<char*>(AllocBlock(size_class_)));
+      memset(blocks_[i], 1, kBytes);
+    }
+    for (size_t i = 0; i < kBlocks; ++i) {
+      if (i % 40 != 0) FreeBlock(blocks_[i]);
+    }
+    hak::DrainThread();
+  }
+  // OS pages that the burst took and that are in memory.
+  size_t ResidentBytes() const {
+    size_t n = 0;
+    for (size_t i = 0; i < kBlocks; i += 4) n += hak::IsResident(blocks_[i]) ? 4 * kBytes : 0;
+    return n;
+  }
+  bool AreIntact() const {
+    for (size_t i = 0; i < kBlocks; i += 40) {
+      for (unsigned k = 0; k < kBytes; ++k) {
+        if (blocks_[i][k] != 1) return false;
+      }
+    }
+    return true;
+  }
+  unsigned size_class() const { return size_class_; }
+
+ private:
+  unsigned size_class_;
+  std::vector<char*> blocks_;
+};
+
+// A round, of the heap's slabs alone.
+void LookOnce() {
+  hak_heap_t* heap = hak::ThisHeap();
+  hak_heap_enter(heap);
+  hak_store_relaxed(&hak_holes_round, static_cast<uint8_t>(hak_holes_round + 1));
+  while (hak_holes_wait(heap)) hak_holes_look(heap);
+  hak_heap_leave(heap);
+}
+
+// Nothing then depends on the time.
+void StopTheClock() { ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "-1")); }
+
+uint64_t Calls() { return hak_load_relaxed(&hak_platform_counters(HAK_KERNEL_MADVISE)->calls); }
+
+TEST_IN_CHILD(HolesTest, GoBackLongOnesFirstWhereNothingChanges) {
+  StopTheClock();
+  if (hak_platform_os_page_bytes() != 4096) GTEST_SKIP() << "counts pages of 4 KiB";
+  Survivors survivors;
+  size_t all = survivors.ResidentBytes();
+  EXPECT_GT(all, kBlocks * kBytes * 9 / 10);
+  LookOnce();
+  EXPECT_EQ(survivors.ResidentBytes(), all) << "no slab has been seen before";
+  std::vector<size_t> resident;
+  for (int i = 0; i < 3; ++i) {
+    LookOnce();
+    resident.push_back(survivors.ResidentBytes());
+  }
+  EXPECT_LT(resident[0], all / 2);
+  EXPECT_LT(resident[1], resident[0]);
+  EXPECT_LT(resident[2], resident[1]);
+  // The survivors' pages stay, and the slab that was never full.
+  EXPECT_LT(resident[2], kBlocks / 40 * 4096 * 3 / 2 + 2 * HAK_PAGE_BYTES);
+  EXPECT_TRUE(survivors.AreIntact());
+  uint64_t calls = Calls();
+  for (int i = 0; i < 300; ++i) LookOnce();  // the round's number comes again
+  EXPECT_EQ(Calls(), calls) << "all has gone back";
+}
+
+TEST_IN_CHILD(HolesTest, StayWhereBlocksComeAndGo) {
+  StopTheClock();
+  Survivors survivors;
+  size_t all = survivors.ResidentBytes();
+  uint64_t calls = Calls();
+  std::vector<void*> blocks;
+  for (int i = 0; i < 6; ++i) {
+    LookOnce();
+    // Out of each slab, and back.
+    for (size_t k = 0; k < kBlocks - kBlocks / 40; ++k)
+      blocks.push_back(AllocBlock(survivors.size_class()));
+    for (void* block : blocks) FreeBlock(block);
+    blocks.clear();
+    hak::DrainThread();
+  }
+  EXPECT_EQ(Calls(), calls);
+  EXPECT_EQ(survivors.ResidentBytes(), all);
+}
+
+TEST_IN_CHILD(HolesTest, AFreeStartsTheWaitAnew) {
+  StopTheClock();
+  unsigned c = hak_class_of(kBytes);
+  FreeBlock(AllocBlock(c));
+  Survivors survivors;
+  LookOnce();
+  hak_slab_t* slab = hak::ThisHeap()->bins[c].partial.first;
+  ASSERT_NE(slab, nullptr);
+  hak_store_relaxed(&slab->free_count, static_cast<uint16_t>(slab->free_count - 1));
+  uint8_t round = hak_holes_round;
+  EXPECT_EQ(hak_slab_look(slab, ++round), 0u);
+  EXPECT_EQ(hak_slab_look(slab, round), 0u) << "the same round";
+  EXPECT_EQ(hak_slab_look(slab, ++round), HAK_HOLE_BYTES);
+  EXPECT_EQ(hak_slab_look(slab, ++round), HAK_HOLE_BYTES / 2);
+  EXPECT_EQ(hak_slab_look(slab, ++round), HAK_HOLE_BYTES / 4);
+  EXPECT_EQ(hak_slab_look(slab, ++round), 0u);
+  hak_store_relaxed(&slab->free_count, static_cast<uint16_t>(slab->free_count + 1));
+}
+
+TEST_IN_CHILD(HolesTest, AllGoBackAtOnceWhenAsked) {
+  StopTheClock();
+  Survivors survivors;
+  hak_holes_purge_all(hak::ThisHeap());
+  EXPECT_LT(survivors.ResidentBytes(),
+            kBlocks / 40 * hak_platform_os_page_bytes() * 3 / 2 + 2 * HAK_PAGE_BYTES);
+  EXPECT_TRUE(survivors.AreIntact());
+  uint64_t calls = Calls();
+  hak_holes_purge_all(hak::ThisHeap());
+  EXPECT_EQ(Calls(), calls) << "there is nothing new";
+}
+
+// What a thread left that has ended.
+TEST_IN_CHILD(HolesTest, ThoseOfUnownedSlabsGoBackToo) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "100"));
+  FreeBlock(AllocBlock(1));
+  Survivors* survivors = nullptr;
+  std::thread([&] { survivors = new Survivors; }).join();
+  hak_thread_end_all_parked();
+  unsigned c = survivors->size_class();
+  unsigned n = hak_central_count(c);
+  ASSERT_GT(n, 10u);
+  size_t all = survivors->ResidentBytes();
+  hak_holes_start();
+  for (int i = 0; i < 60 && survivors->ResidentBytes() > all / 3; ++i) {
+    hak_platform_sleep_ms(50);
+    hak_tick();
+  }
+  EXPECT_LE(survivors->ResidentBytes(), all / 3);
+  EXPECT_TRUE(survivors->AreIntact());
+  EXPECT_EQ(hak_central_count(c), n);
+  delete survivors;
+}
+
+// Their blocks are freed meanwhile, and others take them.
+TEST_IN_CHILD(HolesTest, OthersMayUseUnownedSlabsMeanwhile) {
+  FreeBlock(AllocBlock(1));
+  std::atomic<bool> is_over{false};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (uint64_t mark = t << 20; !is_over; mark += 1000) {
+        // Threads that end leave slabs with live blocks to those that come.
+        std::vector<hak::MarkedBlock> blocks;
+        std::thread([&] {
+          for (unsigned i = 0; i < 500; ++i) {
+            blocks.push_back(hak::AllocMarked(hak_class_of(kBytes), mark + i));
+          }
+          for (unsigned i = 0; i < 300; ++i) {
+            hak::FreeMarked(blocks.back());
+            blocks.pop_back();
+          }
+        }).join();
+        for (const hak::MarkedBlock& block : blocks) hak::FreeMarked(block);
+      }
+    });
+  }
+  for (int i = 0; i < (hak::kUnderSanitizer ? 100 : 1000); ++i) {
+    hak_holes_purge_all(hak::ThisHeap());
+  }
+  is_over = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace
