@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <string>
@@ -173,16 +171,6 @@ TEST_IN_CHILD(ReserveTest, OneSuperSlabIsEnoughToGoOn) {
   for (int i = 0; i < 10; ++i) ASSERT_NE(Take(1, 1), nullptr);
 }
 
-bool CanBeRead(uintptr_t address) {
-  int ends[2];
-  if (pipe(ends) != 0) abort();
-  bool can = write(ends[1], reinterpret_cast<void*>(address), 1) == 1;
-  EXPECT_TRUE(can || errno == EFAULT);
-  close(ends[0]);
-  close(ends[1]);
-  return can;
-}
-
 // A megabyte past the last byte of a reservation nothing is reached, whatever was mapped there.
 TEST_IN_CHILD(ReserveTest, BehindAReservationLiesAGuard) {
   for (int i = 0; i < 3; ++i) {
@@ -190,9 +178,9 @@ TEST_IN_CHILD(ReserveTest, BehindAReservationLiesAGuard) {
     ASSERT_NE(super, nullptr);
     const hak_reservation_t* r = super->reservation;
     uintptr_t end = r->base + r->n_supers * hak_super_bytes();
-    EXPECT_TRUE(CanBeRead(end - 1));
-    EXPECT_FALSE(CanBeRead(end));
-    EXPECT_FALSE(CanBeRead(end + HAK_MIB));
+    EXPECT_TRUE(hak::CanBeRead(end - 1));
+    EXPECT_FALSE(hak::CanBeRead(end));
+    EXPECT_FALSE(hak::CanBeRead(end + HAK_MIB));
     while (Take(1, 1)->reservation == r) {
     }
   }

@@ -87,6 +87,16 @@ bool IsResident(const void* address) {
   return (state & 1) != 0;
 }
 
+bool CanBeRead(uintptr_t address) {
+  int ends[2];
+  if (pipe(ends) != 0) abort();
+  bool can = write(ends[1], reinterpret_cast<void*>(address), 1) == 1;
+  if (!can && errno != EFAULT) abort();
+  close(ends[0]);
+  close(ends[1]);
+  return can;
+}
+
 size_t CountMappings() {
   int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;

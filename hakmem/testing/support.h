@@ -69,6 +69,9 @@ uint64_t KernelCalls(hak_kernel_kind_t kind);
 // Whether the OS page at `address` is in memory.
 bool IsResident(const void* address);
 
+// Whether the byte at `address` can be read: the kernel is asked to.
+bool CanBeRead(uintptr_t address);
+
 // Mappings of the process: the lines of /proc/self/maps. Allocates nothing.
 size_t CountMappings();
 
