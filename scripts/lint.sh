@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# lint.sh COMMAND: checks the C and C++ sources of the checkout that this script belongs to.
+# lint.sh COMMAND: checks the sources of the checkout that this script belongs to.
 #
-#   format        rewrites them as .clang-format says: `bazel run //:format`
+#   format        rewrites those in C and C++ as .clang-format says: `bazel run //:format`
 #   check-format  names those that `format` would change: //:format_test
 #   check-tidy    runs clang-tidy over those in C, as .clang-tidy says: //:tidy_test
+#   check-roles   names those, of every language, that do not open with their role: //:roles_test
 set -euo pipefail
 
 # Versions of the formatter disagree with each other, so one is the project's.
@@ -53,6 +54,18 @@ check_format() {
   echo "${#files[@]} files are formatted"
 }
 
+# A comment in words on the first line, or on the one behind #!.
+check_roles() {
+  local bad
+  bad=$(printf '%s\0' "${files[@]}" | xargs -0 awk '
+    FNR == 1 { is_open = 0 }
+    FNR == 1 && /^#!/ { next }
+    FNR <= 2 && /^((\/\/[\/!]?|#|\/\*) |""")["`\/[:alnum:]].*[[:alpha:]]/ { is_open = 1 }
+    { if (!is_open) print "  " FILENAME; nextfile }')
+  [[ -z $bad ]] || die 'these files do not open with a comment that says what they are for:' "$bad"
+  echo "${#files[@]} files open with their role"
+}
+
 case ${1:-} in
   format | check-format)
     need "$CLANG_FORMAT"
@@ -67,5 +80,9 @@ case ${1:-} in
       xargs -0 -I{} -P "$(nproc)" clang-tidy --quiet {} -- "${flags[@]}"
     echo "${#files[@]} files are tidy"
     ;;
-  *) die 'usage: lint.sh format | check-format | check-tidy' ;;
+  check-roles)
+    find_sources .c .h .cc .def .rs .py .sh .bazel .bzl
+    check_roles
+    ;;
+  *) die 'usage: lint.sh format | check-format | check-tidy | check-roles' ;;
 esac
