@@ -1,3 +1,5 @@
+// The background thread: when it begins, what it waits for, when it ends.
+
 #include "hakmem/malloc/background.h"
 
 #include <pthread.h>

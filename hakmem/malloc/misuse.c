@@ -1,3 +1,5 @@
+// What is said of a pointer that is misused: what it points to, and who freed it.
+
 #include "hakmem/malloc/misuse.h"
 
 #include "hakmem/heap/magazine_size.h"

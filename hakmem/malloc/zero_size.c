@@ -1,3 +1,5 @@
+// Blocks of size 0: addresses without memory, and which of them are live.
+
 #include "hakmem/malloc/zero_size.h"
 
 #include "hakmem/base/atomic.h"

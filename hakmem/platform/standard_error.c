@@ -1,3 +1,5 @@
+// Where the lines of the allocator go, and how they are kept from harming the program.
+
 #include "hakmem/platform/standard_error.h"
 
 #include <errno.h>
