@@ -255,7 +255,9 @@ class Actor {
   }
 
   void Ask(const Block& block) {
-    unsigned char* inside = block.ptr + (block.size == 0 ? 0 : random_() % block.size);
+    ASSERT_TRUE(hak_owns(block.ptr));
+    if (block.size == 0) return;  // it may lie in no SuperSlab
+    unsigned char* inside = block.ptr + random_() % block.size;
     hak_super_info info;
     ASSERT_TRUE(hak_super_lookup(inside, &info));
     ASSERT_EQ(info.block_base, reinterpret_cast<uintptr_t>(block.ptr));
