@@ -23,7 +23,7 @@
 #define MIN_PERIOD_MS 100
 // What an owner had done before is visible to all by then; see idle.h. Some hundred nanoseconds is
 // what it takes; the clock may be 10 ms late.
-#define GRACE_MS 20
+#define GRACE_MS UINT64_C(20)
 
 static const hak_heap_entry_t* cursor;  // lock:IDLE: the next heap to visit; NULL: the first
 static bool has_fenced;                 // lock:IDLE: in this round
