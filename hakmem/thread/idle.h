@@ -30,8 +30,8 @@
 // that no store is kept longer.) Owners that are stopped between their load and a store that is
 // still to come are met by the order in which they work, see hak_magazine_take_fenced. A clock that
 // another library fakes may jump; so no heap is visited unless the clock is the kernel's.
-// idle_model_test.py explores every interleaving; docs/DECISIONS.md compares it with membarrier(2)
-// and with fences in slow paths.
+// testing/idle_model_test.py explores every interleaving; docs/DECISIONS.md compares it with
+// membarrier(2) and with fences in slow paths.
 
 #ifndef HAKMEM_IDLE_H_
 #define HAKMEM_IDLE_H_
