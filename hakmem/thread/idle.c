@@ -45,15 +45,15 @@ static uint64_t signature_of(hak_heap_t* heap) {
 // ---- the steps ----
 
 // 1: asks the owner for a sign of life.
-static void ask(hak_heap_entry_t* entry, uint64_t now_ms) {
+static void ask(hak_heap_entry_t* entry) {
   hak_heap_t* heap = entry->heap;
   uint64_t signature = signature_of(heap);
   if (signature == entry->reclaimed && hak_load_relaxed(&heap->pending) == HAK_PENDING_NONE) return;
   entry->seen = signature;
-  entry->since_ms = now_ms;
   has_found = true;
   uint8_t none = HAK_RECLAIM_NONE;
   (void)atomic_compare_exchange_strong(&heap->reclaim, &none, HAK_RECLAIM_ASKED);
+  entry->since_ms = hak_platform_now_ms();  // after the store: a visitor may be stopped before it
 }
 
 // Begins a further step; false: the owner has been in a slow path since the last, or is in one.
@@ -74,7 +74,7 @@ static void look_at_holes(hak_heap_t* heap) {
 
 // 2: takes what others have freed, and sees to holes in slabs. Where the fast paths have done
 // nothing either, or that does not matter, fences go up. Returns whether they have.
-static bool raise_fences(hak_heap_entry_t* entry, uint64_t now_ms, bool must_be_idle) {
+static bool raise_fences(hak_heap_entry_t* entry, bool must_be_idle) {
   hak_heap_t* heap = entry->heap;
   if (!begin(heap, HAK_RECLAIM_ASKED)) return false;
   hak_flush_pending(heap);
@@ -86,9 +86,9 @@ static bool raise_fences(hak_heap_entry_t* entry, uint64_t now_ms, bool must_be_
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
     hak_magazine_raise_fence(&heap->bins[c].magazine, &heap->top[c]);
   }
-  entry->since_ms = now_ms;
   has_fenced = true;
   hak_store_release(&heap->reclaim, HAK_RECLAIM_FENCED);
+  entry->since_ms = hak_platform_now_ms();
   return true;
 }
 
@@ -114,17 +114,16 @@ static void take_cache(hak_heap_entry_t* entry) {
 static bool visit(hak_heap_entry_t* entry, bool must_be_idle) {
   hak_heap_t* heap = entry->heap;
   if (heap == hak_this_heap || !hak_thread_heap_is_open(heap)) return false;
-  uint64_t now_ms = hak_platform_now_ms();
   uint8_t state = hak_load_relaxed(&heap->reclaim);
   if (state == HAK_RECLAIM_NONE) {
-    ask(entry, now_ms);
+    ask(entry);
     return false;
   }
   has_found = true;
-  if (now_ms < entry->since_ms + GRACE_MS) {
+  if (hak_platform_now_ms() < entry->since_ms + GRACE_MS) {
     has_fenced |= state == HAK_RECLAIM_FENCED;
   } else if (state == HAK_RECLAIM_ASKED) {
-    return raise_fences(entry, now_ms, must_be_idle);
+    return raise_fences(entry, must_be_idle);
   } else {
     take_cache(entry);
   }
