@@ -199,7 +199,6 @@ hak_noinline static void take_over(unsigned size_class) {
 static void fill(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_magazine_t* magazine = &bin->magazine;
-  hak_flush_pending(heap);
   if (hak_orphans_may_have(size_class)) take_over(size_class);
   unsigned n, taken;
   if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
@@ -223,6 +222,7 @@ static void fill(hak_heap_t* heap, unsigned size_class) {
 void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
   hak_heap_enter(heap);
   if (!is_used(heap, size_class)) begin_magazine(heap, size_class);
+  hak_flush_pending(heap);
   send_some_out(heap, size_class);
   // Not empty: blocks were outgoing that are its own, or idle.c has taken its fence away again.
   if (hak_likely(count_of(heap, size_class) == 0)) fill(heap, size_class);

@@ -323,6 +323,32 @@ TEST_IN_CHILD(CacheTest, OutgoingBlocksOfOnesOwnAreOnesNext) {
   }
 }
 
+// A refill takes what others have freed, though it needs none of it: not if its own outgoing blocks
+// serve it, nor if it is of another class.
+TEST_IN_CHILD(CacheTest, ARefillThatItsOwnBlocksServeTakesTheNews) {
+  constexpr unsigned kLine = 2, kOther = 32;
+  WarmUp(kLine);
+  WarmUp(kOther);
+  std::vector<void*> own = AllocMany(kLine, 3000), others = AllocMany(kOther, 640);
+  for (void* block : own) hak_slab_mark_outgoing(hak::SlabOf(block));
+  hak_heap_t* heap = hak::ThisHeap();
+  std::thread([&] {
+    FreeAll(others);
+    hak::DrainThread();
+  }).join();
+  ASSERT_NE(heap->pending, HAK_PENDING_NONE);
+  while (hak_magazine_count(&heap->bins[kLine].magazine, &heap->top[kLine]) != 0) {
+    own.push_back(AllocBlock(kLine));
+  }
+  FreeAll({own.begin(), own.begin() + 10});
+  uint64_t taken = hak_counter_read(&heap->bins[kLine].taken);
+  own[0] = AllocBlock(kLine);
+  EXPECT_EQ(hak_counter_read(&heap->bins[kLine].taken), taken) << "its own blocks did not serve it";
+  EXPECT_EQ(heap->pending, HAK_PENDING_NONE);
+  FreeBlock(own[0]);
+  FreeAll({own.begin() + 10, own.end()});
+}
+
 TEST_IN_CHILD(CacheTest, DrainReturnsEverything) {
   std::vector<void*> blocks;
   for (unsigned c = 1; c < HAK_N_CLASSES; ++c) {
