@@ -14,7 +14,8 @@
 
 // SuperSlabs whose pages are given back in one go, and pages where it is a tick that does it:
 // enough to make few system calls of a freed huge block, few enough to keep the delay of the thread
-// that does it short. What is left is due at the next tick.
+// that does it short. What is left is due at the next tick. (Of what is beyond the bound of spare
+// memory a tick gives back a batch: there is seldom more than the last free made of it.)
 #define BATCH 32
 #define TICK_PAGES (8 * HAK_MIB >> HAK_PAGE_SHIFT)
 
@@ -168,9 +169,11 @@ static size_t give_back_all(batch_t* batch) {
 }
 
 static void finish(batch_t* batch, size_t bytes) {
+  size_t n_failed = 0;
+  for (unsigned i = 0; i < batch->n; i++) n_failed += hak_bit_count(batch->failed[i]);
   hak_lock_acquire(&hak_backend_lock);
   if (batch->is_early) {
-    hak_spare_gave_early(bytes);
+    hak_spare_gave_early(bytes, n_failed << HAK_PAGE_SHIFT);
   } else {
     hak_spare_gave_aged(bytes);
   }

@@ -43,8 +43,8 @@ void hak_spare_count(hak_superslab_t* super) {
 }
 
 void hak_spare_forget(void) {
-  hak_counter_add(&dirty_pages, 0 - hak_counter_read(&dirty_pages));
-  hak_counter_add(&spare_pages, 0 - hak_counter_read(&spare_pages));
+  hak_store_relaxed(&dirty_pages, 0);
+  hak_store_relaxed(&spare_pages, 0);
   early_bytes = 0;
 }
 
@@ -62,7 +62,8 @@ size_t hak_spare_excess(void) {
   return spare - bound;
 }
 
-void hak_spare_gave_early(size_t bytes) {
+void hak_spare_gave_early(size_t bytes, size_t refused_bytes) {
+  learned_bytes += refused_bytes;
   early_bytes += bytes;
   early_ms = hak_platform_now_ms();
 }

@@ -25,9 +25,10 @@ size_t hak_spare_committed_bytes(void);
 // Bytes of spare memory beyond the bound; 0 until they are worth a system call. lock:BACKEND
 size_t hak_spare_excess(void);
 
-// Says that so much was given back before its time; and that so much was because its time had come.
-// lock:BACKEND
-void hak_spare_gave_early(size_t bytes);
+// Says that so much was given back before its time, and that of so much the kernel would not have
+// it: that is kept, and not offered again before its time has come. Or that so much was given back
+// because its time had come. lock:BACKEND
+void hak_spare_gave_early(size_t bytes, size_t refused_bytes);
 void hak_spare_gave_aged(size_t bytes);
 
 #endif  // HAKMEM_SPARE_H_

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -106,6 +107,20 @@ TEST_P(SpareTest, NothingGoesBackWhereItShallNever) {
     { Blocks blocks(80 * HAK_MIB / bytes, bytes); }
     EXPECT_EQ(hak_purge_bytes(), 0u);
     EXPECT_GE(hak_spare_committed_bytes(), 80 * HAK_MIB);
+  }));
+}
+
+// Locked memory, say. It is tried again when its time has come, and not at each tick.
+TEST_P(SpareTest, WhatTheKernelDoesNotTakeIsNotOfferedAtOnceAgain) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("3600s");
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MADVISE, EINVAL));
+    size_t bytes = GetParam();
+    { Blocks blocks(80 * HAK_MIB / bytes, bytes); }
+    hak_tick();
+    uint64_t calls = hak::KernelCalls(HAK_KERNEL_MADVISE);
+    for (int i = 0; i < 1000; ++i) hak_tick();
+    EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MADVISE), calls);
   }));
 }
 
