@@ -121,6 +121,10 @@
 // one in any case.
 #define HAK_RESERVE_SLAB_BYTES (512 * HAK_KIB)
 
+// Rounds of visits to idle heaps, and of looks at slabs, begin no more often than this, whatever
+// the purge delay. Milliseconds.
+#define HAK_ROUND_LEAST_MS 100
+
 // Holes in partly used slabs go back to the kernel from this length on at first, and a heap begins
 // to look for them when its slabs take so much.
 #define HAK_HOLE_BYTES (16 * HAK_KIB)

@@ -13,8 +13,6 @@
 // What one piece may cost, in looks; a slab whose holes go back takes as long as some of them.
 #define PIECE 256
 #define PURGE_COST 8
-// No rounds more often than this, whatever the purge delay.
-#define MIN_PERIOD_MS 100
 
 _Atomic(uint8_t) hak_holes_round;
 
@@ -112,7 +110,7 @@ static bool look_at_unowned(hak_heap_t* heap) {
 
 static void set_due(bool is_over) {
   uint64_t delay_ms = (uint64_t)hak_option_number(HAK_OPTION_purge_delay);
-  uint64_t next_ms = hak_platform_now_ms() + hak_max_size(delay_ms, MIN_PERIOD_MS);
+  uint64_t next_ms = hak_platform_now_ms() + hak_max_size(delay_ms, HAK_ROUND_LEAST_MS);
   hak_tick_set_due(HAK_JOB_HOLES, is_over ? next_ms : HAK_TICK_NOW);
 }
 

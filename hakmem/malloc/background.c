@@ -39,8 +39,9 @@ static bool has_work(void) {
   return hak_tick_due(HAK_JOB_PURGE) != HAK_TICK_NEVER || hak_idle_has_work();
 }
 
-// Whether the thread may end now. A slow path that makes work sets its due time before it looks for
-// a thread, and here it is the other way round: so one of the two sees the other.
+// Whether the thread may end now. Work that is made meanwhile has its due time before malloc looks
+// for a thread, and here it is the other way round: so one of the two sees the other. (What free
+// makes finds none. So the thread stays while there is so much that much could be freed.)
 static bool can_end(void) {
   if (is_always_needed) return false;
   atomic_store(&has_thread, false);

@@ -1,4 +1,4 @@
-// The visits to heaps of idle threads, in batches; a cursor says where the next one goes on.
+// The visits to heaps of idle threads, a step a round; a cursor says where the next one goes on.
 
 #include "hakmem/thread/idle.h"
 
@@ -19,8 +19,6 @@
 #define VISIT_NS 200000
 // And for so long holes in a heap's slabs may be given back, meanwhile its owner waits.
 #define HOLES_NS 1000000
-// No rounds more often than this, whatever the purge delay.
-#define MIN_PERIOD_MS 100
 // What an owner had done before is visible to all by then; see idle.h. Some hundred nanoseconds is
 // what it takes; the clock may be 10 ms late.
 #define GRACE_MS UINT64_C(20)
@@ -135,8 +133,8 @@ static bool visit(hak_heap_entry_t* entry, bool must_be_idle) {
 // When the next round begins: soon, where fences stand.
 static uint64_t next_round_ms(void) {
   uint64_t delay_ms = (uint64_t)hak_option_number(HAK_OPTION_purge_delay);
-  bool is_soon = has_fenced || has_holes || delay_ms / 2 < MIN_PERIOD_MS;
-  return hak_platform_now_ms() + (is_soon ? MIN_PERIOD_MS : delay_ms / 2);
+  bool is_soon = has_fenced || has_holes || delay_ms / 2 < HAK_ROUND_LEAST_MS;
+  return hak_platform_now_ms() + (is_soon ? HAK_ROUND_LEAST_MS : delay_ms / 2);
 }
 
 void hak_idle_visit(void) {
@@ -191,7 +189,7 @@ void hak_idle_start(void) {
   if (!hak_platform_has_true_clock()) return;
   hak_store_relaxed(&is_started, true);
   hak_tick_register(HAK_JOB_IDLE, hak_idle_visit);
-  hak_tick_set_due(HAK_JOB_IDLE, hak_platform_now_ms() + MIN_PERIOD_MS);
+  hak_tick_set_due(HAK_JOB_IDLE, hak_platform_now_ms() + HAK_ROUND_LEAST_MS);
   hak_holes_start();
 }
 

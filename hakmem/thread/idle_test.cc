@@ -63,6 +63,16 @@ void FillCaches(uint64_t seed, size_t n) {
   }
 }
 
+// Those of another thread, which then sleeps: its heap.
+hak_heap_t* FillCachesOf(Sleeper* sleeper) {
+  hak_heap_t* heap = nullptr;
+  sleeper->Do([&] {
+    FillCaches(7, 300);
+    heap = hak_this_heap;
+  });
+  return heap;
+}
+
 TEST_IN_CHILD(IdleTest, AnIdleThreadKeepsOneBlockOfEachClass) {
   FreeBlock(AllocBlock(1));
   Sleeper sleeper;
@@ -143,11 +153,7 @@ TEST_IN_CHILD(IdleTest, AThreadThatWorksInItsMagazinesKeepsThem) {
   constexpr unsigned kClass = 12;
   FreeBlock(AllocBlock(1));
   Sleeper sleeper;
-  hak_heap_t* heap = nullptr;
-  sleeper.Do([&] {
-    FillCaches(7, 300);
-    heap = hak_this_heap;
-  });
+  hak_heap_t* heap = FillCachesOf(&sleeper);
   size_t before = CachedBlocks(heap, kClass);
   ASSERT_GT(before, 2u);
   for (int i = 0; i < 6; ++i) {
@@ -192,11 +198,7 @@ TEST_IN_CHILD(IdleTest, ABusyThreadsSlabsAreSeenTo) {
 TEST_IN_CHILD(IdleTest, AnOwnerThatWakesTakesTheFencesDown) {
   FreeBlock(AllocBlock(1));
   Sleeper sleeper;
-  hak_heap_t* heap = nullptr;
-  sleeper.Do([&] {
-    FillCaches(7, 300);
-    heap = hak_this_heap;
-  });
+  hak_heap_t* heap = FillCachesOf(&sleeper);
   std::vector<size_t> before;
   for (unsigned c : kClasses) before.push_back(CachedBlocks(heap, c));
   VisitNext();
@@ -223,11 +225,7 @@ TEST_IN_CHILD(IdleTest, AnOwnerThatWakesTakesTheFencesDown) {
 TEST_IN_CHILD(IdleTest, NothingIsTakenBeforeTheGraceIsOver) {
   FreeBlock(AllocBlock(1));
   Sleeper sleeper;
-  hak_heap_t* heap = nullptr;
-  sleeper.Do([&] {
-    FillCaches(7, 300);
-    heap = hak_this_heap;
-  });
+  hak_heap_t* heap = FillCachesOf(&sleeper);
   VisitNext();
   ASSERT_EQ(heap->reclaim, HAK_RECLAIM_ASKED);
   uint64_t before = hak_platform_now_ms();
