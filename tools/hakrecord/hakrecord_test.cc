@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -12,26 +11,13 @@
 #include <sstream>
 #include <string>
 
+#include "tools/common/test_shell.h"
+
 namespace {
 
 using testing::HasSubstr;
-
-struct Outcome {
-  int exit_code;
-  std::string output;  // both streams
-};
-
-Outcome Shell(const std::string& command) {
-  Outcome outcome = {-1, ""};
-  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-  char buffer[4096];
-  for (size_t got; (got = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
-    outcome.output.append(buffer, got);
-  }
-  int status = pclose(pipe);
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
-}
+using tools_testing::Outcome;
+using tools_testing::Shell;
 
 std::string TracePath() { return testing::TempDir() + "/trace"; }
 

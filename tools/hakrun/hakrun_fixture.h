@@ -17,24 +17,12 @@
 #include <string>
 #include <vector>
 
+#include "tools/common/test_shell.h"
+
+using tools_testing::Outcome;
+using tools_testing::Shell;
+
 using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
-
-struct Outcome {
-  int exit_code;
-  std::string output;  // both streams
-};
-
-inline Outcome Shell(const std::string& command) {
-  Outcome outcome = {-1, ""};
-  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-  char buffer[4096];
-  for (size_t got; (got = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
-    outcome.output.append(buffer, got);
-  }
-  int status = pclose(pipe);
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
-}
 
 inline std::string Probe() {
   char* path = realpath("workloads/libprobe_malloc.so", nullptr);

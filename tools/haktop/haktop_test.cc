@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 
+#include "tools/common/test_shell.h"
 #include "tools/haktop/test_page.h"
 
 namespace {
@@ -18,24 +19,12 @@ using haktop_testing::PublishingProcess;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-struct Outcome {
-  int exit_code;
-  std::string output;  // both streams
-};
+using tools_testing::Outcome;
+using tools_testing::Shell;
 
 Outcome Haktop(const std::string& arguments, const std::string& environment = "") {
-  Outcome outcome = {-1, ""};
-  std::string command = "exec env -u COLUMNS LC_ALL=C.UTF-8 " + environment +
-                        " tools/haktop/haktop 2>&1 </dev/null " + arguments;
-  FILE* pipe = popen(command.c_str(), "r");
-  char buffer[4096];
-  for (size_t got; (got = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
-    outcome.output.append(buffer, got);
-  }
-  int status = pclose(pipe);
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
+  return Shell("exec env -u COLUMNS LC_ALL=C.UTF-8 " + environment +
+               " tools/haktop/haktop </dev/null " + arguments);
 }
 
 std::string Once(pid_t pid) { return "--once --interval 60 " + std::to_string(pid); }
