@@ -193,7 +193,7 @@ static size_t guard_of(size_t bytes) {
   return hak_round_up(bytes / HAK_RESERVE_GUARD_FRACTION, HAK_PAGE_BYTES);
 }
 
-// What map_reservation has got.
+// What has been mapped for a reservation.
 typedef struct mapped {
   uintptr_t base;
   size_t bytes, writable, guard;
@@ -245,13 +245,17 @@ static bool make_writable_to(hak_reservation_t* r, uint32_t end) {
   return bytes != 0;
 }
 
-// Reserves address space, at least `needed` of it writable. Where there may be no more mappings,
-// what cannot be divided into a writable one and another is writable as a whole, without a guard.
-static bool map_reservation(size_t needed, size_t wanted, size_t align_bytes, mapped_t* got) {
+// Reserves address space, at least `needed` of it writable; two mappings.
+static bool map_reserved(size_t needed, size_t wanted, size_t align_bytes, mapped_t* got) {
   if (!map_some(hak_platform_reserve, true, needed, wanted, align_bytes, got)) return false;
   got->writable = make_writable(got->base, needed, got->bytes);
   if (got->writable != 0) return true;
   hak_platform_unmap((void*)got->base, got->bytes + got->guard);
+  return false;
+}
+
+// Maps writable memory, without a guard: one mapping.
+static bool map_writable(size_t needed, size_t wanted, size_t align_bytes, mapped_t* got) {
   if (!map_some(hak_platform_map, false, needed, wanted, align_bytes, got)) return false;
   got->writable = got->bytes;
   hak_counter_add(&writable_bytes, got->bytes);
@@ -266,6 +270,14 @@ static void advise(hak_reservation_t* r) {
   r->has_huge_pages = wanted && error == 0;
 }
 
+static hak_reservation_t* describe_or_unmap(const mapped_t* got) {
+  hak_reservation_t* r = describe(got->base, (uint32_t)(got->bytes >> super_shift));
+  if (r != NULL) return r;
+  hak_counter_add(&writable_bytes, (uint64_t)0 - got->writable);
+  hak_platform_unmap((void*)got->base, got->bytes + got->guard);
+  return NULL;
+}
+
 static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
   size_t needed = bytes_of(n);
   // As much again as there is, so that sizes double.
@@ -278,15 +290,14 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
   wanted = hak_max_size(hak_round_down(wanted, hak_super_bytes()), needed);
   align_bytes = hak_max_size(align_bytes, HAK_HUGE_PAGE_BYTES);
   mapped_t got;
-  hak_reservation_t* r;
-  for (;;) {
-    if (!map_reservation(needed, wanted, align_bytes, &got)) return NULL;
-    r = describe(got.base, (uint32_t)(got.bytes >> super_shift));
-    if (r != NULL) break;
-    // It may have left no room for its own description: then half of it does.
-    hak_counter_add(&writable_bytes, (uint64_t)0 - got.writable);
-    hak_platform_unmap((void*)got.base, got.bytes + got.guard);
-    if (got.bytes == needed) return NULL;
+  hak_reservation_t* r = NULL;
+  if (map_reserved(needed, wanted, align_bytes, &got)) r = describe_or_unmap(&got);
+  // Where there may be no more mappings, one may do. It may have left no room for its own
+  // description: then half of it does.
+  while (r == NULL) {
+    if (!map_writable(needed, wanted, align_bytes, &got)) return NULL;
+    r = describe_or_unmap(&got);
+    if (r == NULL && got.bytes == needed) return NULL;
     wanted = hak_max_size(hak_round_down(got.bytes / 2, hak_super_bytes()), needed);
   }
   r->n_writable = (uint32_t)(got.writable >> super_shift);
