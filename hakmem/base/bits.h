@@ -33,6 +33,13 @@ static inline uint64_t hak_lowest_bits(uint64_t x, unsigned count) {
   return taken;
 }
 
+// The lowest run of ones in x. pre: x != 0.
+static inline uint64_t hak_lowest_run(uint64_t x) {
+  unsigned first = hak_lowest_bit(x);
+  uint64_t above = ~(x >> first);
+  return hak_bit_run(first, above == 0 ? 64 : hak_lowest_bit(above));
+}
+
 // Bit i of the result is set when bits i .. i + count - 1 of x are. count >= 1.
 // Doubling the known run length takes log2(count) steps (Warren, Hacker's Delight, 6-3).
 static inline uint64_t hak_run_starts(uint64_t x, unsigned count) {

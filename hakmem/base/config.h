@@ -66,16 +66,21 @@
 
 // ---- reservations of address space ----
 
-// The first reservation: small beside what a process maps anyway. Later ones double, so that
-// their number grows with the logarithm of the heap.
-#define HAK_RESERVE_FIRST (64 * HAK_MIB)
+// The first reservation: small beside what a process maps anyway. The second is larger, and each
+// later one doubles what there is, so that their number grows with the logarithm of the heap.
+#define HAK_RESERVE_FIRST (8 * HAK_MIB)
+#define HAK_RESERVE_SECOND (64 * HAK_MIB)
 #define HAK_RESERVE_MAX (4 * HAK_GIB)
-// Behind each lies address space without access: so much, or less behind a small one.
+// Behind each lies address space without access: so much, or less behind one that is smaller than
+// the first, as they are at a limit.
 #define HAK_RESERVE_GUARD (2 * HAK_MIB)
 #define HAK_RESERVE_GUARD_FRACTION 32
 // Under RLIMIT_AS a reservation takes at most this fraction of the limit, to leave address space
-// for stacks and libraries.
+// for stacks and libraries; and where a large one was refused, this fraction of what there is.
 #define HAK_RESERVE_LIMIT_FRACTION 32
+// Memory is made writable as it is needed, and ahead of the need this fraction of what is writable:
+// what is charged for nothing is bounded by it, and the number of calls by a logarithm.
+#define HAK_WRITABLE_FRACTION 8
 #define HAK_RESERVE_MAX_COUNT 1024
 
 // Live huge blocks whose memory mremap has moved: each takes a mapping or a few of its own, of
@@ -86,12 +91,18 @@
 // only partly touched is a few per cent at most, and the saved faults and TLB misses are many.
 #define HAK_HUGE_PAGE_BYTES (2 * HAK_MIB)
 #define HAK_THP_AUTO_BYTES (64 * HAK_MIB)
+// Such slabs are of blocks no larger than this, an OS page: each touches all of its memory, or
+// nearly.
+#define HAK_THP_AUTO_BLOCK (4 * HAK_KIB)
 // And this much more for each thread: a partly used slab of 64 KiB for each of some 60 classes.
 #define HAK_THP_AUTO_HEAP_BYTES (4 * HAK_MIB)
 
 // Metadata has its own mappings, so that an overflow in the program cannot reach it. Each is twice
 // as large as the one before, so that thousands of heaps do not make thousands of mappings.
 #define HAK_META_CHUNK (4 * HAK_MIB)
+// What is made writable of it at once, at least: what a small program needs, so that it makes no
+// call after its start.
+#define HAK_META_PIECE (2 * HAK_MIB)
 #define HAK_META_CHUNK_MAX (128 * HAK_MIB)
 
 // ---- thread caches ----

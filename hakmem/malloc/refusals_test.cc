@@ -68,17 +68,22 @@ void ExpectConsistent(hak_superslab_t* super, void*) {
   EXPECT_EQ(super->free_pages & ~all, 0u);
   EXPECT_EQ(super->dirty_pages & ~all, 0u);
   EXPECT_EQ(super->checked_out, 0u);
+  EXPECT_EQ(super->absent_pages & ~all, 0u);
   if (super->state == HAK_SUPER_DIRECT) return;
   uint32_t i = hak_reserve_index(super);
   EXPECT_EQ((super->reservation->free_supers[i / 64] >> (i % 64) & 1) != 0, is_free);
   if (is_free) {
+    EXPECT_TRUE(super->absent_pages == 0 || super->absent_pages == all);
     EXPECT_EQ(super->dirty_pages & ~super->free_pages, 0u);
   } else if (super->state == HAK_SUPER_PAGES) {
     EXPECT_NE(super->free_pages, all);
     EXPECT_EQ(super->bin, hak_longest_run(super->free_pages));
     uint64_t in_runs = hak_super_visit_runs(
         super, [](hak_run_t*, void*) {}, nullptr);
-    EXPECT_EQ(in_runs, all & ~super->free_pages);
+    EXPECT_EQ(in_runs, all & ~super->free_pages & ~super->absent_pages);
+  } else if (super->state == HAK_SUPER_LOST) {  // it could not be unmapped as a whole
+    EXPECT_EQ(super->absent_pages, all);
+    EXPECT_EQ(super->free_pages | super->dirty_pages, 0u);
   } else {
     ASSERT_EQ(super->state, HAK_SUPER_HUGE);
     EXPECT_LT(i - hak_reserve_index(super->head), super->head->huge_supers);
@@ -93,7 +98,10 @@ void ExpectAllConsistent() {
     unsigned n_free = 0;
     for (uint32_t s = 0; s < r->capacity; s += 64) n_free += hak_bit_count(r->free_supers[s / 64]);
     EXPECT_EQ(r->n_free, n_free);
-    bytes += r->base != 0 ? r->n_supers * hak_super_bytes() : 0;
+    for (uint32_t s = 0; r->base != 0 && s < r->n_supers; ++s) {
+      bytes += hak_super_bytes() -
+               (hak_bit_count(hak_reserve_super(r, s)->absent_pages) << HAK_PAGE_SHIFT);
+    }
     EXPECT_TRUE(r->base != 0 || n_free == 0);
   }
   EXPECT_EQ(bytes, hak_reserve_bytes());

@@ -15,7 +15,7 @@
 #include "hakmem/platform/fork.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/large.h"
-#include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/room.h"
 #include "hakmem/thread/idle.h"
 #include "hakmem/thread/thread.h"
 
@@ -63,7 +63,7 @@ static void* out_of_memory(unsigned size_class, size_t bytes) {
 // Memory that caches hold, those of other threads too, serves a program that would have none
 // otherwise. False: nothing could give it so much.
 static bool empty_caches(size_t bytes) {
-  if (!hak_reserve_is_possible(bytes)) return false;
+  if (!hak_room_is_possible(bytes)) return false;
   if (hak_this_heap != HAK_NO_HEAP) hak_cache_drain(hak_this_heap);
   hak_idle_reclaim_all(true);
   return true;

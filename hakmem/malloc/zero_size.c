@@ -17,14 +17,11 @@ static _Atomic(uint32_t) next;           // where to look first, modulo the numb
 
 static uintptr_t map_region(void) {
   void* base = NULL;
-  int error = hak_platform_map(REGION_BYTES, HAK_PAGE_BYTES, &base);
+  int error = hak_platform_reserve(REGION_BYTES, HAK_PAGE_BYTES, &base);
   if (!hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, REGION_BYTES)) return 0;
   uintptr_t none = 0;
-  if (hak_platform_protect_none(base, REGION_BYTES) == 0 &&
-      atomic_compare_exchange_strong(&region, &none, (uintptr_t)base)) {
-    return (uintptr_t)base;
-  }
-  hak_platform_unmap(base, REGION_BYTES);  // it is of no use, or another thread was faster
+  if (atomic_compare_exchange_strong(&region, &none, (uintptr_t)base)) return (uintptr_t)base;
+  hak_platform_unmap(base, REGION_BYTES);  // another thread was faster
   return none;
 }
 

@@ -97,9 +97,30 @@ TEST_IN_CHILD(MetaTest, SmallChunksDoWhereLargeOnesAreRefused) {
   Take(100, 64);
 }
 
-TEST_IN_CHILD(MetaTest, RefusedGuardsAreNoError) {
-  hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MPROTECT, ENOMEM));
-  Take(100, 16);
+// Where there may be no more mappings, a chunk has no guards; where there is no more memory, there
+// is none.
+TEST_IN_CHILD(MetaTest, WhatCannotBeDividedIsMappedAsAWhole) {
+  {
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MPROTECT, ENOMEM));
+    for (int i = 0; i < 100; ++i) Take(100000, 16);
+  }
+  hak::ScopedFault fault([](hak_kernel_kind_t kind, size_t) {
+    return kind == HAK_KERNEL_MPROTECT || kind == HAK_KERNEL_MMAP ? ENOMEM : 0;
+  });
+  EXPECT_EQ(hak_meta_alloc(2 * HAK_META_CHUNK_MAX, 16), nullptr);
+}
+
+// Where only little of it can be made writable, little is; else pieces are large.
+TEST_IN_CHILD(MetaTest, MemoryIsMadeWritableAsItIsNeeded) {
+  {
+    hak::ScopedFault fault([](hak_kernel_kind_t kind, size_t bytes) {
+      return kind == HAK_KERNEL_MPROTECT && bytes > HAK_PAGE_BYTES ? ENOMEM : 0;
+    });
+    for (int i = 0; i < 100; ++i) Take(3000, 16);
+  }
+  uint64_t calls = hak::KernelCalls(HAK_KERNEL_MPROTECT);
+  for (int i = 0; i < 100; ++i) Take(3000, 16);
+  EXPECT_LE(hak::KernelCalls(HAK_KERNEL_MPROTECT), calls + 1);
 }
 
 void WriteBeside(bool below) {

@@ -29,6 +29,10 @@
 #define MADV_WIPEONFORK 18  // Linux 4.14
 #endif
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24  // Linux 5.18
+#endif
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
 #endif
@@ -188,10 +192,10 @@ size_t hak_platform_address_limit(void) {
   return known && limit.rlim_cur != RLIM_INFINITY ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
-static int map_at(void* address, size_t bytes, int flags, void** out) {
+static int map_at(void* address, size_t bytes, int protection, int flags, void** out) {
   long answer = 0;
   int error = hak_platform_call(HAK_KERNEL_MMAP, bytes, &answer, SYS_mmap,
-                                (const long[6]){(long)address, (long)bytes, PROT_READ | PROT_WRITE,
+                                (const long[6]){(long)address, (long)bytes, protection,
                                                 MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0});
   if (error == 0) *out = (void*)answer;
   return error;
@@ -200,9 +204,9 @@ static int map_at(void* address, size_t bytes, int flags, void** out) {
 // Kernels align large anonymous mappings to a huge page by themselves more and more often: the
 // exact size is tried first, and only a misaligned answer costs a second, larger mapping whose
 // ends are cut off.
-int hak_platform_map(size_t bytes, size_t alignment, void** out) {
+static int map_aligned(size_t bytes, size_t alignment, int protection, void** out) {
   void* base = NULL;
-  int error = map_at(NULL, bytes, 0, &base);
+  int error = map_at(NULL, bytes, protection, 0, &base);
   if (error != 0) return error;
   if (((uintptr_t)base & (alignment - 1)) == 0) {
     *out = base;
@@ -210,7 +214,7 @@ int hak_platform_map(size_t bytes, size_t alignment, void** out) {
   }
   hak_platform_unmap(base, bytes);
   if (bytes > SIZE_MAX - alignment) return ENOMEM;
-  error = map_at(NULL, bytes + alignment, 0, &base);
+  error = map_at(NULL, bytes + alignment, protection, 0, &base);
   if (error != 0) return error;
   uintptr_t first = hak_round_up((uintptr_t)base, alignment);
   size_t head = first - (uintptr_t)base;
@@ -220,23 +224,26 @@ int hak_platform_map(size_t bytes, size_t alignment, void** out) {
   return 0;
 }
 
+int hak_platform_map(size_t bytes, size_t alignment, void** out) {
+  return map_aligned(bytes, alignment, PROT_READ | PROT_WRITE, out);
+}
+
+int hak_platform_reserve(size_t bytes, size_t alignment, void** out) {
+  return map_aligned(bytes, alignment, PROT_NONE, out);
+}
+
 int hak_platform_map_again(void* address, size_t bytes) {
   void* base = NULL;
-  return map_at(address, bytes, MAP_FIXED, &base);
+  return map_at(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &base);
 }
 
 // Kernels before 4.17 do not know the flag and take the address for a wish.
 int hak_platform_map_free(void* address, size_t bytes) {
   void* base = NULL;
-  int error = map_at(address, bytes, MAP_FIXED_NOREPLACE, &base);
+  int error = map_at(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE, &base);
   if (error != 0 || base == address) return error;
   hak_platform_unmap(base, bytes);
   return EEXIST;
-}
-
-int hak_platform_protect_none(void* address, size_t bytes) {
-  return hak_platform_call(HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect,
-                           (const long[6]){(long)address, (long)bytes, PROT_NONE, 0, 0, 0});
 }
 
 int hak_platform_make_writable(void* address, size_t bytes) {
@@ -250,9 +257,20 @@ int hak_platform_unmap(void* address, size_t bytes) {
                            (const long[6]){(long)address, (long)bytes, 0, 0, 0, 0});
 }
 
+// What gives memory back. For memory that the program has locked (mlockall) the kernel wants to be
+// told that this is known; the same then does for memory that is not locked.
 int hak_platform_purge(void* address, size_t bytes) {
-  return hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
-                           (const long[6]){(long)address, (long)bytes, MADV_DONTNEED, 0, 0, 0});
+  static _Atomic(int) known_advice = MADV_DONTNEED;
+  int advice = hak_load_relaxed(&known_advice);
+  int expected = advice == MADV_DONTNEED ? EINVAL : 0;
+  int error = call(HAK_KERNEL_MADVISE, bytes, NULL, expected, SYS_madvise,
+                   (const long[6]){(long)address, (long)bytes, advice, 0, 0, 0});
+  if (error == 0 || error != expected) return error;
+  error =
+      hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
+                        (const long[6]){(long)address, (long)bytes, MADV_DONTNEED_LOCKED, 0, 0, 0});
+  if (error == 0) hak_store_relaxed(&known_advice, MADV_DONTNEED_LOCKED);
+  return error;
 }
 
 int hak_platform_advise_huge(void* address, size_t bytes, bool wanted) {

@@ -98,6 +98,35 @@ TEST(PlatformTest, PurgedAndRemappedMemoryReadsAsZero) {
   ASSERT_EQ(hak_platform_unmap(memory, kMib), 0);
 }
 
+// What the program has locked goes back, too, and what is not locked as before.
+TEST_IN_CHILD(PlatformTest, LockedMemoryCanBePurged) {
+  void* memory = nullptr;
+  ASSERT_EQ(hak_platform_map(256 * kKib, 64 * kKib, &memory), 0);
+  char* bytes = static_cast<char*>(memory);
+  memset(bytes, 1, 256 * kKib);
+  ASSERT_EQ(mlock(bytes, 128 * kKib), 0);
+  int error = hak_platform_purge(bytes, 64 * kKib);
+  if (error == EINVAL) GTEST_SKIP() << "a kernel before 5.18";
+  ASSERT_EQ(error, 0);
+  ASSERT_EQ(munlock(bytes, 128 * kKib), 0);  // (locked memory is resident by definition)
+  EXPECT_TRUE(IsZero(bytes, 64 * kKib));
+  EXPECT_EQ(bytes[64 * kKib], 1);
+  ASSERT_EQ(hak_platform_purge(bytes + 128 * kKib, 64 * kKib), 0);
+  EXPECT_FALSE(hak::IsResident(bytes + 128 * kKib));
+}
+
+TEST(PlatformTest, ReservedMemoryIsThereOnceItIsWritable) {
+  void* memory = nullptr;
+  ASSERT_EQ(hak_platform_reserve(kMib, 2 * kMib, &memory), 0);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % (2 * kMib), 0u);
+  char* bytes = static_cast<char*>(memory);
+  ASSERT_EQ(hak_platform_make_writable(bytes, 64 * kKib), 0);
+  EXPECT_TRUE(IsZero(bytes, 64 * kKib));
+  bytes[0] = 1;
+  EXPECT_DEATH(*static_cast<volatile char*>(bytes + 64 * kKib) = 1, "");
+  ASSERT_EQ(hak_platform_unmap(memory, kMib), 0);
+}
+
 TEST(PlatformTest, MoveTakesContentsAndLeavesZeroes) {
   void *from = nullptr, *to = nullptr;
   ASSERT_EQ(hak_platform_map(kMib, 64 * kKib, &from), 0);
@@ -155,7 +184,7 @@ TEST(PlatformTest, TellsWhetherARangeIsOneMapping) {
   ASSERT_EQ(hak_platform_map(kMib, 64 * kKib, &memory), 0);
   char* bytes = static_cast<char*>(memory);
   size_t os_page = hak_platform_os_page_bytes();
-  ASSERT_EQ(hak_platform_protect_none(bytes + 512 * kKib, os_page), 0);
+  ASSERT_EQ(mprotect(bytes + 512 * kKib, os_page, PROT_NONE), 0);
   size_t before = hak::CountMappings();
   uint64_t failures = Read(HAK_KERNEL_MREMAP).failures;
   EXPECT_EQ(hak_platform_is_one_mapping(bytes, 512 * kKib), 0);
@@ -183,7 +212,7 @@ TEST(PlatformTest, LooksAtMemoryWithoutTouchingIt) {
   EXPECT_TRUE(hak_platform_holds(&words[1], UINT64_C(0x123456789abcdef1)));
   EXPECT_FALSE(hak_platform_holds(&words[1], UINT64_C(0x123456789abcdef0)));
   EXPECT_FALSE(hak_platform_holds(&words[1], UINT64_C(0x023456789abcdef1)));
-  ASSERT_EQ(hak_platform_protect_none(memory, 64 * kKib), 0);
+  ASSERT_EQ(mprotect(memory, 64 * kKib, PROT_NONE), 0);
   EXPECT_FALSE(hak_platform_holds(&words[1], UINT64_C(0x123456789abcdef1)));
   ASSERT_EQ(hak_platform_unmap(memory, 128 * kKib), 0);
   EXPECT_FALSE(hak_platform_holds(&words[1], 0));
@@ -192,7 +221,7 @@ TEST(PlatformTest, LooksAtMemoryWithoutTouchingIt) {
 TEST(PlatformDeathTest, AGuardCannotBeTouched) {
   void* memory = nullptr;
   ASSERT_EQ(hak_platform_map(128 * kKib, 64 * kKib, &memory), 0);
-  ASSERT_EQ(hak_platform_protect_none(memory, 64 * kKib), 0);
+  ASSERT_EQ(mprotect(memory, 64 * kKib, PROT_NONE), 0);
   static_cast<volatile char*>(memory)[64 * kKib] = 1;
   EXPECT_DEATH(static_cast<volatile char*>(memory)[64 * kKib - 1] = 1, "");
   ASSERT_EQ(hak_platform_unmap(memory, 128 * kKib), 0);
@@ -208,7 +237,7 @@ const Call kCalls[] = {
     {HAK_KERNEL_MMAP, [](void* a, void*) { return hak_platform_map_again(a, kCallBytes); }},
     {HAK_KERNEL_MADVISE, [](void* a, void*) { return hak_platform_purge(a, kCallBytes); }},
     {HAK_KERNEL_MREMAP, [](void* a, void* b) { return hak_platform_move(a, b, kCallBytes); }},
-    {HAK_KERNEL_MPROTECT, [](void* a, void*) { return hak_platform_protect_none(a, kCallBytes); }},
+    {HAK_KERNEL_MPROTECT, [](void* a, void*) { return hak_platform_make_writable(a, kCallBytes); }},
     {HAK_KERNEL_MUNMAP, [](void* a, void*) { return hak_platform_unmap(a, kCallBytes); }},
 };
 

@@ -51,6 +51,10 @@ size_t hak_platform_address_limit(void);
 // left over. On success *out is the address.
 hak_nodiscard int hak_platform_map(size_t bytes, size_t alignment, void** out);
 
+// The same of address space that cannot be touched until it is made writable. Until then it counts
+// against no limit but that on address space, and locks no memory.
+hak_nodiscard int hak_platform_reserve(size_t bytes, size_t alignment, void** out);
+
 // Replaces what is mapped at [address, address + bytes) by fresh, zero memory.
 hak_nodiscard int hak_platform_map_again(void* address, size_t bytes);
 
@@ -58,15 +62,13 @@ hak_nodiscard int hak_platform_map_again(void* address, size_t bytes);
 // EEXIST.
 hak_nodiscard int hak_platform_map_free(void* address, size_t bytes);
 
-// Maps `bytes` that can't be touched: a guard.
-hak_nodiscard int hak_platform_protect_none(void* address, size_t bytes);
-
-// Makes a range of private memory readable and writable, whatever the program has made of it.
+// Makes a range of private memory readable and writable, whatever has been made of it before.
 int hak_platform_make_writable(void* address, size_t bytes);
 
 int hak_platform_unmap(void* address, size_t bytes);
 
 // Gives the memory behind a range back to the kernel. The range stays mapped and reads as zero.
+// EINVAL for memory that the program has locked, before Linux 5.18.
 hak_nodiscard int hak_platform_purge(void* address, size_t bytes);
 
 // Asks for transparent huge pages in a range, or asks not to get any.

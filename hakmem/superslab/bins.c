@@ -15,8 +15,9 @@ size_t hak_bins_count(void) { return n_cut; }
 
 static bool super_is_valid(const hak_superslab_t* super) {
   uint64_t all = hak_bit_run(0, super->n_pages);
-  return (super->free_pages & ~all) == 0 && (super->dirty_pages & ~all) == 0 &&
-         super->bin == hak_longest_run(super->free_pages) &&
+  return ((super->free_pages | super->absent_pages) & ~all) == 0 &&
+         ((super->free_pages | super->dirty_pages) & super->absent_pages) == 0 &&
+         (super->dirty_pages & ~all) == 0 && super->bin == hak_longest_run(super->free_pages) &&
          (super->aged_pages & ~(super->free_pages & super->dirty_pages)) == 0;
 }
 
@@ -53,7 +54,7 @@ void hak_super_begin_change(hak_superslab_t* super) {
 void hak_super_end_change(hak_superslab_t* super) {
   hak_spare_count(super);
   super->aged_pages &= super->free_pages & super->dirty_pages;
-  if (super->free_pages == hak_bit_run(0, super->n_pages)) {
+  if ((super->free_pages | super->absent_pages) == hak_bit_run(0, super->n_pages)) {
     n_cut--;
     hak_reserve_give(super, 1);
   } else {
@@ -116,6 +117,15 @@ void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_p
   super->free_pages |= pages;
   super->checked_out &= ~pages;
   super->dirty_pages &= ~clean_pages;
+  hak_super_end_change(super);
+}
+
+void hak_super_unmap_free(hak_superslab_t* super) {
+  uint64_t pages = super->free_pages;
+  hak_super_begin_change(super);
+  uint64_t gone = hak_reserve_unmap_pages(super, pages);
+  super->free_pages &= ~gone;
+  super->dirty_pages &= ~gone;
   hak_super_end_change(super);
 }
 

@@ -31,6 +31,9 @@ void hak_super_end_change(hak_superslab_t* super);
 void hak_super_check_out(hak_superslab_t* super, uint64_t pages);
 void hak_super_check_in(hak_superslab_t* super, uint64_t pages, uint64_t clean_pages);
 
+// Unmaps the free pages of a SuperSlab in state PAGES.
+void hak_super_unmap_free(hak_superslab_t* super);
+
 // How many SuperSlabs are in state PAGES.
 size_t hak_bins_count(void);
 

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "hakmem/base/bits.h"
-#include "hakmem/options/options.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/purge.h"
+#include "hakmem/superslab/remap.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/room.h"
 #include "hakmem/superslab/spare.h"
 
 static _Atomic(uint32_t) n_moved;  // live huge blocks with was_moved
@@ -19,13 +20,6 @@ static uint32_t supers_of(size_t bytes) {
 
 static hak_superslab_t* super_at(const hak_superslab_t* first, uint32_t i) {
   return hak_reserve_super(first->reservation, hak_reserve_index(first) + i);
-}
-
-// Pages of the i-th SuperSlab of a block of `bytes` that the block covers.
-static uint64_t covered_pages(size_t bytes, uint32_t i) {
-  size_t before = (size_t)i * hak_super_bytes();
-  if (bytes <= before) return 0;
-  return hak_bit_run(0, (unsigned)hak_min_size(hak_pages_of(bytes - before), hak_super_pages()));
 }
 
 // ---- taking ----
@@ -42,29 +36,33 @@ static void join(hak_superslab_t* head, uint32_t from) {
       super->is_drained = false;
       hak_store_relaxed(&super->state, HAK_SUPER_HUGE);
     }
-    super->dirty_pages |= super->reservation->has_huge_pages ? hak_bit_run(0, hak_super_pages())
-                                                             : covered_pages(head->huge_bytes, i);
+    super->dirty_pages |= super->reservation->has_huge_pages
+                              ? hak_bit_run(0, hak_super_pages())
+                              : hak_super_covered_pages(super, head->huge_bytes, i);
     hak_spare_count(super);
   }
 }
 
-// With `room`, prefers a place that is followed by as much free address space again.
-static hak_superslab_t* take(size_t bytes, size_t alignment, bool room) {
+// With a block that is to move there, `from`, prefers a place that is followed by as much free
+// address space again, and pins both.
+static hak_superslab_t* take(size_t bytes, size_t alignment, hak_superslab_t* from) {
   uint32_t n = supers_of(bytes);
   uint32_t align_supers = (uint32_t)hak_max_size(alignment / hak_super_bytes(), 1);
-  bool huge_pages = hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_ALWAYS;
   hak_lock_acquire(&hak_backend_lock);
-  hak_superslab_t* head = room ? hak_reserve_try(2 * n, align_supers, huge_pages) : NULL;
-  if (head != NULL) {
-    hak_reserve_give(super_at(head, n), n);
-  } else {
-    head = hak_reserve_take(n, align_supers, huge_pages);
+  hak_superslab_t* head = NULL;
+  if (from != NULL) {
+    from->is_pinned = true;
+    head = hak_reserve_try(n, n, align_supers);
   }
+  if (head == NULL) head = hak_room_take(n, align_supers);
   if (head != NULL) {
     head->huge_bytes = bytes;
     head->huge_supers = n;
     head->was_moved = false;
+    head->is_pinned = from != NULL;
     join(head, 0);
+  } else if (from != NULL) {
+    from->is_pinned = false;
   }
   hak_lock_release(&hak_backend_lock);
   return head;
@@ -74,7 +72,8 @@ static hak_superslab_t* take(size_t bytes, size_t alignment, bool room) {
 static void clear_stale(const hak_superslab_t* head, size_t size) {
   for (uint32_t i = 0; i < head->huge_supers; i++) {
     const hak_superslab_t* super = super_at(head, i);
-    for (uint64_t pages = super->stale_pages & covered_pages(size, i); pages != 0;) {
+    for (uint64_t pages = super->stale_pages & hak_super_covered_pages(super, size, i);
+         pages != 0;) {
       unsigned at = hak_lowest_bit(pages);
       memset((void*)(super->base + ((uintptr_t)at << HAK_PAGE_SHIFT)), 0, HAK_PAGE_BYTES);
       pages &= pages - 1;
@@ -83,7 +82,7 @@ static void clear_stale(const hak_superslab_t* head, size_t size) {
 }
 
 void* hak_huge_alloc(size_t size, size_t alignment, bool zero) {
-  hak_superslab_t* head = take(hak_whole_os_pages(size), alignment, false);
+  hak_superslab_t* head = take(hak_whole_os_pages(size), alignment, NULL);
   if (head == NULL) return NULL;
   if (zero) clear_stale(head, size);
   return (void*)head->base;
@@ -97,15 +96,24 @@ hak_superslab_t* hak_huge_at(hak_superslab_t* super, const void* ptr) {
 
 // ---- giving ----
 
+// While a block's mappings are changed without the lock, none of them may be unmapped to make room.
+static void set_pinned(hak_superslab_t* head, bool is_pinned) {
+  hak_lock_acquire(&hak_backend_lock);
+  head->is_pinned = is_pinned;
+  hak_lock_release(&hak_backend_lock);
+}
+
 // Memory that was moved in, or a program's own split, keeps the kernel from merging the mapping
 // with its neighbours. Mapping SuperSlabs [begin, end) of a block afresh, before they are free,
 // mends that; where the kernel refuses, they just stay separate.
-static hak_replace_t mend(const hak_superslab_t* head, uint32_t begin, uint32_t end) {
-  for (uint32_t i = begin; i < end; i++) {
-    if (super_at(head, i)->displacement == 0) continue;
-    return hak_reserve_map_again(super_at(head, begin), end - begin);
-  }
-  return HAK_KEPT;
+static hak_replace_t mend(hak_superslab_t* head, uint32_t begin, uint32_t end) {
+  uint32_t displaced = begin;
+  while (displaced < end && super_at(head, displaced)->displacement == 0) displaced++;
+  if (displaced == end) return HAK_KEPT;
+  set_pinned(head, true);
+  // (Where the last one has a hole, another's mapping may lie in it.)
+  if (super_at(head, end - 1)->absent_pages != 0) end--;
+  return end > begin ? hak_remap_again(super_at(head, begin), end - begin) : HAK_KEPT;
 }
 
 // Gives back SuperSlabs [begin, end) of a block, of which `mended` tells what is left.
@@ -172,7 +180,7 @@ static void take_back(hak_superslab_t* from, const hak_superslab_t* to, uint32_t
 static bool bring(hak_superslab_t* from, hak_superslab_t* to) {
   for (uint32_t i = 0, n; i < from->huge_supers; i += n) {
     n = piece_at(from, i);
-    hak_replace_t moved = hak_reserve_move(super_at(from, i), super_at(to, i), &n);
+    hak_replace_t moved = hak_remap_move(super_at(from, i), super_at(to, i), &n);
     if (moved == HAK_KEPT) {
       size_t bytes = hak_min_size(offset_of(n), from->huge_bytes - offset_of(i));
       memcpy((void*)super_at(to, i)->base, (const void*)super_at(from, i)->base, bytes);
@@ -181,6 +189,7 @@ static bool bring(hak_superslab_t* from, hak_superslab_t* to) {
       hak_replace_t mended = mend(to, 0, i);
       forget_moved(to);
       hak_lock_acquire(&hak_backend_lock);
+      from->is_pinned = false;
       leave(to, 0, i, mended);
       leave(to, i, i + n, HAK_LOST);
       leave(to, i + n, to->huge_supers, HAK_KEPT);
@@ -192,7 +201,7 @@ static bool bring(hak_superslab_t* from, hak_superslab_t* to) {
 }
 
 static void* move(hak_superslab_t* from, size_t bytes) {
-  hak_superslab_t* to = take(bytes, 1, true);
+  hak_superslab_t* to = take(bytes, 1, from);
   if (to == NULL) return NULL;
   if (hak_load_relaxed(&n_moved) < HAK_MOVED_MAX) {
     hak_fetch_add_relaxed(&n_moved, 1);
@@ -201,17 +210,27 @@ static void* move(hak_superslab_t* from, size_t bytes) {
   } else {
     memcpy((void*)to->base, (const void*)from->base, from->huge_bytes);
   }
+  set_pinned(to, false);
   hak_huge_free(from);
   return (void*)to->base;
 }
 
 // ---- resizing ----
 
+// Maps again what was unmapped behind a block, in its last SuperSlab. lock:BACKEND
+static bool fill_hole(hak_superslab_t* last) {
+  if (last->absent_pages == 0) return true;
+  if (hak_reserve_map_pages(last) != 0) return false;
+  if (last->displacement != 0) last->displacement = HAK_DISPLACEMENT_SPLIT;
+  return true;
+}
+
 static bool grow_in_place(hak_superslab_t* head, size_t bytes) {
   uint32_t n = supers_of(bytes);
   uint32_t had = head->huge_supers;
   hak_lock_acquire(&hak_backend_lock);
-  bool fits = n == had || hak_reserve_take_after(super_at(head, had - 1), n - had);
+  bool fits = fill_hole(super_at(head, had - 1)) &&
+              (n == had || hak_reserve_take_after(super_at(head, had - 1), n - had));
   if (fits) {
     head->huge_bytes = bytes;
     head->huge_supers = n;
@@ -228,6 +247,7 @@ static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
   leave(head, n, had, mended);
   head->huge_supers = n;
   head->huge_bytes = bytes;
+  head->is_pinned = false;
   hak_lock_release(&hak_backend_lock);
 }
 

@@ -38,6 +38,7 @@ using hak::MemoryCalls;
 TEST_IN_CHILD(HugeTest, GrowsInPlaceWhereThereIsRoom) {
   KeepMemory();
   size_t super = hak_super_bytes();
+  hak_large_free(Alloc(10 * super));
   char* p = Alloc(super);
   memset(p, 7, super);
   uint64_t calls = MemoryCalls();

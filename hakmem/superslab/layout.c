@@ -2,6 +2,7 @@
 
 #include "hakmem/superslab/layout.h"
 
+#include "hakmem/base/bits.h"
 #include "hakmem/page_map/meta.h"
 
 hak_lock_t hak_backend_lock = HAK_LOCK_INIT(HAK_RANK_BACKEND);
@@ -10,6 +11,12 @@ static size_t runs_bytes(unsigned n_pages) { return n_pages * HAK_RUN_BYTES; }
 
 size_t hak_super_descriptor_bytes(unsigned n_pages) {
   return sizeof(hak_superslab_t) + runs_bytes(n_pages) + n_pages * HAK_BITMAP_BYTES;
+}
+
+uint64_t hak_super_covered_pages(const hak_superslab_t* super, size_t bytes, uint32_t i) {
+  size_t before = (size_t)i * super->n_pages << HAK_PAGE_SHIFT;
+  if (bytes <= before) return 0;
+  return hak_bit_run(0, (unsigned)hak_min_size(hak_pages_of(bytes - before), super->n_pages));
 }
 
 bool hak_super_ready_bitmaps(hak_superslab_t* super, unsigned size_class) {

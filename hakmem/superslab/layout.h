@@ -11,10 +11,11 @@
 //   DIRECT   512 KiB of address space that direct runs are mapped in (direct.h)
 //   LOST     given up. After a fork that caught another thread changing it: the slabs and spans in
 //            it live on, but what is freed is never used again. Or with nothing in it, because its
-//            address space is no longer ours (see hak_replace_t in reserve.h)
+//            address space is no longer ours (see hak_replace_t in remap.h)
 //
-// Pages: free_pages is the truth about which are in no run. dirty_pages are those that may hold
-// memory with old contents; the others read as zero.
+// Pages: free_pages is the truth about which are in no run and can be used. dirty_pages are those
+// that may hold memory with old contents; the others read as zero. absent_pages are not mapped, to
+// make room (room.h), and neither free nor dirty; of a FREE SuperSlab it is none or all of them.
 
 #ifndef HAKMEM_LAYOUT_H_
 #define HAKMEM_LAYOUT_H_
@@ -73,6 +74,7 @@ typedef struct hak_superslab {
   // Written under lock BACKEND, on lines that freeing threads do not read.
   alignas(HAK_CACHE_LINE) uint64_t free_pages;
   uint64_t dirty_pages;
+  uint64_t absent_pages;
   uint64_t checked_out;        // pages that purges have out of circulation now
   uint64_t aged_pages;         // free and dirty since before the purge's last visit
   struct hak_superslab* next;  // PAGES: the bin of its longest free run
@@ -91,6 +93,7 @@ typedef struct hak_superslab {
   bool in_dirty_queue;
   bool is_changing;  // set while the fields above are in motion: for a child of a fork
   bool was_moved;    // HUGE, in the head: it counts as a moved block (HAK_MOVED_MAX)
+  bool is_pinned;    // HUGE, in the head: its mappings are being changed without the lock
   bool is_drained;   // HUGE: all that was in it has moved on; it reads as zero
   // How far from where it was mapped its mapping has been moved, in bytes: two neighbours are one
   // mapping only if they were moved equally far. 0: as its reservation was mapped;
@@ -142,6 +145,9 @@ static inline hak_run_t* hak_super_run_at(hak_superslab_t* super, uintptr_t base
 static inline hak_run_t* hak_super_run_of(hak_superslab_t* super, const void* address) {
   return hak_super_run_at(super, hak_page_map_run_base(address));
 }
+
+// Pages of a SuperSlab, the i-th of a huge block, that the block's `bytes` cover.
+uint64_t hak_super_covered_pages(const hak_superslab_t* super, size_t bytes, uint32_t i);
 
 // Bytes of the descriptors of a SuperSlab of `n_pages`, and of their bitmaps.
 size_t hak_super_descriptor_bytes(unsigned n_pages);

@@ -1,4 +1,4 @@
-// The reservations: mapped, cut, searched, replaced in part, unmapped.
+// The reservations: mapped, cut, searched, made writable, unmapped and mapped again.
 
 #include "hakmem/superslab/reserve.h"
 
@@ -16,10 +16,16 @@
 static unsigned super_shift = HAK_SUPER_DEFAULT_SHIFT;
 static hak_reservation_t* reservations[HAK_RESERVE_MAX_COUNT];
 static _Atomic(uint32_t) n_reservations;
-static hak_counter_t reserved_bytes;
+static hak_counter_t reserved_bytes;     // mapped now, writable or not
+static hak_counter_t writable_bytes;     // mapped now and writable
 static size_t address_limit = SIZE_MAX;  // const once the options are read; see platform.h
-static bool no_huge_pages;               // lock:BACKEND: the kernel refuses to give them
 
+static size_t bytes_of_pages(uint64_t pages) {
+  return (size_t)hak_bit_count(pages) << HAK_PAGE_SHIFT;
+}
+static void* address_of_pages(const hak_superslab_t* super, uint64_t pages) {
+  return (void*)(super->base + ((uintptr_t)hak_lowest_bit(pages) << HAK_PAGE_SHIFT));
+}
 static size_t bytes_of(uint32_t n_supers) { return (size_t)n_supers << super_shift; }
 size_t hak_super_bytes(void) { return bytes_of(1); }
 unsigned hak_super_pages(void) { return 1u << (super_shift - HAK_PAGE_SHIFT); }
@@ -31,6 +37,7 @@ static size_t descriptor_stride(void) {
 unsigned hak_reserve_count(void) { return hak_load_acquire(&n_reservations); }
 hak_reservation_t* hak_reserve_get(unsigned i) { return reservations[i]; }
 size_t hak_reserve_bytes(void) { return hak_counter_read(&reserved_bytes); }
+size_t hak_reserve_writable_bytes(void) { return hak_counter_read(&writable_bytes); }
 
 hak_superslab_t* hak_reserve_super(const hak_reservation_t* reservation, uint32_t i) {
   return (hak_superslab_t*)(reservation->descriptors + i * descriptor_stride());
@@ -42,14 +49,14 @@ uint32_t hak_reserve_index(const hak_superslab_t* super) {
 
 // ---- the free SuperSlabs of one reservation ----
 
-static bool is_free(const hak_reservation_t* r, uint32_t i) {
+bool hak_reserve_is_free(const hak_reservation_t* r, uint32_t i) {
   return (r->free_supers[i / 64] >> (i % 64) & 1) != 0;
 }
 
 static void set_free(hak_reservation_t* r, uint32_t first, uint32_t n, bool is_now_free) {
   for (uint32_t i = first; i < first + n; i++) {
     uint64_t bit = UINT64_C(1) << (i % 64);
-    hak_assert(is_free(r, i) != is_now_free);
+    hak_assert(hak_reserve_is_free(r, i) != is_now_free);
     if (is_now_free) {
       r->free_supers[i / 64] |= bit;
       hak_store_relaxed(&hak_reserve_super(r, i)->state, HAK_SUPER_FREE);
@@ -69,18 +76,35 @@ static uint32_t next_free(const hak_reservation_t* r, uint32_t from) {
   return r->n_supers;
 }
 
-// First fit. Returns n_supers when no run of n is free at the alignment.
-static uint32_t find_free(const hak_reservation_t* r, uint32_t n, uint32_t align_supers) {
-  if (r->n_free < n) return r->n_supers;
+// Which free SuperSlabs may be taken.
+typedef enum wanted {
+  WRITABLE,  // those that need nothing of the kernel
+  MAPPED,    // and those that are reserved
+  ANY,       // and those that were unmapped to make room
+} wanted_t;
+
+static bool is_wanted(const hak_reservation_t* r, uint32_t i, wanted_t wanted) {
+  if (!hak_reserve_is_free(r, i)) return false;
+  return wanted == ANY || hak_reserve_super(r, i)->absent_pages == 0;
+}
+
+// First fit. Returns n_supers when no run of n is free at the alignment, with `room` more behind
+// it.
+static uint32_t find_free(const hak_reservation_t* r, uint32_t n, uint32_t room,
+                          uint32_t align_supers, wanted_t wanted) {
+  if (r->n_free < n + room) return r->n_supers;
+  uint32_t end_of_wanted = wanted == WRITABLE ? r->n_writable : r->n_supers;
   size_t align_bytes = bytes_of(align_supers);
   for (uint32_t first = next_free(r, 0); first < r->n_supers;) {
     uintptr_t address = r->base + bytes_of(first);
     uint32_t aligned =
         first + (uint32_t)((hak_round_up(address, align_bytes) - address) >> super_shift);
-    if (aligned > r->n_supers || r->n_supers - aligned < n) break;
+    if (aligned > end_of_wanted || end_of_wanted - aligned < n) break;
+    if (r->n_supers - aligned < n + room) break;
     uint32_t end = aligned;
-    while (end < aligned + n && is_free(r, end)) end++;
-    if (end == aligned + n) return aligned;
+    while (end < aligned + n && is_wanted(r, end, wanted)) end++;
+    while (end >= aligned + n && end < aligned + n + room && hak_reserve_is_free(r, end)) end++;
+    if (end == aligned + n + room) return aligned;
     first = next_free(r, end + 1);
   }
   return r->n_supers;
@@ -156,263 +180,324 @@ static void prepare(hak_reservation_t* r, uint32_t i) {
   super->base = base;
 }
 
-// A guard behind each reservation: what runs past its last block touches nothing.
-static size_t guard_of(size_t bytes) {
-  size_t share = hak_round_up(bytes / HAK_RESERVE_GUARD_FRACTION, HAK_PAGE_BYTES);
-  return hak_min_size(share, HAK_RESERVE_GUARD);
+// A reservation of ours may have come to lie where a SuperSlab is no more, and be in the page map.
+static void leave_page_map(const hak_superslab_t* super) {
+  if (hak_page_map_super((void*)super->base) != super) return;
+  hak_page_map_set_super(super->base, hak_super_bytes(), NULL);
 }
 
-// Maps at least `needed` bytes, `wanted` if the kernel gives them, and their guard; *got says how
-// many.
-static void* map_some(size_t needed, size_t wanted, size_t align_bytes, size_t* got) {
-  for (*got = wanted;; *got = hak_max_size(hak_round_down(*got / 2, hak_super_bytes()), needed)) {
+// A guard behind each reservation: what runs past its last block touches nothing. (With a whole one
+// a reservation stays a multiple of a huge page, which kernels align by themselves.)
+static size_t guard_of(size_t bytes) {
+  if (bytes >= HAK_RESERVE_FIRST) return HAK_RESERVE_GUARD;
+  return hak_round_up(bytes / HAK_RESERVE_GUARD_FRACTION, HAK_PAGE_BYTES);
+}
+
+// What has been mapped for a reservation.
+typedef struct mapped {
+  uintptr_t base;
+  size_t bytes, writable, guard;
+} mapped_t;
+
+// Maps at least `needed` bytes with `map`, `wanted` if the kernel gives them, and a guard behind
+// them if it is to have one. Where it does not, a limit is near: then little more than what is
+// needed, for the program's sake, and no guard.
+static bool map_some(int (*map)(size_t, size_t, void**), bool guarded, size_t needed, size_t wanted,
+                     size_t align_bytes, mapped_t* got) {
+  size_t little =
+      hak_round_down(hak_reserve_bytes() / HAK_RESERVE_LIMIT_FRACTION, hak_super_bytes());
+  const size_t tries[] = {wanted, hak_min_size(wanted, hak_max_size(little, needed)), needed};
+  size_t refused = 0;
+  for (unsigned i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+    *got = (mapped_t){.bytes = tries[i], .guard = guarded && i == 0 ? guard_of(tries[i]) : 0};
+    size_t bytes = got->bytes + got->guard;
+    if (bytes == refused) continue;
     void* base = NULL;
-    int error = hak_platform_map(*got + guard_of(*got), align_bytes, &base);
-    if (hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, *got)) {
-      // (One that the kernel refuses is one check less, not an error.)
-      error = hak_platform_protect_none((char*)base + *got, guard_of(*got));
-      (void)error;
-      return base;
-    }
-    if (*got == needed) return NULL;
+    int error = map(bytes, align_bytes, &base);
+    got->base = (uintptr_t)base;
+    if (hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, bytes)) return true;
+    refused = bytes;
   }
+  return false;
+}
+
+// Makes at least `needed` bytes writable, and of `most` some ahead of the need: so calls are few,
+// and a reservation is two mappings. Returns how many; 0 when the kernel refuses.
+static size_t make_writable(uintptr_t base, size_t needed, size_t most) {
+  size_t ahead = hak_reserve_writable_bytes() / HAK_WRITABLE_FRACTION;
+  ahead = hak_min_size(hak_round_down(ahead, hak_super_bytes()), most);
+  for (size_t bytes = hak_max_size(ahead, needed);; bytes = needed) {
+    int error = hak_platform_make_writable((void*)base, bytes);
+    if (hak_event_kernel_ok(HAK_KERNEL_MPROTECT, error, (void*)base, bytes)) {
+      hak_counter_add(&writable_bytes, bytes);
+      return bytes;
+    }
+    if (bytes == needed) return 0;
+  }
+}
+
+// The same for all SuperSlabs before `end`.
+static bool make_writable_to(hak_reservation_t* r, uint32_t end) {
+  if (end <= r->n_writable) return true;
+  size_t bytes = make_writable(r->base + bytes_of(r->n_writable), bytes_of(end - r->n_writable),
+                               bytes_of(r->n_supers - r->n_writable));
+  r->n_writable += (uint32_t)(bytes >> super_shift);
+  return bytes != 0;
+}
+
+// Reserves address space, at least `needed` of it writable; two mappings.
+static bool map_reserved(size_t needed, size_t wanted, size_t align_bytes, mapped_t* got) {
+  if (!map_some(hak_platform_reserve, true, needed, wanted, align_bytes, got)) return false;
+  got->writable = make_writable(got->base, needed, got->bytes);
+  if (got->writable != 0) return true;
+  hak_platform_unmap((void*)got->base, got->bytes + got->guard);
+  return false;
+}
+
+// Maps writable memory, without a guard: one mapping.
+static bool map_writable(size_t needed, size_t wanted, size_t align_bytes, mapped_t* got) {
+  if (!map_some(hak_platform_map, false, needed, wanted, align_bytes, got)) return false;
+  got->writable = got->bytes;
+  hak_counter_add(&writable_bytes, got->bytes);
+  return true;
 }
 
 // Asks for huge pages in all of a reservation, or asks not to get any: with one advice for all of
 // it, it stays one mapping.
-static void advise(hak_reservation_t* r, bool huge_pages) {
-  size_t bytes = bytes_of(r->n_supers);
-  int error = hak_platform_advise_huge((void*)r->base, bytes, huge_pages);
-  r->has_huge_pages = huge_pages && error == 0;
-  if (huge_pages && error == EINVAL) no_huge_pages = true;  // a kernel without: not asked again
+static void advise(hak_reservation_t* r) {
+  bool wanted = hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_ALWAYS;
+  int error = hak_platform_advise_huge((void*)r->base, bytes_of(r->n_supers), wanted);
+  r->has_huge_pages = wanted && error == 0;
 }
 
-static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool huge_pages) {
+static hak_reservation_t* describe_or_unmap(const mapped_t* got) {
+  hak_reservation_t* r = describe(got->base, (uint32_t)(got->bytes >> super_shift));
+  if (r != NULL) return r;
+  hak_counter_add(&writable_bytes, (uint64_t)0 - got->writable);
+  hak_platform_unmap((void*)got->base, got->bytes + got->guard);
+  return NULL;
+}
+
+static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
   size_t needed = bytes_of(n);
   // As much again as there is, so that sizes double.
-  size_t wanted = hak_min_size(HAK_RESERVE_FIRST + hak_reserve_bytes(), HAK_RESERVE_MAX);
+  size_t had = hak_reserve_bytes();
+  size_t wanted = hak_min_size(hak_max_size(had, HAK_RESERVE_SECOND), HAK_RESERVE_MAX);
+  if (had == 0) wanted = HAK_RESERVE_FIRST;
   if (address_limit != SIZE_MAX) {
     wanted = hak_min_size(wanted, address_limit / HAK_RESERVE_LIMIT_FRACTION);
   }
   wanted = hak_max_size(hak_round_down(wanted, hak_super_bytes()), needed);
-  size_t bytes;
-  hak_reservation_t* r;
-  for (;;) {
-    void* base = map_some(needed, wanted, hak_max_size(align_bytes, HAK_HUGE_PAGE_BYTES), &bytes);
-    if (base == NULL) return NULL;
-    r = describe((uintptr_t)base, (uint32_t)(bytes >> super_shift));
-    if (r != NULL) break;
-    // It may have left no room for its own description: then half of it does.
-    hak_platform_unmap(base, bytes + guard_of(bytes));
-    if (bytes == needed) return NULL;
-    wanted = hak_max_size(hak_round_down(bytes / 2, hak_super_bytes()), needed);
+  align_bytes = hak_max_size(align_bytes, HAK_HUGE_PAGE_BYTES);
+  mapped_t got;
+  hak_reservation_t* r = NULL;
+  if (map_reserved(needed, wanted, align_bytes, &got)) r = describe_or_unmap(&got);
+  // Where there may be no more mappings, one may do. It may have left no room for its own
+  // description: then half of it does.
+  while (r == NULL) {
+    if (!map_writable(needed, wanted, align_bytes, &got)) return NULL;
+    r = describe_or_unmap(&got);
+    if (r == NULL && got.bytes == needed) return NULL;
+    wanted = hak_max_size(hak_round_down(got.bytes / 2, hak_super_bytes()), needed);
   }
-  advise(r, huge_pages);
-  hak_event_record(HAK_EVENT_RESERVED, 0, r->base, bytes, 0);
+  r->n_writable = (uint32_t)(got.writable >> super_shift);
+  r->guard_bytes = got.guard;
+  advise(r);
+  hak_event_record(HAK_EVENT_RESERVED, 0, r->base, got.bytes, 0);
   return r;
 }
 
-// ---- mappings replaced ----
-//
-// Kernels refuse before they change anything, or after they have unmapped what is to be replaced
-// (mremap before 6.17 of several mappings, either call when memory runs out on the way). The errors
-// are the same. So a mark is left at the beginning of what is to be replaced, all of which goes or
-// stays: whoever finds it there afterwards still has it. The kernel looks for it, lest memory be
-// touched that has become another's.
-
-typedef struct mark {
-  uint64_t* at;
-  uint64_t value, before;
-} mark_t;
-
-static mark_t leave_mark(const hak_superslab_t* super) {
-  mark_t mark = {.at = (uint64_t*)super->base};
-  // What nobody else's memory holds: an odd number that the time and the address have been mixed
-  // in.
-  mark.value = (hak_platform_now_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ super->base) | 1;
-  mark.before = hak_exchange_acq_rel((_Atomic(uint64_t)*)mark.at, mark.value);  // one fault
-  return mark;
-}
-
-// Fresh memory lies in `n` SuperSlabs. The kernel merges only mappings with the same advice; should
-// it refuse to take that, this one stays apart.
-static void renew(hak_superslab_t* first, uint32_t n) {
-  hak_reservation_t* r = first->reservation;
-  (void)hak_platform_advise_huge((void*)first->base, bytes_of(n), r->has_huge_pages);
-  for (uint32_t i = 0; i < n; i++)
-    hak_reserve_super(r, hak_reserve_index(first) + i)->displacement = 0;
-}
-
-// After a refusal: what `mark` was left in, mapped anew if need be (REPLACED) and if it can be.
-static hak_replace_t hold(hak_superslab_t* first, uint32_t n, mark_t mark) {
-  if (hak_platform_holds(mark.at, mark.value)) {
-    *mark.at = mark.before;
-    return HAK_KEPT;
-  }
-  int error = hak_platform_map_free((void*)first->base, bytes_of(n));
-  if (!hak_event_kernel_ok(HAK_KERNEL_MMAP, error, (void*)first->base, bytes_of(n))) {
-    return HAK_LOST;
-  }
-  renew(first, n);
-  return HAK_REPLACED;
-}
-
-hak_replace_t hak_reserve_map_again(hak_superslab_t* first, uint32_t n) {
-  mark_t mark = leave_mark(first);
-  int error = hak_platform_map_again((void*)first->base, bytes_of(n));
-  if (!hak_event_kernel_ok(HAK_KERNEL_MMAP, error, (void*)first->base, bytes_of(n))) {
-    return hold(first, n, mark);
-  }
-  renew(first, n);
-  return HAK_REPLACED;
-}
-
-// The longest part of `n` SuperSlabs, halved again and again, that lies in one mapping; 0 when the
-// first does not, or the kernel cannot tell. A program may have split it: with mlock, madvise or
-// mprotect on part of a block. The first is then made fit to be copied from, and to be used again.
-static uint32_t part_in_one_mapping(hak_superslab_t* first, uint32_t n) {
-  int error = hak_platform_is_one_mapping((void*)first->base, bytes_of(n));
-  while (error == EFAULT && n > 1) {
-    n = (n + 1) / 2;
-    error = hak_platform_is_one_mapping((void*)first->base, bytes_of(n));
-  }
-  if (error == EFAULT) {
-    first->displacement = HAK_DISPLACEMENT_SPLIT;
-    (void)hak_platform_make_writable((void*)first->base, bytes_of(1));
-  }
-  return error == 0 ? n : 0;
-}
-
-hak_replace_t hak_reserve_move(hak_superslab_t* from, hak_superslab_t* to, uint32_t* n) {
-  uint32_t part = part_in_one_mapping(from, *n);
-  if (part == 0) {
-    if (from->displacement == HAK_DISPLACEMENT_SPLIT) *n = 1;
-    return HAK_KEPT;
-  }
-  bool is_split = part < *n;
-  *n = part;
-  // A mapping that has memory when the move splits it in two can be whole again later: else each
-  // half gets an anon_vma of its own with its first page, and the kernel never merges them. The
-  // mark sees to that.
-  mark_t mark = leave_mark(to);
-  int error = hak_platform_move((void*)from->base, (void*)to->base, bytes_of(part));
-  if (!hak_event_kernel_ok(HAK_KERNEL_MREMAP, error, (void*)from->base, bytes_of(part))) {
-    return hold(to, part, mark) == HAK_LOST ? HAK_LOST : HAK_KEPT;
-  }
-  intptr_t distance = (intptr_t)(to->base - from->base);
-  for (uint32_t i = 0; i < part; i++) {
-    hak_superslab_t* drained = hak_reserve_super(from->reservation, hak_reserve_index(from) + i);
-    hak_superslab_t* filled = hak_reserve_super(to->reservation, hak_reserve_index(to) + i);
-    filled->displacement = drained->displacement + distance;
-    drained->is_drained = true;
-    if (is_split) drained->displacement = HAK_DISPLACEMENT_SPLIT;
-  }
-  return HAK_REPLACED;
-}
+// ---- made writable, unmapped, mapped again ----
 
 void hak_reserve_lose(hak_superslab_t* first, uint32_t n) {
+  uint64_t all = hak_bit_run(0, hak_super_pages());
   for (uint32_t i = 0; i < n; i++) {
     hak_superslab_t* super = hak_reserve_super(first->reservation, hak_reserve_index(first) + i);
     hak_store_relaxed(&super->state, HAK_SUPER_LOST);
     super->free_pages = super->dirty_pages = super->aged_pages = 0;
     hak_spare_count(super);
     super->head = NULL;
-    // A reservation of ours may have come to lie there, and be in the page map already.
-    if (hak_page_map_super((void*)super->base) == super) {
-      hak_page_map_set_super(super->base, hak_super_bytes(), NULL);
+    size_t mapped = bytes_of_pages(all & ~super->absent_pages);
+    hak_counter_add(&reserved_bytes, (uint64_t)0 - mapped);
+    hak_counter_add(&writable_bytes, (uint64_t)0 - mapped);
+    super->absent_pages = all;
+    leave_page_map(super);
+  }
+}
+
+uint64_t hak_reserve_unmap_pages(hak_superslab_t* super, uint64_t pages) {
+  uint64_t gone = 0;
+  while (pages != 0) {
+    uint64_t run = hak_lowest_run(pages);
+    pages &= ~run;
+    void* base = address_of_pages(super, run);
+    super->absent_pages |= run;  // first: a child forked meanwhile must not take it for mapped
+    hak_compiler_barrier();
+    int error = hak_platform_unmap(base, bytes_of_pages(run));
+    if (hak_event_kernel_ok(HAK_KERNEL_MUNMAP, error, base, bytes_of_pages(run))) {
+      gone |= run;
+    } else {
+      super->absent_pages &= ~run;
     }
   }
-  hak_counter_add(&reserved_bytes, (uint64_t)0 - bytes_of(n));
+  hak_counter_add(&reserved_bytes, (uint64_t)0 - bytes_of_pages(gone));
+  hak_counter_add(&writable_bytes, (uint64_t)0 - bytes_of_pages(gone));
+  return gone;
 }
 
-// ---- reservations given back ----
-
-static bool is_unused(const hak_reservation_t* r) {
-  return r->base != 0 && r->n_free == r->n_supers;
+int hak_reserve_map_pages(hak_superslab_t* super) {
+  while (super->absent_pages != 0) {
+    uint64_t run = hak_lowest_run(super->absent_pages);
+    void* base = address_of_pages(super, run);
+    size_t bytes = bytes_of_pages(run);
+    int error = hak_platform_map_free(base, bytes);
+    if (!hak_event_kernel_ok(HAK_KERNEL_MMAP, error, base, bytes)) return error;
+    (void)hak_platform_advise_huge(base, bytes, super->reservation->has_huge_pages);
+    super->absent_pages &= ~run;
+    hak_counter_add(&reserved_bytes, bytes);
+    hak_counter_add(&writable_bytes, bytes);
+  }
+  return 0;
 }
 
-static void unmap(hak_reservation_t* r) {
-  size_t bytes = bytes_of(r->n_supers);
+// Unmaps a SuperSlab that nobody uses, as far as it is mapped.
+static bool unmap_whole(hak_superslab_t* super) {
+  uint64_t all = hak_bit_run(0, hak_super_pages());
+  (void)hak_reserve_unmap_pages(super, all & ~super->absent_pages);
+  super->dirty_pages &= ~super->absent_pages;
+  super->aged_pages = 0;
+  hak_spare_count(super);
+  if (super->absent_pages != all) return false;
+  leave_page_map(super);
+  return true;
+}
+
+// Forgets SuperSlabs from `end` on, which are unmapped.
+static void forget(hak_reservation_t* r, uint32_t end) {
+  for (uint32_t i = end; i < r->n_supers; i++) {
+    hak_superslab_t* super = hak_reserve_super(r, i);
+    r->free_supers[i / 64] &= ~(UINT64_C(1) << (i % 64));
+    r->n_free--;
+    super->absent_pages = 0;
+    if (super->base == 0) continue;
+    // (A purge that it waits for will find nothing to give back.)
+    leave_page_map(super);
+    super->base = 0;
+    super->dirty_pages = super->aged_pages = 0;
+    hak_spare_count(super);
+  }
+  r->n_supers = end;
+  r->n_prepared = (uint32_t)hak_min_size(r->n_prepared, end);
+  r->n_writable = (uint32_t)hak_min_size(r->n_writable, end);
+  if (end == 0) r->base = 0;
+}
+
+// Unmaps free SuperSlabs [begin, end), all of which are mapped, and what lies `behind` them.
+static bool unmap_range(const hak_reservation_t* r, uint32_t begin, uint32_t end, size_t behind) {
+  void* at = (void*)(r->base + bytes_of(begin));
+  size_t bytes = bytes_of(end - begin);
+  int error = hak_platform_unmap(at, bytes + behind);
+  if (!hak_event_kernel_ok(HAK_KERNEL_MUNMAP, error, at, bytes + behind)) return false;
+  size_t writable = hak_min_size(end, r->n_writable) - hak_min_size(begin, r->n_writable);
+  hak_counter_add(&reserved_bytes, (uint64_t)0 - bytes);
+  hak_counter_add(&writable_bytes, (uint64_t)0 - bytes_of((uint32_t)writable));
+  return true;
+}
+
+// Unmaps what a reservation ends with, from `used_end` on, and the guard behind it.
+static void unmap_end(hak_reservation_t* r, uint32_t used_end) {
   r->is_leaving = true;
   hak_compiler_barrier();
-  int error = hak_platform_unmap((void*)r->base, bytes + guard_of(bytes));
-  if (hak_event_kernel_ok(HAK_KERNEL_MUNMAP, error, (void*)r->base, bytes)) {
-    hak_page_map_set_super(r->base, bytes, NULL);
-    // (A purge that one of them waits for will find nothing to give back.)
-    for (uint32_t i = 0; i < r->n_prepared; i++) {
-      hak_superslab_t* super = hak_reserve_super(r, i);
-      super->base = 0;
-      super->dirty_pages = super->aged_pages = 0;
-      hak_spare_count(super);
-    }
-    for (uint32_t i = 0; i < r->n_supers; i += 64) r->free_supers[i / 64] = 0;
-    r->n_prepared = r->n_free = 0;
-    r->base = 0;
-    hak_counter_add(&reserved_bytes, (uint64_t)0 - bytes);
+  while (r->n_supers > used_end || r->guard_bytes != 0) {
+    uint32_t begin = r->n_supers;
+    while (begin > used_end && hak_reserve_super(r, begin - 1)->absent_pages == 0) begin--;
+    bool is_mapped = begin < r->n_supers || r->guard_bytes != 0;
+    if (is_mapped && !unmap_range(r, begin, r->n_supers, r->guard_bytes)) break;
+    r->guard_bytes = 0;
+    forget(r, is_mapped ? begin : begin - 1);
   }
   hak_compiler_barrier();
   r->is_leaving = false;
 }
 
-// Whether the kernel would grant `bytes`, had it `more` than it has.
-static bool would_grant(size_t bytes, size_t more) {
-  if (bytes <= more) return true;
-  void* base = NULL;
-  if (hak_platform_map(bytes - more, hak_platform_os_page_bytes(), &base) != 0) return false;
-  hak_platform_unmap(base, bytes - more);
-  return true;
+static bool is_free_and_mapped(const hak_reservation_t* r, uint32_t i) {
+  return hak_reserve_is_free(r, i) && hak_reserve_super(r, i)->absent_pages == 0;
 }
 
-bool hak_reserve_is_possible(size_t bytes) { return would_grant(bytes, hak_reserve_bytes()); }
+// Unmaps SuperSlabs [begin, end) until they are taken.
+static void unmap_between(hak_reservation_t* r, uint32_t begin, uint32_t end) {
+  uint64_t all = hak_bit_run(0, hak_super_pages());
+  for (uint32_t i = begin; i < end; i++) {
+    prepare(r, i);
+    hak_reserve_super(r, i)->absent_pages = all;
+  }
+  hak_compiler_barrier();  // first: a child forked meanwhile must not take them for mapped
+  bool is_unmapped = unmap_range(r, begin, end, 0);
+  for (uint32_t i = begin; i < end; i++) {
+    hak_superslab_t* super = hak_reserve_super(r, i);
+    if (is_unmapped) {
+      super->dirty_pages = super->aged_pages = 0;
+      hak_spare_count(super);
+      leave_page_map(super);
+    } else {
+      super->absent_pages = 0;
+    }
+  }
+}
 
-// Unmaps the reservations that nobody uses, if that can make room for `bytes`: a request that
-// exceeds all there is must not cost the program the memory it has ready. Whether it did.
-static bool give_back_unused(size_t bytes) {
-  size_t before = hak_reserve_bytes(), unused = 0;
-  uint32_t count = hak_load_relaxed(&n_reservations);
-  for (uint32_t k = 0; k < count; k++) {
-    if (is_unused(reservations[k])) unused += bytes_of(reservations[k]->n_supers);
+void hak_reserve_unmap_free(hak_reservation_t* r) {
+  if (r->base == 0) return;
+  uint32_t used_end = r->n_supers;
+  while (used_end > 0 && hak_reserve_is_free(r, used_end - 1)) used_end--;
+  unmap_end(r, used_end);
+  for (uint32_t begin = 0, end; begin < used_end; begin = end + 1) {
+    end = begin;
+    while (end < used_end && is_free_and_mapped(r, end)) end++;
+    if (end > begin) unmap_between(r, begin, end);
   }
-  if (unused == 0 || !would_grant(bytes, unused)) return false;
-  for (uint32_t k = 0; k < count; k++) {
-    if (is_unused(reservations[k])) unmap(reservations[k]);
-  }
-  return hak_reserve_bytes() < before;
 }
 
 // ---- taking and giving ----
 
+// Free SuperSlabs become memory: NULL, with all of them free as before, where the kernel refuses.
 static hak_superslab_t* take_at(hak_reservation_t* r, uint32_t first, uint32_t n) {
-  for (uint32_t i = first; i < first + n; i++) prepare(r, i);
+  if (!make_writable_to(r, first + n)) return NULL;
+  for (uint32_t i = first; i < first + n; i++) {
+    hak_superslab_t* super = hak_reserve_super(r, i);
+    prepare(r, i);
+    if (super->absent_pages == 0) continue;
+    super->displacement = 0;
+    int error = hak_reserve_map_pages(super);
+    if (error == EEXIST) {  // another's mapping has come to lie there
+      set_free(r, i, 1, false);
+      hak_reserve_lose(super, 1);
+    }
+    if (error != 0) return NULL;
+    hak_page_map_set_super(super->base, hak_super_bytes(), super);
+  }
   set_free(r, first, n, false);
   return hak_reserve_super(r, first);
 }
 
-// Among the reservations that have huge pages, or have none, as asked.
-static hak_superslab_t* take_free(uint32_t n, uint32_t align_supers, bool huge_pages) {
+static hak_superslab_t* take_free(uint32_t n, uint32_t room, uint32_t align_supers,
+                                  wanted_t wanted) {
   for (uint32_t k = 0; k < hak_load_relaxed(&n_reservations); k++) {
-    if (reservations[k]->has_huge_pages != huge_pages) continue;
-    uint32_t first = find_free(reservations[k], n, align_supers);
-    if (first != reservations[k]->n_supers) return take_at(reservations[k], first, n);
+    hak_reservation_t* r = reservations[k];
+    uint32_t at = find_free(r, n, room, align_supers, wanted);
+    if (at == r->n_supers) continue;
+    hak_superslab_t* first = take_at(r, at, n);
+    if (first != NULL) return first;
   }
   return NULL;
 }
 
-hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t align_supers, bool huge_pages) {
-  huge_pages = huge_pages && !no_huge_pages;
-  hak_superslab_t* first = take_free(n, align_supers, huge_pages);
+hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t room, uint32_t align_supers) {
+  hak_superslab_t* first = take_free(n, room, align_supers, MAPPED);
+  if (first == NULL) first = take_free(n, room, align_supers, ANY);
   if (first != NULL) return first;
-  hak_reservation_t* r = reserve(n, bytes_of(align_supers), huge_pages);
-  if (r != NULL) return take_at(r, 0, n);
-  return take_free(n, align_supers, !huge_pages);  // better the wrong kind than none
-}
-
-hak_superslab_t* hak_reserve_take(uint32_t n, uint32_t align_supers, bool huge_pages) {
-  hak_superslab_t* first = hak_reserve_try(n, align_supers, huge_pages);
-  if (first != NULL) return first;
-  uint32_t room = align_supers > 1 ? n + align_supers : n;
-  if (!give_back_unused(bytes_of(room))) return NULL;
-  return hak_reserve_try(n, align_supers, huge_pages);
+  hak_reservation_t* r = reserve(n + room, bytes_of(align_supers));
+  if (r != NULL) first = take_at(r, 0, n);
+  return first != NULL ? first : take_free(n, room, align_supers, WRITABLE);
 }
 
 bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n) {
@@ -420,26 +505,55 @@ bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n) {
   uint32_t first = hak_reserve_index(last) + 1;
   if (n > r->n_supers - first) return false;
   for (uint32_t i = first; i < first + n; i++) {
-    if (!is_free(r, i)) return false;
+    if (!hak_reserve_is_free(r, i)) return false;
   }
-  take_at(r, first, n);
-  return true;
+  return take_at(r, first, n) != NULL;
 }
 
 void hak_reserve_take_this(hak_superslab_t* super) {
   set_free(super->reservation, hak_reserve_index(super), 1, false);
 }
 
+static void purge_mapped(const hak_superslab_t* super) {
+  for (uint64_t pages = hak_bit_run(0, hak_super_pages()) & ~super->absent_pages; pages != 0;) {
+    uint64_t run = hak_lowest_run(pages);
+    pages &= ~run;
+    int error = hak_platform_purge(address_of_pages(super, run), bytes_of_pages(run));
+    (void)hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, address_of_pages(super, run),
+                              bytes_of_pages(run));
+  }
+}
+
 void hak_reserve_give(hak_superslab_t* first, uint32_t n) {
-  set_free(first->reservation, hak_reserve_index(first), n, true);
+  hak_reservation_t* r = first->reservation;
+  uint32_t begin = hak_reserve_index(first);
+  for (uint32_t i = begin; i < begin + n; i++) {
+    hak_superslab_t* super = hak_reserve_super(r, i);
+    if (super->absent_pages == 0 || unmap_whole(super)) {
+      set_free(r, i, 1, true);
+    } else {  // the address space is lost, but not the memory
+      purge_mapped(super);
+      hak_reserve_lose(super, 1);
+    }
+  }
+}
+
+// In a child: the end of what was in use when another thread was unmapping what is free.
+static uint32_t end_of_known(const hak_reservation_t* r) {
+  uint32_t end = r->n_supers;
+  while (end > 0 && hak_load_relaxed(&hak_reserve_super(r, end - 1)->state) == HAK_SUPER_FREE)
+    end--;
+  return end;
 }
 
 void hak_reserve_repair(void) {
   for (uint32_t k = 0; k < hak_load_relaxed(&n_reservations); k++) {
     hak_reservation_t* r = reservations[k];
-    if (r->is_leaving) {  // it may be gone or not
-      r->base = 0;
-      r->capacity = 0;
+    if (r->is_leaving) {  // what is free in it may be gone or not
+      r->n_supers = r->n_prepared = r->n_writable = end_of_known(r);
+      r->guard_bytes = 0;
+      if (r->n_supers == 0) r->base = r->capacity = 0;
+      r->is_leaving = false;
     }
     bool is_mapped = r->base != 0;
     if (!is_mapped) r->n_prepared = 0;

@@ -2,6 +2,8 @@
 
 #include "hakmem/superslab/superslab.h"
 
+#include <errno.h>
+
 #include "hakmem/base/bits.h"
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
@@ -12,9 +14,10 @@
 #include "hakmem/superslab/direct.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/room.h"
 #include "hakmem/superslab/spare.h"
 
-static size_t n_slab_pages;  // pages in slabs; lock:BACKEND
+static size_t n_dense_pages;  // pages in dense slabs; lock:BACKEND
 
 static hak_superslab_t* super_of(const hak_run_t* run) {
   return hak_page_map_super((const void*)run->base);
@@ -24,12 +27,54 @@ static unsigned page_of(const hak_superslab_t* super, const hak_run_t* run) {
   return (unsigned)((run->base - super->base) >> HAK_PAGE_SHIFT);
 }
 
+// ---- transparent huge pages ----
+//
+// A huge page saves 511 page faults and most TLB misses, and costs up to 2 MiB where the program
+// touches a few bytes of it. Slabs of blocks that are no larger than an OS page are dense, but for
+// those that each thread has just begun, so a process asks for huge pages there once it has so many
+// that what is partly used is a few per cent. Other blocks are not dense: of a buffer the program
+// may touch the beginning only. For their sake none is asked for unless told "always".
+//
+// The kernel is asked for the one page that is touched at once, and then not to add any by itself:
+// else it would fill in time what has been given back of a region (khugepaged).
+
+static _Atomic(int) n_heaps;
+static _Atomic(bool) has_no_huge_pages;  // the kernel says so
+
+void hak_super_count_heaps(int change) { hak_fetch_add_relaxed(&n_heaps, change); }
+
+static size_t dense_bytes(void) {
+  return HAK_THP_AUTO_BYTES + (size_t)hak_load_relaxed(&n_heaps) * HAK_THP_AUTO_HEAP_BYTES;
+}
+
+static bool is_dense(unsigned size_class) {
+  return size_class != 0 && hak_class_info(size_class)->block_bytes <= HAK_THP_AUTO_BLOCK;
+}
+
+static bool wants_huge_page(unsigned size_class) {
+  return is_dense(size_class) && n_dense_pages * HAK_PAGE_BYTES >= dense_bytes() &&
+         hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_AUTO &&
+         hak_super_bytes() >= HAK_HUGE_PAGE_BYTES && hak_platform_os_page_bytes() == 4 * HAK_KIB &&
+         !hak_load_relaxed(&has_no_huge_pages);
+}
+
+// Has the huge page around `address`, which lies in fresh memory of the caller's, faulted in.
+static void fault_huge_page(uintptr_t address) {
+  void* page = (void*)hak_round_down(address, HAK_HUGE_PAGE_BYTES);
+  int error = hak_platform_advise_huge(page, HAK_HUGE_PAGE_BYTES, true);
+  if (error == EINVAL) hak_store_relaxed(&has_no_huge_pages, true);  // not asked again
+  if (error != 0) return;
+  *(volatile char*)address = 0;
+  (void)hak_platform_advise_huge(page, HAK_HUGE_PAGE_BYTES, false);
+}
+
 // ---- taking a run ----
 
 static void use_pages(hak_superslab_t* super, uint64_t pages) {
   super->free_pages &= ~pages;
   // A huge page brings its neighbours in.
-  super->dirty_pages |= super->reservation->has_huge_pages ? hak_bit_run(0, super->n_pages) : pages;
+  uint64_t mapped = hak_bit_run(0, super->n_pages) & ~super->absent_pages;
+  super->dirty_pages |= super->reservation->has_huge_pages ? mapped : pages;
 }
 
 static hak_run_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages,
@@ -45,54 +90,27 @@ static hak_run_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages,
   run->n_pages = (uint8_t)n_pages;
   run->size_class = 0;
   hak_run_set_use(run, size_class != 0 ? HAK_RUN_SLAB : HAK_RUN_SPAN);
-  if (size_class != 0) n_slab_pages += n_pages;
+  if (is_dense(size_class)) n_dense_pages += n_pages;
   hak_super_end_change(super);
   return run;
 }
 
-// ---- transparent huge pages ----
-//
-// A huge page saves 511 page faults and most TLB misses, and costs up to 2 MiB where the program
-// touches a few bytes of it. Slabs are dense, but for those that each thread has just begun, so a
-// process asks for huge pages there once it has so many that what is partly used is a few per cent.
-// Large blocks are not dense (of a buffer the program may touch the beginning only, and a huge
-// block ends in the middle of a SuperSlab): for their sake none is asked for unless told "always".
-
-static _Atomic(int) n_heaps;
-
-void hak_super_count_heaps(int change) { hak_fetch_add_relaxed(&n_heaps, change); }
-
-static size_t dense_bytes(void) {
-  return HAK_THP_AUTO_BYTES + (size_t)hak_load_relaxed(&n_heaps) * HAK_THP_AUTO_HEAP_BYTES;
-}
-
-static bool wants_huge_pages(unsigned size_class) {
-  switch (hak_option_number(HAK_OPTION_thp)) {
-    case HAK_CHOICE_ALWAYS:
-      return true;
-    case HAK_CHOICE_NEVER:
-      return false;
-    default:
-      return size_class != 0 && n_slab_pages * HAK_PAGE_BYTES >= dense_bytes() &&
-             hak_platform_os_page_bytes() == 4 * HAK_KIB;
-  }
-}
-
-static hak_superslab_t* new_super(unsigned size_class) {
-  hak_superslab_t* super = hak_reserve_take(1, 1, wants_huge_pages(size_class));
-  if (super != NULL) hak_super_cut(super);
-  return super;
-}
-
 // A run in one more SuperSlab. That is what happens when a class runs out of room, and there is no
-// other way out. It is an event, unless there was no SuperSlab yet.
+// other way out. It is an event, unless there was no SuperSlab yet. *huge_page: the caller shall
+// have a huge page faulted in there.
 static hak_run_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned size_class,
-                              bool* dirty) {
-  hak_superslab_t* super = new_super(size_class);
+                              bool* dirty, bool* huge_page) {
+  hak_superslab_t* super = hak_room_take(1, 1);
   if (super == NULL) return NULL;
+  hak_super_cut(super);
   if (hak_bins_count() > 1) hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
   unsigned at = hak_super_find_run(super, n_pages, align_pages);
+  *huge_page = super->dirty_pages == 0 && wants_huge_page(size_class);
   hak_run_t* run = take_in(super, at, n_pages, size_class, dirty);
+  if (run != NULL && *huge_page) {
+    super->dirty_pages = hak_bit_run(0, super->n_pages);
+    hak_spare_count(super);
+  }
   if (run == NULL) {  // no memory for bitmaps: it goes back
     hak_super_begin_change(super);
     hak_super_end_change(super);
@@ -106,6 +124,7 @@ hak_run_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned s
   hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
   hak_lock_acquire(&hak_backend_lock);
   unsigned at;
+  bool huge_page = false;
   hak_superslab_t* super = hak_bins_find(n_pages, align_pages, &at);
   hak_run_t* run = super != NULL ? take_in(super, at, n_pages, size_class, dirty) : NULL;
   if (run == NULL) {
@@ -115,9 +134,10 @@ hak_run_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned s
       *dirty = false;
       return hak_direct_take_run(n_pages, align_pages, size_class);
     }
-    run = take_in_new(n_pages, align_pages, size_class, dirty);
+    run = take_in_new(n_pages, align_pages, size_class, dirty, &huge_page);
   }
   hak_lock_release(&hak_backend_lock);
+  if (run != NULL && huge_page) fault_huge_page(run->base);
   return run;
 }
 
@@ -143,7 +163,7 @@ void hak_super_return_run(hak_run_t* run) {
   hak_lock_acquire(&hak_backend_lock);
   unsigned at = page_of(super, run);
   unsigned n_pages = run->n_pages;
-  if (hak_run_use(run) != HAK_RUN_SPAN) n_slab_pages -= n_pages;
+  if (is_dense(run->size_class)) n_dense_pages -= n_pages;
   run->size_class = 0;
   run->n_pages = 0;
   return_pages(super, at, n_pages);

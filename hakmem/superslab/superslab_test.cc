@@ -22,6 +22,7 @@ extern "C" {
 #include "hakmem/platform/fork.h"
 #include "hakmem/superslab/bins.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/room.h"
 #include "hakmem/superslab/superslab.h"
 }
 
@@ -128,25 +129,46 @@ TEST_IN_CHILD(SuperSlabTest, ASecondOneMeansExhaustionTheFirstDoesNot) {
   EXPECT_EQ(hak_events_exhausted(0), 1u);
 }
 
-// Takes `bytes` in runs of one page. Whether the last of them lies where huge pages were asked for.
-bool HasHugePagesAfter(size_t bytes, unsigned size_class) {
-  hak_run_t* run = nullptr;
+// ---- transparent huge pages ----
+
+constexpr size_t kMany = HAK_THP_AUTO_BYTES + 2 * HAK_HUGE_PAGE_BYTES;
+constexpr unsigned kSpans = 0, kSlabs = 5;
+
+// Takes `bytes` in runs of one page. How often huge pages were asked for, or not asked for any
+// more.
+uint64_t AdviceWith(size_t bytes, unsigned size_class) {
+  uint64_t calls = hak::KernelCalls(HAK_KERNEL_MADVISE), reservations = hak_reserve_count();
   for (size_t taken = 0; taken < bytes; taken += HAK_PAGE_BYTES) {
     bool dirty;
-    run = hak_super_take_run(1, 1, size_class, &dirty);
+    hak_run_t* run = hak_super_take_run(1, 1, size_class, &dirty);
     EXPECT_NE(run, nullptr);
+    run->size_class = static_cast<uint8_t>(size_class);
   }
-  return SuperOf(run)->reservation->has_huge_pages;
+  return hak::KernelCalls(HAK_KERNEL_MADVISE) - calls - (hak_reserve_count() - reservations);
 }
 
-TEST_IN_CHILD(SuperSlabTest, HugePagesAreForManySlabs) {
+TEST_IN_CHILD(SuperSlabTest, HugePagesAreForManySlabsOfSmallBlocks) {
   if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0) return;
-  constexpr size_t kMany = HAK_THP_AUTO_BYTES + 2 * HAK_HUGE_PAGE_BYTES;
-  constexpr unsigned kSpans = 0, kSlabs = 5;
-  EXPECT_FALSE(HasHugePagesAfter(3 * kMany, kSpans)) << "a buffer may hardly be touched";
-  EXPECT_FALSE(HasHugePagesAfter(HAK_THP_AUTO_BYTES / 2, kSlabs)) << "these are not many";
-  EXPECT_TRUE(HasHugePagesAfter(kMany, kSlabs));
-  EXPECT_FALSE(HasHugePagesAfter(kMany, kSpans)) << "not even beside slabs";
+  unsigned large = hak_class_of(16 * HAK_KIB);
+  EXPECT_EQ(AdviceWith(3 * kMany, kSpans), 0u) << "a buffer may hardly be touched";
+  EXPECT_EQ(AdviceWith(3 * kMany, large), 0u) << "nor may a block of several OS pages";
+  EXPECT_EQ(AdviceWith(HAK_THP_AUTO_BYTES / 2, kSlabs), 0u) << "these are not many";
+  // Each is asked for alone, and the kernel is told to add none.
+  EXPECT_EQ(AdviceWith(kMany, kSlabs) % 2, 0u);
+  EXPECT_EQ(AdviceWith(10 * HAK_HUGE_PAGE_BYTES, kSlabs), 20u);
+  EXPECT_EQ(AdviceWith(kMany, kSpans), 0u) << "not even beside slabs";
+}
+
+// A kernel that refuses huge pages because it is short of something is asked again; one that has
+// none is not.
+TEST(SuperSlabTest, HugePagesAreAskedForAsLongAsTheKernelHasSome) {
+  for (int error : {ENOMEM, EINVAL}) {
+    EXPECT_TRUE(hak::PassesInChild([error] {
+      hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MADVISE, error));
+      (void)AdviceWith(kMany, kSlabs);
+      EXPECT_EQ(AdviceWith(10 * HAK_HUGE_PAGE_BYTES, kSlabs), error == ENOMEM ? 10u : 0u);
+    })) << error;
+  }
 }
 
 TEST(SuperSlabTest, RunsNeverOverlapWhateverTheSuperSlabsSize) {
@@ -180,7 +202,7 @@ TEST_IN_CHILD(SuperSlabTest, WholeSuperSlabsGoBackAndServeOthers) {
     EXPECT_EQ(hak_load_relaxed(&super->state), HAK_SUPER_FREE);
   }
   hak_lock_acquire(&hak_backend_lock);
-  hak_superslab_t* huge = hak_reserve_take(4, 1, false);
+  hak_superslab_t* huge = hak_room_take(4, 1);
   hak_lock_release(&hak_backend_lock);
   EXPECT_EQ(huge, *std::min_element(supers.begin(), supers.end()));
   EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MMAP), mmaps);

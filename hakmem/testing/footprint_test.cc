@@ -38,7 +38,7 @@ TEST(FootprintTest, HelloWorldIsSmall) {
     std::sort(all.begin(), all.end());
     resident[preload] = all[all.size() / 2];
   }
-  EXPECT_LT(address_space[1], address_space[0] + 80 * kMiB);
+  EXPECT_LT(address_space[1], address_space[0] + 16 * kMiB);
   EXPECT_LT(resident[1], resident[0] + 300 * kKiB);
   RecordProperty("ResidentOverLibc", static_cast<int>(resident[1] - resident[0]));
   printf("over libc: %zu KiB resident, %zu MiB of address space\n",
