@@ -197,7 +197,16 @@ static size_t guard_of(size_t bytes) {
 typedef struct mapped {
   uintptr_t base;
   size_t bytes, writable, guard;
+  bool has_huge_pages;
 } mapped_t;
+
+// Asks for huge pages in all of it, or asks not to get any. With one advice for all of it, guard
+// and all, it is as few mappings as without, and the kernel needs none more to follow.
+static void advise(mapped_t* got) {
+  bool wanted = hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_ALWAYS;
+  int error = hak_platform_advise_huge((void*)got->base, got->bytes + got->guard, wanted);
+  got->has_huge_pages = wanted && error == 0;
+}
 
 // Maps at least `needed` bytes with `map`, `wanted` if the kernel gives them, and a guard behind
 // them if it is to have one. Where it does not, a limit is near: then little more than what is
@@ -215,7 +224,10 @@ static bool map_some(int (*map)(size_t, size_t, void**), bool guarded, size_t ne
     void* base = NULL;
     int error = map(bytes, align_bytes, &base);
     got->base = (uintptr_t)base;
-    if (hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, bytes)) return true;
+    if (hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, bytes)) {
+      advise(got);
+      return true;
+    }
     refused = bytes;
   }
   return false;
@@ -262,14 +274,6 @@ static bool map_writable(size_t needed, size_t wanted, size_t align_bytes, mappe
   return true;
 }
 
-// Asks for huge pages in all of a reservation, or asks not to get any: with one advice for all of
-// it, it stays one mapping.
-static void advise(hak_reservation_t* r) {
-  bool wanted = hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_ALWAYS;
-  int error = hak_platform_advise_huge((void*)r->base, bytes_of(r->n_supers), wanted);
-  r->has_huge_pages = wanted && error == 0;
-}
-
 static hak_reservation_t* describe_or_unmap(const mapped_t* got) {
   hak_reservation_t* r = describe(got->base, (uint32_t)(got->bytes >> super_shift));
   if (r != NULL) return r;
@@ -302,7 +306,7 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
   }
   r->n_writable = (uint32_t)(got.writable >> super_shift);
   r->guard_bytes = got.guard;
-  advise(r);
+  r->has_huge_pages = got.has_huge_pages;
   hak_event_record(HAK_EVENT_RESERVED, 0, r->base, got.bytes, 0);
   return r;
 }
