@@ -107,6 +107,12 @@ TEST_P(ClockTest, ThatOfTheProgramIsNotThatOfTheAllocator) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, ClockTest, testing::Values("still", "back", "jumping"));
 
+// ---- turns ----
+
+TEST(TurnsTest, MemoryGoesRoundAmongThreadsThatTakeTurns) {
+  ExpectDone(RunProcess("turns_program", {}, {}));
+}
+
 // ---- stderr ----
 
 const Environment kTalkative[] = {
