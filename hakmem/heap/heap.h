@@ -112,7 +112,7 @@ typedef struct hak_heap_entry {
   uint32_t index;                    // const: 0 for the first
   uint64_t seen;                     // lock:IDLE: signature of its cache when it was asked
   uint64_t reclaimed;                // lock:IDLE: its signature when there was nothing left to take
-  uint64_t since_ms;                 // lock:IDLE: when it was asked, or fenced
+  uint64_t since_ns;                 // lock:IDLE: when it was asked, or fenced
   _Atomic(bool) is_counted;          // the heap's counters are not in the totals of ended threads
   _Atomic(bool) is_orphan;           // by whoever holds lock IDLE
 } hak_heap_entry_t;

@@ -4,6 +4,7 @@
 
 #include "hakmem/base/bits.h"
 #include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
 #include "hakmem/platform/platform.h"
 
 // What is kept without experience: so much, and one part in so many of what is in use.
@@ -12,11 +13,16 @@
 // Excess is not worth a system call below this, and below one part in so many of the bound.
 #define LEAST_EXCESS HAK_MIB
 #define EXCESS_SHARE 8
+// Growth counts from so much on, and from one part in so many of what there was.
+#define LEAST_GROWTH (4 * HAK_MIB)
+#define GROWTH_SHARE 8
 
 static hak_counter_t dirty_pages, spare_pages;  // lock:BACKEND to write
 static size_t learned_bytes;                    // lock:BACKEND: what experience adds to the bound
 static size_t early_bytes;                      // lock:BACKEND: given back early of late
 static uint64_t early_ms;                       // lock:BACKEND: when that was
+static _Atomic(uint64_t) grown_pages =
+    UINT64_MAX;  // so many dirty ones are growth; 0: there was some
 
 // Memory is faulted in, by so many bytes. Some of it would be there had less been given back.
 static void learn(size_t bytes) {
@@ -39,7 +45,18 @@ void hak_spare_count(hak_superslab_t* super) {
   hak_counter_add(&spare_pages, (uint64_t)n_spare - super->counted_spare);
   super->counted_dirty = (uint8_t)n_dirty;
   super->counted_spare = (uint8_t)n_spare;
-  if (n_dirty > before) learn((size_t)(n_dirty - before) << HAK_PAGE_SHIFT);
+  if (n_dirty <= before) return;
+  learn((size_t)(n_dirty - before) << HAK_PAGE_SHIFT);
+  uint64_t grown = hak_load_relaxed(&grown_pages);
+  if (grown == 0 || hak_counter_read(&dirty_pages) < grown) return;
+  hak_store_relaxed(&grown_pages, 0);
+  if (hak_tick_due(HAK_JOB_IDLE) != HAK_TICK_NEVER) hak_tick_set_due(HAK_JOB_IDLE, HAK_TICK_NOW);
+}
+
+bool hak_spare_take_growth(void) {
+  size_t dirty = hak_spare_committed_bytes();
+  size_t grown = dirty + hak_max_size(LEAST_GROWTH, dirty / GROWTH_SHARE);
+  return hak_exchange_acq_rel(&grown_pages, grown >> HAK_PAGE_SHIFT) == 0;
 }
 
 void hak_spare_forget(void) {

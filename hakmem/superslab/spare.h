@@ -31,4 +31,9 @@ size_t hak_spare_excess(void);
 void hak_spare_gave_early(size_t bytes, size_t refused_bytes);
 void hak_spare_gave_aged(size_t bytes);
 
+// Whether memory that is dirty has grown since the last call, by so much that whoever holds some
+// without using it should be asked. It may be threads that sleep: so that they are asked soon,
+// growth makes the job of idle.c due at once, if it has a time at all. Any thread.
+bool hak_spare_take_growth(void);
+
 #endif  // HAKMEM_SPARE_H_

@@ -139,6 +139,33 @@ TEST_P(SpareTest, AForkedChildCountsOn) {
   }));
 }
 
+// Growth is known once, and makes the visits to idle threads due where there are any.
+TEST_P(SpareTest, GrowthIsSeen) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("3600s");
+    size_t bytes = GetParam();
+    (void)hak_spare_take_growth();
+    EXPECT_FALSE(hak_spare_take_growth()) << "nothing has happened";
+    {
+      Blocks live(48 * HAK_MIB / bytes, bytes);
+      EXPECT_EQ(hak_tick_due(HAK_JOB_IDLE), HAK_TICK_NEVER) << "there are no visits";
+      EXPECT_TRUE(hak_spare_take_growth());
+      EXPECT_FALSE(hak_spare_take_growth()) << "it is known";
+      hak_tick_set_due(HAK_JOB_IDLE, HAK_TICK_NEVER - 1);
+      for (int i = 0; i < 20; ++i) Blocks blocks(1, hak_min_size(bytes, HAK_MIB));
+      EXPECT_EQ(hak_tick_due(HAK_JOB_IDLE), HAK_TICK_NEVER - 1)
+          << "the same memory again and again";
+      EXPECT_FALSE(hak_spare_take_growth());
+      Blocks more(32 * HAK_MIB / bytes, bytes);
+      EXPECT_EQ(hak_tick_due(HAK_JOB_IDLE), HAK_TICK_NOW);
+      hak_tick_set_due(HAK_JOB_IDLE, HAK_TICK_NEVER - 1);
+      Blocks yet_more(32 * HAK_MIB / bytes, bytes);
+      EXPECT_EQ(hak_tick_due(HAK_JOB_IDLE), HAK_TICK_NEVER - 1) << "once, until it is taken";
+      EXPECT_TRUE(hak_spare_take_growth());
+    }
+  }));
+}
+
 // Spans, of which several share a SuperSlab; huge blocks of one SuperSlab, of several, of many.
 INSTANTIATE_TEST_SUITE_P(Sizes, SpareTest,
                          testing::Values(64 * HAK_KIB, 256 * HAK_KIB, 2 * HAK_MIB, 5 * HAK_MIB,

@@ -11,6 +11,7 @@
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/purge.h"
+#include "hakmem/superslab/spare.h"
 #include "hakmem/thread/thread.h"
 
 // Heaps looked at in one go.
@@ -20,13 +21,22 @@
 // And for so long holes in a heap's slabs may be given back, meanwhile its owner waits.
 #define HOLES_NS 1000000
 // What an owner had done before is visible to all by then; see idle.h. Some hundred nanoseconds is
-// what it takes; the clock may be 10 ms late.
-#define GRACE_MS UINT64_C(20)
+// what it takes. By the clock that is exact: the coarse one may be as late as this.
+#define GRACE_MS UINT64_C(10)
+#define GRACE_NS (GRACE_MS * 1000000)
+// For so long after memory has grown rounds follow one another in a hurry: all steps with a thread
+// that falls asleep meanwhile. A round may then begin so long after the last for each visit it
+// took.
+#define HURRY_MS 100
+#define HURRIED_VISIT_MS UINT64_C(2)
 
 static const hak_heap_entry_t* cursor;  // lock:IDLE: the next heap to visit; NULL: the first
 static bool has_fenced;                 // lock:IDLE: in this round
 static bool has_holes;                  // lock:IDLE: there was more than time, in this round
 static bool has_found;                  // lock:IDLE: something to do in this round
+static unsigned n_visits;               // lock:IDLE: calls that this round took
+static uint64_t hurry_until_ms;         // lock:IDLE: memory has grown of late
+static bool is_hurried;                 // lock:IDLE: this round
 static _Atomic(bool) had_work;          // in the last round
 static _Atomic(bool) is_started;
 
@@ -51,7 +61,8 @@ static void ask(hak_heap_entry_t* entry) {
   has_found = true;
   uint8_t none = HAK_RECLAIM_NONE;
   (void)atomic_compare_exchange_strong(&heap->reclaim, &none, HAK_RECLAIM_ASKED);
-  entry->since_ms = hak_platform_now_ms();  // after the store: a visitor may be stopped before it
+  // After the store, however long this thread was stopped before it: the grace begins here.
+  entry->since_ns = hak_platform_now_ns();
 }
 
 // Begins a further step; false: the owner has been in a slow path since the last, or is in one.
@@ -81,12 +92,14 @@ static bool raise_fences(hak_heap_entry_t* entry, bool must_be_idle) {
     hak_store_release(&heap->reclaim, HAK_RECLAIM_NONE);
     return false;
   }
+  // (Their memory is likely to be wanted.)
+  if (is_hurried) (void)hak_cache_give_up(heap, false);
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
     hak_magazine_raise_fence(&heap->bins[c].magazine, &heap->top[c]);
   }
   has_fenced = true;
   hak_store_release(&heap->reclaim, HAK_RECLAIM_FENCED);
-  entry->since_ms = hak_platform_now_ms();
+  entry->since_ns = hak_platform_now_ns();
   return true;
 }
 
@@ -112,13 +125,14 @@ static void take_cache(hak_heap_entry_t* entry) {
 static bool visit(hak_heap_entry_t* entry, bool must_be_idle) {
   hak_heap_t* heap = entry->heap;
   if (heap == hak_this_heap || !hak_thread_heap_is_open(heap)) return false;
+  uint64_t now_ns = hak_platform_now_ns();
   uint8_t state = hak_load_relaxed(&heap->reclaim);
   if (state == HAK_RECLAIM_NONE) {
     ask(entry);
     return false;
   }
   has_found = true;
-  if (hak_platform_now_ms() < entry->since_ms + GRACE_MS) {
+  if (now_ns < entry->since_ns + GRACE_NS) {
     has_fenced |= state == HAK_RECLAIM_FENCED;
   } else if (state == HAK_RECLAIM_ASKED) {
     return raise_fences(entry, must_be_idle);
@@ -130,11 +144,16 @@ static bool visit(hak_heap_entry_t* entry, bool must_be_idle) {
 
 // ---- rounds ----
 
-// When the next round begins: soon, where fences stand.
+// When the next round begins: soon, where fences stand; sooner, where memory grows.
 static uint64_t next_round_ms(void) {
+  uint64_t now_ms = hak_platform_now_ms();
   uint64_t delay_ms = (uint64_t)hak_option_number(HAK_OPTION_purge_delay);
-  bool is_soon = has_fenced || has_holes || delay_ms / 2 < HAK_ROUND_LEAST_MS;
-  return hak_platform_now_ms() + (is_soon ? HAK_ROUND_LEAST_MS : delay_ms / 2);
+  bool is_soon = has_fenced || has_holes;
+  uint64_t period_ms = hak_max_size(is_soon ? 0 : delay_ms / 2, HAK_ROUND_LEAST_MS);
+  if (hak_spare_take_growth()) hurry_until_ms = now_ms + HURRY_MS;
+  is_hurried = now_ms < hurry_until_ms;
+  if (is_hurried) period_ms = hak_min_size(period_ms, HURRIED_VISIT_MS * n_visits);
+  return now_ms + period_ms;
 }
 
 void hak_idle_visit(void) {
@@ -146,7 +165,9 @@ void hak_idle_visit(void) {
   if (cursor == NULL) {
     cursor = hak_thread_heaps();
     has_fenced = has_holes = has_found = false;
+    n_visits = 0;
   }
+  n_visits++;
   uint64_t end_ns = hak_platform_now_ns() + VISIT_NS;
   for (unsigned i = 0; i < VISITS && cursor != NULL; i++) {
     hak_heap_entry_t* entry = (hak_heap_entry_t*)cursor;
@@ -189,6 +210,7 @@ void hak_idle_start(void) {
   if (!hak_platform_has_true_clock()) return;
   hak_store_relaxed(&is_started, true);
   hak_tick_register(HAK_JOB_IDLE, hak_idle_visit);
+  (void)hak_spare_take_growth();  // from here on it counts
   hak_tick_set_due(HAK_JOB_IDLE, hak_platform_now_ms() + HAK_ROUND_LEAST_MS);
   hak_holes_start();
 }

@@ -15,6 +15,12 @@
 //    below and cannot get there: that goes back to the slabs. So do all spans and slabs that only
 //    slow paths use.
 //
+// Rounds are half a purge delay apart, and closer where fences stand. But where memory grows
+// (spare.h) they follow one another at once: what those that sleep hold is used before fresh memory
+// is. A pool of threads that take turns, each of which frees what the one before allocated, needs
+// little more than what is live. Step 2 gives up slabs then, too, where the fast paths have done
+// nothing.
+//
 // What stays with an idle thread is one block for each class it used, and the memory of its slabs
 // that is in use. A thread that takes two blocks of a class in a tenth of a second loses nothing.
 // The fast paths pay nothing, and the thread itself does nothing.

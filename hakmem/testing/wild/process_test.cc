@@ -97,6 +97,22 @@ INSTANTIATE_TEST_SUITE_P(Ways, SurvivorsTest,
                          testing::Combine(testing::Values("trim", "light"),
                                           testing::Values("main", "worker", "ended")));
 
+// ---- clocks ----
+
+class ClockTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(ClockTest, ThatOfTheProgramIsNotThatOfTheAllocator) {
+  ExpectDone(RunProcess("clock_program", {GetParam()}, {{"HAKMEM_PURGE_DELAY", "100"}}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ClockTest, testing::Values("still", "back", "jumping"));
+
+// ---- turns ----
+
+TEST(TurnsTest, MemoryGoesRoundAmongThreadsThatTakeTurns) {
+  ExpectDone(RunProcess("turns_program", {}, {}));
+}
+
 // ---- stderr ----
 
 const Environment kTalkative[] = {
