@@ -81,33 +81,11 @@ static void return_some(hak_heap_t* heap, unsigned stack, unsigned n) {
   count_returned(heap, stack, n);
 }
 
-// Sees to the outgoing blocks that have lain longest. Those of other heaps' slabs go home; the
-// heap's own go into its magazine, as far as there is room.
-static void send_out(hak_heap_t* heap, unsigned outgoing) {
-  unsigned size_class = hak_class_proper(outgoing);
-  hak_bin_t* bin = &heap->bins[size_class];
-  hak_magazine_top_t* top = &heap->top[size_class];
-  if (!is_used(heap, size_class)) begin_magazine(heap, size_class);
-  uint64_t remote = hak_counter_read(&bin->remote_frees);
-  void* own[HAK_FLUSH_REMOTE_GROUPS] = {NULL};
-  unsigned n = (unsigned)hak_min_size(count_of(heap, outgoing), HAK_FLUSH_REMOTE_GROUPS);
-  n = hak_flush_others(heap, hak_load_relaxed(&heap->bins[outgoing].magazine.bottom), n,
-                       bin->frees_others ? HAK_FLUSH_REMOTE_GROUPS : HAK_FLUSH_GROUPS, own);
-  bin->frees_others = 2 * (hak_counter_read(&bin->remote_frees) - remote) > n;
-  unsigned n_kept = 0, n_own = 0;
-  while (n_own < n && own[n_own] != NULL) n_own++;
-  for (; n_kept < n_own && !hak_magazine_is_full(&bin->magazine, top); n_kept++) {
-    hak_magazine_put(&bin->magazine, top, own[n_kept]);
-  }
-  hak_flush_blocks(heap, own + n_kept, n_own - n_kept);
-  hak_magazine_drop(&heap->bins[outgoing].magazine, &heap->top[outgoing], n);
-  hak_counter_add(&bin->returned, n - n_kept);
-  hak_counter_add(&bin->flushes, 1);
-}
-
-static void send_some_out(hak_heap_t* heap, unsigned size_class) {
+static void return_outgoing(hak_heap_t* heap, unsigned size_class) {
   unsigned outgoing = hak_class_outgoing(size_class);
-  if (outgoing != 0 && is_used(heap, outgoing)) send_out(heap, outgoing);
+  if (outgoing == 0 || !is_used(heap, outgoing)) return;
+  unsigned n = count_of(heap, outgoing);
+  if (n != 0) return_some(heap, outgoing, n);
 }
 
 // ---- refill ----
@@ -199,6 +177,8 @@ hak_noinline static void take_over(unsigned size_class) {
 static void fill(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_magazine_t* magazine = &bin->magazine;
+  return_outgoing(heap, size_class);
+  hak_flush_pending(heap);
   if (hak_orphans_may_have(size_class)) take_over(size_class);
   unsigned n, taken;
   if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
@@ -222,9 +202,7 @@ static void fill(hak_heap_t* heap, unsigned size_class) {
 void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
   hak_heap_enter(heap);
   if (!is_used(heap, size_class)) begin_magazine(heap, size_class);
-  hak_flush_pending(heap);
-  send_some_out(heap, size_class);
-  // Not empty: blocks were outgoing that are its own, or idle.c has taken its fence away again.
+  // Not empty: idle.c had put up its fence, and has taken it away again.
   if (hak_likely(count_of(heap, size_class) == 0)) fill(heap, size_class);
   void* block = hak_magazine_pop(heap->top, size_class);
   if (hak_unlikely(hak_holes_wait(heap))) hak_holes_look(heap);
@@ -247,7 +225,7 @@ static void make_room(hak_heap_t* heap, unsigned stack) {
   if (count < capacity) {  // idle.c has taken from its bottom, or it was closed
     hak_magazine_set(magazine, top, hak_load_relaxed(&magazine->bottom), count);
   } else if (stack >= HAK_N_CLASSES) {
-    send_out(heap, stack);
+    return_some(heap, stack, count);
   } else if (!hak_magazine_grow_to_second(heap, stack) &&
              !(frees_others && hak_magazine_grow_after_flush(heap, stack))) {
     return_some(heap, stack, frees_others ? count : count - count / 2);

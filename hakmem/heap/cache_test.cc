@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <functional>
 #include <random>
-#include <set>
 #include <thread>
 #include <vector>
 
@@ -297,56 +296,21 @@ TEST(CacheTest, NorDoThreadsAtWorkOnceASlabIsKnown) {
   }
 }
 
-// Of a slab whose blocks travel, the owner's own blocks need not go through its bitmap.
-TEST_IN_CHILD(CacheTest, OutgoingBlocksOfOnesOwnAreOnesNext) {
-  for (unsigned c = 1; c <= HAK_N_LINE_CLASSES; ++c) {
-    WarmUp(c);
-    std::vector<void*> blocks = AllocMany(c, 3000);
-    for (void* block : blocks) {
-      ASSERT_EQ(hak_load_relaxed(&hak::SlabOf(block)->owner), hak::ThisHeap());
-      hak_slab_mark_outgoing(hak::SlabOf(block));
-    }
-    hak_bin_t* bin = &hak::ThisHeap()->bins[c];
-    std::set<void*> freed;
-    uint64_t taken = hak_counter_read(&bin->taken), returned = hak_counter_read(&bin->returned);
-    for (int turn = 0; turn < 100; ++turn) {
-      freed.insert(blocks.begin(), blocks.begin() + 100);
-      FreeAll({blocks.begin(), blocks.begin() + 100});
-      std::vector<void*> next = AllocMany(c, 100);
-      std::copy(next.begin(), next.end(), blocks.begin());
-    }
-    // (The magazine had a refill's rest to begin with, and what is outgoing stays so.)
-    EXPECT_LE(hak_counter_read(&bin->taken) - taken, HAK_OUTGOING_BLOCKS);
-    EXPECT_LE(hak_counter_read(&bin->returned) - returned, HAK_OUTGOING_BLOCKS);
-    EXPECT_LE(freed.size(), 100u + 3 * HAK_OUTGOING_BLOCKS) << "the same blocks again and again";
-    FreeAll(blocks);
-  }
-}
-
-// A refill takes what others have freed, though it needs none of it: not if its own outgoing blocks
-// serve it, nor if it is of another class.
-TEST_IN_CHILD(CacheTest, ARefillThatItsOwnBlocksServeTakesTheNews) {
-  constexpr unsigned kLine = 2, kOther = 32;
-  WarmUp(kLine);
+// A refill takes what others have freed, though that is of another class.
+TEST_IN_CHILD(CacheTest, EachRefillTakesTheNews) {
+  constexpr unsigned kOne = 2, kOther = 32;
+  WarmUp(kOne);
   WarmUp(kOther);
-  std::vector<void*> own = AllocMany(kLine, 3000), others = AllocMany(kOther, 640);
-  for (void* block : own) hak_slab_mark_outgoing(hak::SlabOf(block));
+  std::vector<void*> others = AllocMany(kOther, 640);
   hak_heap_t* heap = hak::ThisHeap();
   std::thread([&] {
     FreeAll(others);
     hak::DrainThread();
   }).join();
   ASSERT_NE(heap->pending, HAK_PENDING_NONE);
-  while (hak_magazine_count(&heap->bins[kLine].magazine, &heap->top[kLine]) != 0) {
-    own.push_back(AllocBlock(kLine));
-  }
-  FreeAll({own.begin(), own.begin() + 10});
-  uint64_t taken = hak_counter_read(&heap->bins[kLine].taken);
-  own[0] = AllocBlock(kLine);
-  EXPECT_EQ(hak_counter_read(&heap->bins[kLine].taken), taken) << "its own blocks did not serve it";
+  std::vector<void*> blocks = AllocMany(kOne, 3000);
   EXPECT_EQ(heap->pending, HAK_PENDING_NONE);
-  FreeBlock(own[0]);
-  FreeAll({own.begin() + 10, own.end()});
+  FreeAll(blocks);
 }
 
 TEST_IN_CHILD(CacheTest, DrainReturnsEverything) {

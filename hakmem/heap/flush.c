@@ -276,9 +276,7 @@ static void find_places(place_t places[CHUNK], void* const* blocks, unsigned n) 
   }
 }
 
-// `own` is NULL, or where blocks of the heap's own slabs are put aside.
-static unsigned flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most,
-                           void** own) {
+static unsigned flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most) {
   flush_t flush;
   flush.heap = heap;
   flush.remote_slab = NULL;
@@ -292,12 +290,7 @@ static unsigned flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, un
     unsigned in_chunk = (unsigned)hak_min_size(n - done, CHUNK);
     find_places(places, blocks + done, in_chunk);
     for (unsigned i = 0; i < in_chunk && flush.n_begun < most; i++) {
-      void* block = blocks[done++];
-      if (own != NULL && hak_load_relaxed(&places[i].slab->owner) == heap) {
-        *own++ = block;
-      } else {
-        add_block(&flush, &places[i], block);
-      }
+      add_block(&flush, &places[i], blocks[done++]);
     }
   }
   for (unsigned i = 0; i < flush.n_places; i++) {
@@ -312,18 +305,13 @@ static _Atomic(uint32_t) n_without_heap;
 static hak_thread_local bool is_running_here;
 
 unsigned hak_flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most) {
-  if (hak_likely(heap != NULL)) return flush_some(heap, blocks, n, most, NULL);
+  if (hak_likely(heap != NULL)) return flush_some(heap, blocks, n, most);
   is_running_here = true;
   hak_fetch_add_acq_rel(&n_without_heap, 1);
-  unsigned done = flush_some(NULL, blocks, n, most, NULL);
+  unsigned done = flush_some(NULL, blocks, n, most);
   hak_fetch_add_acq_rel(&n_without_heap, (uint32_t)-1);
   is_running_here = false;
   return done;
-}
-
-unsigned hak_flush_others(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most,
-                          void** own) {
-  return flush_some(heap, blocks, n, most, own);
 }
 
 void hak_flush_settle(hak_heap_t* heap, hak_slab_t* slab) {

@@ -18,11 +18,6 @@ void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n);
 // go to the same word of the same slab: what a single call may pay for. Returns how many.
 unsigned hak_flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most);
 
-// The same, but for blocks of the heap's own slabs: those are stored in `own`, with room for `n`
-// and NULL where there are no more.
-unsigned hak_flush_others(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most,
-                          void** own);
-
 // Returns one block: a free without any cache.
 void hak_flush_block(hak_heap_t* heap, void* block);
 
