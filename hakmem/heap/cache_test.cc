@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <functional>
 #include <random>
+#include <set>
 #include <thread>
 #include <vector>
 
