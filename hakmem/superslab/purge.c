@@ -24,6 +24,7 @@ typedef struct batch {
   hak_superslab_t* supers[BATCH];
   uint64_t pages[BATCH];
   uint64_t failed[BATCH];  // of those, what the kernel would not take
+  bool is_asked;           // taken because somebody asked for all: no experience
   bool is_early;           // taken because there was too much, not for its age
 } batch_t;
 
@@ -91,6 +92,7 @@ static void dequeue(hak_superslab_t* super) {
 // bound of spare memory, whatever its age, and what has been free for the delay.
 static void collect(batch_t* batch, bool all) {
   batch->n = 0;
+  batch->is_asked = all;
   all = all || delay_ms() == 0;  // no page is too young
   uint64_t now_ms = hak_platform_now_ms();
   hak_lock_acquire(&hak_backend_lock);
@@ -172,9 +174,9 @@ static void finish(batch_t* batch, size_t bytes) {
   size_t n_failed = 0;
   for (unsigned i = 0; i < batch->n; i++) n_failed += hak_bit_count(batch->failed[i]);
   hak_lock_acquire(&hak_backend_lock);
-  if (batch->is_early) {
+  if (!batch->is_asked && batch->is_early) {
     hak_spare_gave_early(bytes, n_failed << HAK_PAGE_SHIFT);
-  } else {
+  } else if (!batch->is_asked) {
     hak_spare_gave_aged(bytes);
   }
   for (unsigned i = 0; i < batch->n; i++) {

@@ -83,6 +83,21 @@ TEST_P(SpareTest, WhoGoesUpAndDownPaysOnce) {
   }));
 }
 
+// A program that has all given back (malloc_trim) says nothing of what it will need.
+TEST_P(SpareTest, WhatIsAskedForTeachesNothing) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("3600s");
+    size_t bytes = GetParam();
+    for (int round = 0; round < 3; ++round) Blocks blocks(80 * HAK_MIB / bytes, bytes);
+    for (int round = 0; round < 5; ++round) {
+      (void)hak_purge_all();
+      EXPECT_LE(hak_spare_committed_bytes(), kLeast);
+      { Blocks blocks(80 * HAK_MIB / bytes, bytes); }
+      EXPECT_GE(hak_spare_committed_bytes(), 70 * HAK_MIB);
+    }
+  }));
+}
+
 TEST_P(SpareTest, WhatIsOldAfterAllIsNotKeptNextTime) {
   EXPECT_TRUE(hak::PassesInChild([] {
     SetOptions("50");
