@@ -288,7 +288,8 @@ int hak_platform_populate(void* address, size_t bytes) {
   int error =
       hak_platform_call(HAK_KERNEL_MADVISE, bytes, NULL, SYS_madvise,
                         (const long[6]){(long)address, (long)bytes, MADV_POPULATE_WRITE, 0, 0, 0});
-  if (error != EINVAL) return error;
+  bool is_unknown = error == EINVAL || error == ENOSYS || error == EPERM;  // or not permitted
+  if (!is_unknown) return error;
   size_t os_page = hak_platform_os_page_bytes();
   for (volatile char* p = address; p < (volatile char*)address + bytes; p += os_page) *p = *p;
   return 0;
