@@ -240,11 +240,11 @@ TEST_P(KernelFeaturesTest, AllIsDoneWithoutIt) {
 
 INSTANTIATE_TEST_SUITE_P(Kernels, KernelFeaturesTest, testing::ValuesIn(kKernels),
                          [](const testing::TestParamInfo<Kernel>& info) {
-                           std::string name;
+                           std::string text;
                            for (const char* c = info.param.name; *c != '\0'; ++c) {
-                             name += isalnum(static_cast<unsigned char>(*c)) ? *c : '_';
+                             text += isalnum(static_cast<unsigned char>(*c)) ? *c : '_';
                            }
-                           return name;
+                           return text;
                          });
 
 // ---- by itself ----
