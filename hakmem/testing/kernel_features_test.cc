@@ -239,9 +239,9 @@ TEST_P(KernelFeaturesTest, AllIsDoneWithoutIt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, KernelFeaturesTest, testing::ValuesIn(kKernels),
-                         [](const testing::TestParamInfo<Kernel>& info) {
+                         [](const testing::TestParamInfo<Kernel>& kernel) {
                            std::string text;
-                           for (const char* c = info.param.name; *c != '\0'; ++c) {
+                           for (const char* c = kernel.param.name; *c != '\0'; ++c) {
                              text += isalnum(static_cast<unsigned char>(*c)) ? *c : '_';
                            }
                            return text;
