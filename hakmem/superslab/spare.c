@@ -70,11 +70,10 @@ static size_t bytes_of(hak_counter_t* pages) {
 }
 
 size_t hak_spare_committed_bytes(void) { return bytes_of(&dirty_pages); }
-size_t hak_spare_bytes(void) { return bytes_of(&spare_pages); }
 
 size_t hak_spare_excess(void) {
   if (hak_option_number(HAK_OPTION_purge_delay) < 0) return 0;
-  size_t spare = hak_spare_bytes(), in_use = hak_spare_committed_bytes() - spare;
+  size_t spare = bytes_of(&spare_pages), in_use = bytes_of(&dirty_pages) - spare;
   size_t bound = LEAST_BYTES + in_use / SHARE + learned_bytes;
   if (spare <= bound + hak_max_size(LEAST_EXCESS, bound / EXCESS_SHARE)) return 0;
   return spare - bound;

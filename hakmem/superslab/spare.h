@@ -22,9 +22,6 @@ void hak_spare_forget(void);
 // Bytes of pages that hold memory, in use or not. No lock needed.
 size_t hak_spare_committed_bytes(void);
 
-// Of those, bytes of free pages. No lock needed.
-size_t hak_spare_bytes(void);
-
 // Bytes of spare memory beyond the bound; 0 until they are worth a system call. lock:BACKEND
 size_t hak_spare_excess(void);
 
