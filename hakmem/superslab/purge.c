@@ -153,17 +153,16 @@ static size_t give_back_all(batch_t* batch) {
   unsigned first = 0;
   for (unsigned i = 0; i < batch->n; i++) {
     for (uint64_t pages = batch->pages[i]; pages != 0;) {
-      unsigned at = hak_lowest_bit(pages);
-      uint64_t above = ~(pages >> at);
-      unsigned n = above == 0 ? 64 : hak_lowest_bit(above);
-      uintptr_t address = batch->supers[i]->base + ((uintptr_t)at << HAK_PAGE_SHIFT);
+      uint64_t run = hak_lowest_run(pages);
+      uintptr_t at = hak_lowest_bit(run);
+      uintptr_t address = batch->supers[i]->base + (at << HAK_PAGE_SHIFT);
       if (address != end) {
         bytes += give_back(batch, first, i, begin, end);
         begin = address;
         first = i;
       }
-      end = address + ((uintptr_t)n << HAK_PAGE_SHIFT);
-      pages &= ~hak_bit_run(at, n);
+      end = address + ((uintptr_t)hak_bit_count(run) << HAK_PAGE_SHIFT);
+      pages &= ~run;
     }
   }
   if (batch->n != 0) bytes += give_back(batch, first, batch->n - 1, begin, end);

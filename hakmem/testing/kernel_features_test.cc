@@ -95,7 +95,7 @@ int PurgeWhenTold(long number, const long a[6], long* answer) {
   return a[2] == MADV_DONTNEED ? EINVAL : hak_platform_ask(number, a, answer);
 }
 
-// To a mapping that the move would have to split: the limit on mappings.
+// No mapping may be split: so it is at the limit on mappings.
 int HugeAdviceAtTheLimit(long number, const long a[6], long* answer) {
   return a[1] == static_cast<long>(2 * kMiB) ? EAGAIN : hak_platform_ask(number, a, answer);
 }

@@ -8,13 +8,14 @@
 
 #define _GNU_SOURCE
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "hakmem/testing/wild/resident.h"
 
 enum {
   kBlocks = 40000,
@@ -49,16 +50,6 @@ static void* fill_and_sleep(void* arg) {
   }
   pthread_barrier_wait(&is_full);
   for (;;) pause();
-}
-
-static long resident_pages(void) {
-  char text[256];
-  int fd = open("/proc/self/statm", O_RDONLY);
-  ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-  if (n < 0) abort();
-  text[n] = '\0';
-  close(fd);
-  return strtol(strchr(text, ' '), NULL, 10);
 }
 
 static void work_lightly(void) {

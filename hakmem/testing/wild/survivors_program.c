@@ -6,7 +6,6 @@
 // has gone back. WHO did it, main: its one thread, worker: a thread that sleeps meanwhile, ended:
 // a thread that has ended.
 
-#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -14,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "hakmem/testing/wild/resident.h"
 
 enum { kBlocks = 100000, kBlockBytes = 1000, kEach = 40, kLight = 20000 };
 
@@ -41,15 +42,7 @@ static void* work(void* sleeps) {
   return NULL;
 }
 
-static long resident_kib(void) {
-  char text[256];
-  int fd = open("/proc/self/statm", O_RDONLY);
-  ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-  if (n < 0) abort();
-  text[n] = '\0';
-  close(fd);
-  return strtol(strchr(text, ' '), NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
-}
+static long resident_kib(void) { return resident_pages() * (sysconf(_SC_PAGESIZE) / 1024); }
 
 // More than a magazine holds: slow paths of malloc and free are met.
 static void work_lightly(void) {

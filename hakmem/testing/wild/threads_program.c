@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hakmem/testing/wild/resident.h"
+
 enum { kBlocks = 100000, kBlockBytes = 1000 };
 
 static char* blocks[kBlocks];
@@ -41,12 +43,6 @@ static void read_file(const char* path, char text[4096]) {
   if (n < 0) abort();
   text[n] = '\0';
   close(fd);
-}
-
-static long resident_pages(void) {
-  char text[4096];
-  read_file("/proc/self/statm", text);
-  return strtol(strchr(text, ' '), NULL, 10);
 }
 
 // (A directory has one link for each that lies in it, and two more.)

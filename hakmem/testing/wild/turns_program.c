@@ -4,12 +4,13 @@
 
 #define _GNU_SOURCE
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "hakmem/testing/wild/resident.h"
 
 enum { kThreads = 24, kRounds = 2, kBlocks = 10000, kMaxBytes = 1000, kEnoughPages = 12800 };
 
@@ -31,16 +32,6 @@ static void end_turn(void) {
   pthread_mutex_unlock(&mutex);
 }
 
-static void look_at_memory(void) {
-  char text[256];
-  int fd = open("/proc/self/statm", O_RDONLY);
-  ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-  if (n < 0) abort();
-  text[n] = '\0';
-  close(fd);
-  if (strtol(strchr(text, ' '), NULL, 10) > kEnoughPages) abort();
-}
-
 static void* take_turns(void* number) {
   for (int round = 0; round < kRounds; round++) {
     int mine = round * kThreads + (int)(intptr_t)number;
@@ -56,7 +47,7 @@ static void* take_turns(void* number) {
       free(last[i]);
       last[i] = NULL;
     }
-    look_at_memory();
+    if (resident_pages() > kEnoughPages) abort();
     usleep(10000);
     end_turn();
   }
