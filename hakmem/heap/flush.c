@@ -11,6 +11,7 @@
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/slab/central.h"
+#include "hakmem/superslab/limit.h"
 
 // ---- the owner's side ----
 
@@ -46,6 +47,7 @@ void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab)
 // time, and a class of large blocks has few in a slab.
 static unsigned reserve_of(const hak_bin_t* bin, unsigned size_class) {
   if (hak_option_number(HAK_OPTION_use_superslab) == 0) return 0;  // direct: unmapped when empty
+  if (hak_limit_is_near()) return 0;
   size_t slab_bytes = (size_t)hak_class_info(size_class)->slab_pages << HAK_PAGE_SHIFT;
   size_t fit = hak_min_size(bin->n_slabs / 4, HAK_RESERVE_SLAB_BYTES / slab_bytes);
   return (unsigned)hak_max_size(fit, 1);

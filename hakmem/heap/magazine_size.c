@@ -3,6 +3,7 @@
 #include "hakmem/heap/magazine_size.h"
 
 #include "hakmem/options/options.h"
+#include "hakmem/superslab/limit.h"
 
 static uint32_t first_capacity(unsigned stack) {
   if (stack >= HAK_N_CLASSES) return HAK_OUTGOING_BLOCKS;
@@ -67,7 +68,7 @@ bool hak_magazine_grow_after_flush(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   uint32_t had = hak_magazine_capacity(&bin->magazine);
   uint32_t capacity = next_capacity(had, size_class);
-  if (!bin->flushed || capacity <= had) return false;
+  if (!bin->flushed || capacity <= had || hak_limit_is_near()) return false;
   size_t more = (size_t)(capacity - had) * hak_class_info(size_class)->block_bytes;
   size_t floor = (size_t)hak_option_number(HAK_OPTION_thread_cache);
   size_t allowed = hak_max_size(floor, heap->owned_bytes / HAK_THREAD_CACHE_SHARE);

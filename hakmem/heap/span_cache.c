@@ -8,6 +8,7 @@
 #include "hakmem/options/tick.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/superslab/limit.h"
 #include "hakmem/superslab/span.h"
 
 void hak_span_cache_init(hak_heap_t* heap) {
@@ -88,6 +89,10 @@ static void evict(hak_heap_t* heap, unsigned n_pages) {
 
 // Of the size first of which there is most. Here, not for each span, the options are looked up.
 bool hak_span_cache_make_room(hak_heap_t* heap, size_t n_pages) {
+  if (hak_limit_is_near()) {
+    hak_span_cache_flush(heap);
+    return false;
+  }
   size_t most = most_pages();
   if (n_pages > most) return false;
   size_t limit = hak_max_size(heap->span_limit, HAK_SPAN_CACHE_FIRST_PAGES);

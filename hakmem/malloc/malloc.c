@@ -18,7 +18,10 @@
 #include "hakmem/platform/platform.h"
 #include "hakmem/slab/slab.h"
 #include "hakmem/superslab/large.h"
+#include "hakmem/superslab/limit.h"
+#include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/spare.h"
 
 // ---- malloc and free ----
 
@@ -261,6 +264,25 @@ bool hak_super_lookup(const void* ptr, hak_super_info* info) {
 
 unsigned hak_ss_prewarm_class(unsigned size_class, unsigned superslabs) {
   return hak_prewarm_class(size_class, superslabs);
+}
+
+// ---- the limit ----
+
+bool hak_memory_limit_set(size_t soft_bytes, size_t hard_bytes) {
+  hak_fork_look();
+  hak_reserve_ready();  // what the environment says comes first
+  if (!hak_limit_set(soft_bytes, hard_bytes, hak_spare_committed_bytes())) {
+    errno = EINVAL;
+    return false;
+  }
+  if (hak_limit_is_near()) (void)hak_purge_all();
+  return true;
+}
+
+void hak_memory_limit_get(size_t* soft_bytes, size_t* hard_bytes) {
+  hak_reserve_ready();
+  if (soft_bytes != NULL) *soft_bytes = hak_limit_soft();
+  if (hard_bytes != NULL) *hard_bytes = hak_limit_hard();
 }
 
 #define TEXT(x) TEXT_OF(x)

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "hakmem/include/hakmem/hakmem.h"
@@ -19,6 +20,7 @@
 
 extern "C" {
 #include "hakmem/options/events.h"
+#include "hakmem/superslab/spare.h"
 }
 
 namespace {
@@ -522,6 +524,96 @@ TEST_IN_CHILD(MallocTest, AnyThreadMayFreeAnyBlock) {
   for (auto& blocks : passed) {
     for (auto [p, size] : blocks) hak_free_sized(p, size);
   }
+}
+
+// ---- the limit ----
+
+struct Limits {
+  size_t soft = 1, hard = 1;
+  Limits() { hak_memory_limit_get(&soft, &hard); }
+};
+
+TEST_IN_CHILD(LimitTest, IsNoneUntilItIsSet) {
+  EXPECT_EQ(Limits().soft, HAK_NO_LIMIT);
+  EXPECT_EQ(Limits().hard, HAK_NO_LIMIT);
+  EXPECT_EQ(Stats().limit_hard_bytes, HAK_UNKNOWN);
+  EXPECT_TRUE(hak_memory_limit_set(0, 80 * kMib));
+  EXPECT_EQ(Limits().soft, 70 * kMib);
+  EXPECT_EQ(Limits().hard, 80 * kMib);
+  EXPECT_EQ(Stats().limit_soft_bytes, 70 * kMib);
+  EXPECT_EQ(Stats().limit_hard_bytes, 80 * kMib);
+  EXPECT_TRUE(hak_memory_limit_set(60 * kMib, HAK_NO_LIMIT));
+  EXPECT_EQ(Limits().soft, 60 * kMib);
+  for (auto [soft, hard] : {std::pair<size_t, size_t>{0, 0}, {2, 1}, {HAK_NO_LIMIT, 1}}) {
+    errno = 0;
+    EXPECT_FALSE(hak_memory_limit_set(soft, hard));
+    EXPECT_EQ(errno, EINVAL);
+  }
+  EXPECT_EQ(Limits().hard, HAK_NO_LIMIT);
+  hak_memory_limit_get(nullptr, nullptr);
+}
+
+// Small blocks, spans and huge ones, by all functions.
+TEST_IN_CHILD(LimitTest, RefusalsAreNullAndLeaveTheOldBlock) {
+  size_t limit = hak_spare_committed_bytes() + 32 * kMib;
+  EXPECT_TRUE(hak_memory_limit_set(limit - kMib, limit));
+  std::vector<void*> blocks;
+  for (size_t size : {5 * kMib, 700 * kKib, 20 * kKib, size_t{3000}, size_t{40}}) {
+    while (void* block = hak_malloc(size)) blocks.push_back(memset(block, 1, size));
+    EXPECT_EQ(errno, ENOMEM);
+    EXPECT_LE(hak_spare_committed_bytes(), limit);
+  }
+  EXPECT_EQ(hak_calloc(1000, 1000), nullptr);
+  EXPECT_EQ(hak_aligned_alloc(4096, kMib), nullptr);
+  for (void* block : {blocks.front(), blocks.back(), blocks[blocks.size() / 2]}) {
+    size_t usable = hak_usable_size(block);
+    errno = 0;
+    EXPECT_EQ(hak_realloc(block, usable + 2 * kMib), nullptr);
+    EXPECT_EQ(errno, ENOMEM);
+    EXPECT_EQ(hak_usable_size(block), usable);
+    EXPECT_TRUE(IsFilledWith(static_cast<char*>(block), 40, 1));
+  }
+  EXPECT_GT(Stats().limit_refusals, 0u);
+  EXPECT_GE(Stats().limit_approaches, 1u);
+  for (void* block : blocks) hak_free(block);
+  void* block = hak_malloc(24 * kMib);
+  EXPECT_NE(block, nullptr) << "caches are emptied for it";
+  hak_free(block);
+}
+
+TEST_IN_CHILD(LimitTest, ToSetOneBelowWhatIsHeldGivesBackWhatIsFree) {
+  size_t others = hak_spare_committed_bytes();
+  void* live = hak_malloc(30 * kMib);
+  void* block = hak_malloc(30 * kMib);
+  memset(block, 1, 30 * kMib);
+  hak_free(block);
+  EXPECT_TRUE(hak_memory_limit_set(0, 32 * kMib));
+  EXPECT_LE(hak_spare_committed_bytes(), others + 30 * kMib);
+  hak_free(live);
+}
+
+// Beyond the soft limit a thread keeps no spans, and its magazines do not grow.
+TEST_IN_CHILD(LimitTest, NearItCachesDoNotGrow) {
+  auto churn = [] {
+    for (size_t size : {size_t{64}, size_t{1000}, 20 * kKib, 100 * kKib}) {
+      std::vector<void*> blocks;
+      for (size_t held = 0; held < 6 * kMib; held += size) blocks.push_back(hak_malloc(size));
+      for (void* block : blocks) hak_free(block);
+    }
+  };
+  uint64_t free_cached = 0, near_cached = 0;
+  std::thread([&] {
+    for (int i = 0; i < 20; i++) churn();
+    free_cached = Stats().cached_bytes;
+  }).join();
+  void* live = hak_malloc(8 * kMib);
+  EXPECT_TRUE(hak_memory_limit_set(4 * kMib, 256 * kMib));
+  std::thread([&] {
+    for (int i = 0; i < 20; i++) churn();
+    near_cached = Stats().cached_bytes;
+  }).join();
+  EXPECT_LT(near_cached, free_cached / 2);
+  hak_free(live);
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ static _Atomic(uint64_t) exhausted[HAK_N_CLASSES];
 
 const char* hak_event_name(hak_event_kind_t kind) {
   static const char* const names[HAK_EVENT_N_KINDS] = {
-      "reserved", "exhausted", "out of memory", "purged", "adopted", "kernel failed", "prewarmed",
+      "reserved",      "exhausted", "out of memory",  "purged",       "adopted",
+      "kernel failed", "prewarmed", "near the limit", "at the limit",
   };
   return names[kind];
 }
@@ -42,7 +43,11 @@ static const char* outcome(hak_event_kind_t kind) {
     case HAK_EVENT_EXHAUSTED:
       return ": no SuperSlab had room; took one more";
     case HAK_EVENT_OUT_OF_MEMORY:
-      return ": the kernel gave no memory; the caller gets NULL";
+      return ": there is no memory left; the caller gets NULL";
+    case HAK_EVENT_NEAR_LIMIT:
+      return ": what is free goes back at once, and caches do not grow";
+    case HAK_EVENT_AT_LIMIT:
+      return ": refused, until caches are empty";
     default:
       return "";
   }

@@ -21,6 +21,8 @@ typedef enum hak_event_kind {
   HAK_EVENT_ADOPTED,  // a slab of the class (bytes, at address) whose thread ended got a new one
   HAK_EVENT_KERNEL_FAILED,  // a call failed: detail is the errno value, size_class the kind of call
   HAK_EVENT_PREWARMED,      // bytes made ready for the class
+  HAK_EVENT_NEAR_LIMIT,     // memory is beyond the soft limit: bytes
+  HAK_EVENT_AT_LIMIT,       // the hard limit has no room for bytes
   HAK_EVENT_N_KINDS,
 } hak_event_kind_t;
 

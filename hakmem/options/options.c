@@ -44,7 +44,7 @@ static int64_t numbers[HAK_N_OPTIONS] = {
 };
 static char texts[HAK_N_OPTIONS][TEXT_BYTES];
 
-static_assert(HAK_N_OPTIONS <= 12, "a dozen options at the most");
+static_assert(HAK_N_OPTIONS <= 15, "some fifteen options at the most");
 
 int64_t hak_option_number(hak_option_t option) { return numbers[option]; }
 

@@ -341,9 +341,9 @@ static int open_to_read(const char* path, long* fd) {
                            (const long[6]){AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0});
 }
 
-static int read_piece(long fd, char piece[PIECE_BYTES], long* length) {
-  return hak_platform_call(HAK_KERNEL_TELEMETRY, PIECE_BYTES, length, SYS_read,
-                           (const long[6]){fd, (long)piece, PIECE_BYTES, 0, 0, 0});
+static int read_piece(long fd, char* piece, size_t capacity, long* length) {
+  return hak_platform_call(HAK_KERNEL_TELEMETRY, capacity, length, SYS_read,
+                           (const long[6]){fd, (long)piece, (long)capacity, 0, 0, 0});
 }
 
 static void close_file(long fd) {
@@ -351,13 +351,21 @@ static void close_file(long fd) {
                           (const long[6]){fd, 0, 0, 0, 0, 0});
 }
 
+int hak_platform_read_file(const char* path, char* text, size_t capacity, size_t* length) {
+  long fd, got = 0;
+  int error = open_to_read(path, &fd);
+  if (error != 0) return error;
+  error = read_piece(fd, text, capacity, &got);
+  close_file(fd);
+  *length = error == 0 ? (size_t)got : 0;
+  return error;
+}
+
 // The `index`-th decimal number of a small file.
 static uint64_t number_in_file(const char* path, unsigned index) {
   char piece[PIECE_BYTES];
-  long fd, length = 0;
-  if (open_to_read(path, &fd) != 0) return UINT64_MAX;
-  int error = read_piece(fd, piece, &length);
-  close_file(fd);
+  size_t length = 0;
+  int error = hak_platform_read_file(path, piece, sizeof piece, &length);
   const char *at = piece, *end = piece + (error == 0 ? length : 0);
   for (; index != 0; index--) {
     while (at < end && *at != ' ') at++;
@@ -375,7 +383,7 @@ static uint64_t lines_in_file(const char* path) {
   if (open_to_read(path, &fd) != 0) return UINT64_MAX;
   uint64_t lines = 0;
   int error;
-  while ((error = read_piece(fd, piece, &length)) == 0 && length > 0) {
+  while ((error = read_piece(fd, piece, sizeof piece, &length)) == 0 && length > 0) {
     for (long i = 0; i < length; i++) lines += piece[i] == '\n';
   }
   close_file(fd);

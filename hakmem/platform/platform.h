@@ -108,6 +108,11 @@ typedef struct hak_process {
 // Asks the kernel and /proc. All calls are of kind HAK_KERNEL_TELEMETRY.
 void hak_platform_process(hak_process_t* process);
 
+// Reads a small file of the kernel's, which gives it in one piece: `capacity` bytes at most. Calls
+// of the same kind.
+hak_nodiscard int hak_platform_read_file(const char* path, char* text, size_t capacity,
+                                         size_t* length);
+
 // ---- time, waiting ----
 
 // Monotonic time: exact, and as of the kernel's last tick (cheaper, 1 to 10 ms late).

@@ -13,6 +13,7 @@
 #include "hakmem/platform/platform.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/slab/slab.h"
+#include "hakmem/superslab/limit.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/thread/idle.h"
@@ -283,12 +284,21 @@ static void finish_class(hak_class_stats* class_stats, unsigned size_class) {
   class_stats->live = less(class_stats->capacity, idle);
 }
 
+static void add_limit(hak_stats* stats) {
+  static_assert(HAK_UNKNOWN == SIZE_MAX, "what is no limit is unknown");
+  stats->limit_soft_bytes = hak_limit_soft();
+  stats->limit_hard_bytes = hak_limit_hard();
+  stats->limit_approaches = hak_limit_approaches();
+  stats->limit_refusals = hak_limit_refusals();
+}
+
 static void finish(gather_t* gather) {
   hak_stats* stats = gather->stats;
   stats->metadata_bytes = hak_meta_used_bytes() - hak_thread_untouched_bytes();
   stats->committed_bytes += stats->metadata_bytes;
   stats->reserved_bytes += hak_reserve_bytes();
   stats->purged_bytes = hak_purge_bytes();
+  add_limit(stats);
   uint64_t idle_bytes = gather->free_bytes + stats->cached_bytes + stats->outgoing_bytes;
   stats->allocated_bytes =
       less(gather->small_bytes, idle_bytes) + stats->span_bytes + stats->huge_bytes;

@@ -8,6 +8,7 @@
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/superslab/spare.h"
 
 #define UNIT_BYTES ((size_t)1 << HAK_SUPER_MIN_SHIFT)
 
@@ -41,6 +42,7 @@ static hak_run_t* enter(uintptr_t base, unsigned n_pages, unsigned size_class) {
   hak_assert((unit->free_pages & mask) == mask);
   unit->free_pages &= ~mask;
   unit->dirty_pages |= mask;
+  hak_spare_count(unit);
   hak_run_t* run = hak_super_run(unit, at);
   run->base = base;
   hak_page_map_set_run(base, 0, n_pages);
@@ -73,6 +75,7 @@ void hak_direct_return_run(hak_superslab_t* unit, hak_run_t* run) {
   run->n_pages = 0;
   unit->free_pages |= mask;
   unit->dirty_pages &= ~mask;
+  hak_spare_count(unit);
   hak_lock_release(&hak_backend_lock);
   // Last: from here on another mapping may come to lie there. Where the kernel refuses, for it
   // would have to split a mapping and there are too many, the address space is lost but not the

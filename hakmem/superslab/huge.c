@@ -44,17 +44,19 @@ static void join(hak_superslab_t* head, uint32_t from) {
 }
 
 // With a block that is to move there, `from`, prefers a place that is followed by as much free
-// address space again, and pins both.
-static hak_superslab_t* take(size_t bytes, size_t alignment, hak_superslab_t* from) {
+// address space again, and pins both. Of its memory so much moves along, and counts once.
+static hak_superslab_t* take(size_t bytes, size_t alignment, hak_superslab_t* from,
+                             size_t brought_bytes) {
   uint32_t n = supers_of(bytes);
   uint32_t align_supers = (uint32_t)hak_max_size(alignment / hak_super_bytes(), 1);
   hak_lock_acquire(&hak_backend_lock);
   hak_superslab_t* head = NULL;
-  if (from != NULL) {
+  bool admitted = hak_spare_admits(bytes - brought_bytes);
+  if (from != NULL && admitted) {
     from->is_pinned = true;
     head = hak_reserve_try(n, n, align_supers);
   }
-  if (head == NULL) head = hak_room_take(n, align_supers);
+  if (head == NULL && admitted) head = hak_room_take(n, align_supers);
   if (head != NULL) {
     head->huge_bytes = bytes;
     head->huge_supers = n;
@@ -82,7 +84,8 @@ static void clear_stale(const hak_superslab_t* head, size_t size) {
 }
 
 void* hak_huge_alloc(size_t size, size_t alignment, bool zero) {
-  hak_superslab_t* head = take(hak_whole_os_pages(size), alignment, NULL);
+  hak_superslab_t* head = take(hak_whole_os_pages(size), alignment, NULL, 0);
+  hak_purge_to_limit();
   if (head == NULL) return NULL;
   if (zero) clear_stale(head, size);
   return (void*)head->base;
@@ -201,9 +204,10 @@ static bool bring(hak_superslab_t* from, hak_superslab_t* to) {
 }
 
 static void* move(hak_superslab_t* from, size_t bytes) {
-  hak_superslab_t* to = take(bytes, 1, from);
+  bool moves = hak_load_relaxed(&n_moved) < HAK_MOVED_MAX;
+  hak_superslab_t* to = take(bytes, 1, from, moves ? from->huge_bytes : 0);
   if (to == NULL) return NULL;
-  if (hak_load_relaxed(&n_moved) < HAK_MOVED_MAX) {
+  if (moves) {
     hak_fetch_add_relaxed(&n_moved, 1);
     to->was_moved = true;
     if (!bring(from, to)) return NULL;
@@ -229,7 +233,7 @@ static bool grow_in_place(hak_superslab_t* head, size_t bytes) {
   uint32_t n = supers_of(bytes);
   uint32_t had = head->huge_supers;
   hak_lock_acquire(&hak_backend_lock);
-  bool fits = fill_hole(super_at(head, had - 1)) &&
+  bool fits = hak_spare_admits(bytes - head->huge_bytes) && fill_hole(super_at(head, had - 1)) &&
               (n == had || hak_reserve_take_after(super_at(head, had - 1), n - had));
   if (fits) {
     head->huge_bytes = bytes;
@@ -248,6 +252,7 @@ static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
   head->huge_supers = n;
   head->huge_bytes = bytes;
   head->is_pinned = false;
+  hak_spare_count(super_at(head, n - 1));
   hak_lock_release(&hak_backend_lock);
 }
 
@@ -255,7 +260,9 @@ void* hak_huge_resize(hak_superslab_t* head, size_t size) {
   size_t bytes = hak_whole_os_pages(size);
   if (bytes == head->huge_bytes) return (void*)head->base;
   if (bytes > head->huge_bytes) {
-    return grow_in_place(head, bytes) ? (void*)head->base : move(head, bytes);
+    void* grown = grow_in_place(head, bytes) ? (void*)head->base : move(head, bytes);
+    hak_purge_to_limit();
+    return grown;
   }
   if (bytes <= hak_super_bytes() / 2) return NULL;  // better off as a span
   shrink_in_place(head, bytes);

@@ -32,3 +32,13 @@ void* hak_run_bitmap(hak_run_t* run, unsigned size_class) {
     return super->wide_bitmaps + page * HAK_WIDE_BITMAP_BYTES;
   return super->runs + runs_bytes(super->n_pages) + page * HAK_BITMAP_BYTES;
 }
+
+uint64_t hak_super_tail_pages(const hak_superslab_t* super) {
+  const hak_superslab_t* head = super->head;
+  unsigned state = hak_load_relaxed(&((hak_superslab_t*)super)->state);
+  if (state != HAK_SUPER_HUGE || head == NULL) return 0;
+  size_t bytes = (size_t)super->n_pages << HAK_PAGE_SHIFT;
+  uint32_t i = (uint32_t)((super->base - head->base) / bytes);
+  return hak_bit_run(0, super->n_pages) & ~super->absent_pages &
+         ~hak_super_covered_pages(super, head->huge_bytes, i);
+}

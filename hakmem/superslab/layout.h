@@ -90,6 +90,7 @@ typedef struct hak_superslab {
   uint8_t bin;                 // PAGES: length of the longest free run
   uint8_t counted_dirty;       // what spare.c has counted of its pages
   uint8_t counted_spare;
+  uint8_t counted_loose;
   bool in_dirty_queue;
   bool is_changing;  // set while the fields above are in motion: for a child of a fork
   bool was_moved;    // HUGE, in the head: it counts as a moved block (HAK_MOVED_MAX)
@@ -148,6 +149,10 @@ static inline hak_run_t* hak_super_run_of(hak_superslab_t* super, const void* ad
 
 // Pages of a SuperSlab, the i-th of a huge block, that the block's `bytes` cover.
 uint64_t hak_super_covered_pages(const hak_superslab_t* super, size_t bytes, uint32_t i);
+
+// Pages of a SuperSlab, mapped ones, that the huge block which it is part of leaves behind its end.
+// None in other SuperSlabs.
+uint64_t hak_super_tail_pages(const hak_superslab_t* super);
 
 // Bytes of the descriptors of a SuperSlab of `n_pages`, and of their bitmaps.
 size_t hak_super_descriptor_bytes(unsigned n_pages);

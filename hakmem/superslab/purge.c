@@ -9,6 +9,7 @@
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/bins.h"
+#include "hakmem/superslab/limit.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/superslab/spare.h"
 
@@ -217,6 +218,42 @@ size_t hak_purge_all(void) {
     bytes += given;
     if (n == 0 || given == 0) return bytes;  // nothing left, or the kernel refuses
   }
+}
+
+// Gives back what a huge block has behind its end. lock:BACKEND
+static void give_back_tail(hak_superslab_t* super) {
+  uint64_t pages = super->dirty_pages & hak_super_tail_pages(super);
+  if (pages == 0 || super->head->is_pinned) return;
+  uintptr_t begin = super->base + ((uintptr_t)hak_lowest_bit(pages) << HAK_PAGE_SHIFT);
+  size_t bytes = super->base + hak_super_bytes() - begin;
+  int error = hak_platform_purge((void*)begin, bytes);
+  if (!hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)begin, bytes)) return;
+  super->dirty_pages &= ~pages;
+  hak_spare_count(super);
+  hak_purge_report((size_t)hak_bit_count(pages) << HAK_PAGE_SHIFT);
+}
+
+// Sees to what no free has put in the queue: pages that huge pages have brought along, and tails of
+// huge blocks. No further huge page shall bring back what has just been given back.
+static void give_back_others(void) {
+  hak_lock_acquire(&hak_backend_lock);
+  for (unsigned k = 0; k < hak_reserve_count(); k++) {
+    hak_reservation_t* r = hak_reserve_get(k);
+    hak_reserve_forgo_huge_pages(r);
+    for (uint32_t i = 0; i < r->n_prepared; i++) {
+      hak_superslab_t* super = hak_reserve_super(r, i);
+      if (super->base == 0) continue;
+      hak_purge_enqueue(super);
+      give_back_tail(super);
+    }
+  }
+  hak_lock_release(&hak_backend_lock);
+}
+
+void hak_purge_to_limit(void) {
+  if (hak_likely(hak_spare_committed_bytes() <= hak_limit_hard())) return;
+  give_back_others();
+  (void)hak_purge_all();
 }
 
 bool hak_purge_is_running(void) { return n_running != 0; }

@@ -21,6 +21,10 @@ void hak_purge_due(void);
 // Gives back all that is free, whatever its age. Returns the bytes. No lock held.
 size_t hak_purge_all(void);
 
+// Gives back all that is free where more memory is held than the hard limit allows: between taking
+// memory, of which what is free does not count, and handing it out. No lock held.
+void hak_purge_to_limit(void);
+
 // Counts and reports memory that another layer has given back.
 void hak_purge_report(size_t bytes);
 

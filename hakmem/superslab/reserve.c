@@ -11,6 +11,7 @@
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/superslab/limit.h"
 #include "hakmem/superslab/spare.h"
 
 static unsigned super_shift = HAK_SUPER_DEFAULT_SHIFT;
@@ -118,6 +119,7 @@ void hak_reserve_ready(void) {
   hak_lock_acquire(&hak_backend_lock);
   if (!hak_load_relaxed(&is_ready)) {
     hak_options_load();
+    hak_limit_load();
     address_limit = hak_platform_address_limit();
     super_shift = hak_highest_bit((uint64_t)hak_option_number(HAK_OPTION_superslab_size));
     hak_store_release(&is_ready, true);
@@ -203,9 +205,15 @@ typedef struct mapped {
 // Asks for huge pages in all of it, or asks not to get any. With one advice for all of it, guard
 // and all, it is as few mappings as without, and the kernel needs none more to follow.
 static void advise(mapped_t* got) {
-  bool wanted = hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_ALWAYS;
+  bool wanted = hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_ALWAYS && !hak_limit_is_near();
   int error = hak_platform_advise_huge((void*)got->base, got->bytes + got->guard, wanted);
   got->has_huge_pages = wanted && error == 0;
+}
+
+void hak_reserve_forgo_huge_pages(hak_reservation_t* r) {
+  if (!r->has_huge_pages || r->base == 0) return;
+  (void)hak_platform_advise_huge((void*)r->base, bytes_of(r->n_supers) + r->guard_bytes, false);
+  r->has_huge_pages = false;
 }
 
 // Maps at least `needed` bytes with `map`, `wanted` if the kernel gives them, and a guard behind

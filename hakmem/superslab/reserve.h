@@ -66,6 +66,9 @@ hak_nodiscard int hak_reserve_map_pages(hak_superslab_t* super);
 // Unmaps all that is free of a reservation: what it ends with for good, the rest until it is taken.
 void hak_reserve_unmap_free(hak_reservation_t* reservation);
 
+// Asks for no huge pages any more in a reservation for which they were asked.
+void hak_reserve_forgo_huge_pages(hak_reservation_t* reservation);
+
 bool hak_reserve_is_free(const hak_reservation_t* reservation, uint32_t i);
 
 // Gives `n` consecutive SuperSlabs up for good. post: LOST.

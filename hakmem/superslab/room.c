@@ -6,6 +6,7 @@
 #include "hakmem/options/options.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/bins.h"
+#include "hakmem/superslab/limit.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/superslab/spare.h"
 
@@ -39,7 +40,8 @@ static bool would_grant(size_t bytes, size_t space, size_t writable) {
 }
 
 bool hak_room_is_possible(size_t bytes) {
-  return would_grant(bytes, hak_reserve_bytes(), hak_reserve_writable_bytes());
+  return bytes <= hak_limit_hard() &&
+         would_grant(bytes, hak_reserve_bytes(), hak_reserve_writable_bytes());
 }
 
 // The pages of a SuperSlab in use that no block lies in. (The direct backend keeps them: its runs
@@ -49,10 +51,7 @@ static uint64_t unused_pages(const hak_superslab_t* super) {
   unsigned state = hak_load_relaxed(&((hak_superslab_t*)super)->state);
   if (state == HAK_SUPER_PAGES) return super->free_pages;
   const hak_superslab_t* head = super->head;
-  if (state != HAK_SUPER_HUGE || head == NULL || head->is_pinned) return 0;
-  uint32_t i = hak_reserve_index(super) - hak_reserve_index(head);
-  return hak_bit_run(0, super->n_pages) & ~hak_super_covered_pages(super, head->huge_bytes, i) &
-         ~super->absent_pages;
+  return head == NULL || head->is_pinned ? 0 : hak_super_tail_pages(super);
 }
 
 static void count(const hak_reservation_t* r, room_t* room) {

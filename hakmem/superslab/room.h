@@ -14,8 +14,8 @@
 // exceeds all there is must not cost the program the memory it has ready. lock:BACKEND
 hak_nodiscard hak_superslab_t* hak_room_take(uint32_t n, uint32_t align_supers);
 
-// Whether the kernel would grant `bytes` more, were all reservations unmapped: asks it. No lock
-// held.
+// Whether the kernel would grant `bytes` more, were all reservations unmapped: asks it. (And
+// whether the limit would, were nothing in use.) No lock held.
 bool hak_room_is_possible(size_t bytes);
 
 #endif  // HAKMEM_ROOM_H_

@@ -22,7 +22,12 @@ void hak_spare_forget(void);
 // Bytes of pages that hold memory, in use or not. No lock needed.
 size_t hak_spare_committed_bytes(void);
 
-// Bytes of spare memory beyond the bound; 0 until they are worth a system call. lock:BACKEND
+// Whether the limit (limit.h) leaves room for `bytes` more in use, spare memory not counted; a
+// refusal is an event. lock:BACKEND
+hak_nodiscard bool hak_spare_admits(size_t bytes);
+
+// Bytes of spare memory beyond the bound; 0 until they are worth a system call. Near the limit all
+// of it is, whatever the purge delay. lock:BACKEND
 size_t hak_spare_excess(void);
 
 // Says that so much was given back before its time, and that of so much the kernel would not have

@@ -12,6 +12,7 @@
 #include "hakmem/platform/fork.h"
 #include "hakmem/superslab/bins.h"
 #include "hakmem/superslab/direct.h"
+#include "hakmem/superslab/limit.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/superslab/room.h"
@@ -55,7 +56,7 @@ static bool wants_huge_page(unsigned size_class) {
   return is_dense(size_class) && n_dense_pages * HAK_PAGE_BYTES >= dense_bytes() &&
          hak_option_number(HAK_OPTION_thp) == HAK_CHOICE_AUTO &&
          hak_super_bytes() >= HAK_HUGE_PAGE_BYTES && hak_platform_os_page_bytes() == 4 * HAK_KIB &&
-         !hak_load_relaxed(&has_no_huge_pages);
+         !hak_load_relaxed(&has_no_huge_pages) && !hak_limit_is_near();
 }
 
 // Has the huge page around `address`, which lies in fresh memory of the caller's, faulted in.
@@ -118,11 +119,13 @@ static hak_run_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned s
   return run;
 }
 
-hak_run_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned size_class,
-                              bool* dirty) {
-  hak_reserve_ready();
-  hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
+static hak_run_t* take_run(unsigned n_pages, unsigned align_pages, unsigned size_class,
+                           bool* dirty) {
   hak_lock_acquire(&hak_backend_lock);
+  if (!hak_spare_admits((size_t)n_pages << HAK_PAGE_SHIFT)) {
+    hak_lock_release(&hak_backend_lock);
+    return NULL;
+  }
   unsigned at;
   bool huge_page = false;
   hak_superslab_t* super = hak_bins_find(n_pages, align_pages, &at);
@@ -138,6 +141,15 @@ hak_run_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned s
   }
   hak_lock_release(&hak_backend_lock);
   if (run != NULL && huge_page) fault_huge_page(run->base);
+  return run;
+}
+
+hak_run_t* hak_super_take_run(unsigned n_pages, unsigned align_pages, unsigned size_class,
+                              bool* dirty) {
+  hak_reserve_ready();
+  hak_assert(n_pages >= 1 && n_pages <= hak_super_pages());
+  hak_run_t* run = take_run(n_pages, align_pages, size_class, dirty);
+  hak_purge_to_limit();
   return run;
 }
 
@@ -176,7 +188,8 @@ bool hak_super_grow_run(hak_run_t* run, unsigned n_pages) {
   if (hak_super_is_direct(super) || at + n_pages > super->n_pages) return false;
   hak_lock_acquire(&hak_backend_lock);
   uint64_t more = hak_bit_run(at, n_pages) & ~hak_bit_run(at, run->n_pages);
-  bool fits = (super->free_pages & more) == more;
+  bool fits = (super->free_pages & more) == more &&
+              hak_spare_admits((size_t)hak_bit_count(more) << HAK_PAGE_SHIFT);
   if (fits) {
     hak_super_begin_change(super);
     use_pages(super, more);
@@ -185,6 +198,7 @@ bool hak_super_grow_run(hak_run_t* run, unsigned n_pages) {
     hak_super_end_change(super);
   }
   hak_lock_release(&hak_backend_lock);
+  hak_purge_to_limit();
   return fits;
 }
 
@@ -283,9 +297,9 @@ void hak_super_visit_slabs(void (*visit)(hak_run_t* run, void* context), void* c
 // One SuperSlab, as a thread that is gone may have left it: in the lists it belongs in. What is in
 // none is not written.
 static void relink(hak_superslab_t* super) {
-  if (hak_super_is_direct(super)) return;
-  super->counted_dirty = super->counted_spare = 0;
+  super->counted_dirty = super->counted_spare = super->counted_loose = 0;
   hak_spare_count(super);
+  if (hak_super_is_direct(super)) return;
   hak_bins_relink(super);
   if (super->in_dirty_queue) {
     super->in_dirty_queue = false;

@@ -1,6 +1,7 @@
 // Little memory, and the little of it that the allocator may waste: address space limits, requests
 // that cannot be met, the number of mappings.
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -15,6 +16,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -536,6 +539,174 @@ TEST(LimitsTest, EveryFunctionWorksOrRefusesNearTheLimitOfMappings) {
       _exit(1);
     }
   });
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+// ---- hakmem's own limit ----
+
+using LimitSet = bool (*)(size_t soft, size_t hard);
+
+void SetMemoryLimit(size_t hard) {
+  auto set = reinterpret_cast<LimitSet>(dlsym(RTLD_DEFAULT, "hak_memory_limit_set"));
+  REQUIRE(set != nullptr && set(0, hard));
+}
+
+constexpr size_t kMemoryLimit = 96 * kMiB;
+
+// What is resident beside blocks: the program, and hakmem's structures.
+constexpr size_t kOthers = 12 * kMiB;
+
+class OwnLimitTest : public testing::TestWithParam<size_t> {};
+
+TEST_P(OwnLimitTest, MallocReturnsNullAndTheProgramGoesOn) {
+  size_t size = GetParam();
+  Outcome outcome = RunInChild([size] {
+    SetMemoryLimit(kMemoryLimit);
+    void** list = nullptr;
+    size_t n = 0;
+    for (int round = 0; round < 3; round++) {
+      n = 0;
+      for (;; n++) {
+        errno = 0;
+        auto** block = static_cast<void**>(malloc(Opaque(size)));
+        if (block == nullptr) break;
+        memset(block, 1, size);
+        *block = list;
+        list = block;
+      }
+      REQUIRE(errno == ENOMEM);
+      REQUIRE(ResidentBytes() <= kMemoryLimit + kOthers);
+      // The others are refused alike, and change nothing.
+      void* none = &n;
+      REQUIRE(calloc(4, Opaque(2 * kMiB)) == nullptr && errno == ENOMEM);
+      REQUIRE(posix_memalign(&none, 4096, Opaque(8 * kMiB)) == ENOMEM && none == &n);
+      REQUIRE(realloc(list, Opaque(size + 8 * kMiB)) == nullptr && errno == ENOMEM);
+      for (size_t at = sizeof(void*); at < size; at++) {
+        REQUIRE(reinterpret_cast<char*>(list)[at] == 1);
+      }
+      bool thrown = false;
+      try {
+        delete[] new char[Opaque(8 * kMiB)];
+      } catch (const std::bad_alloc&) {
+        thrown = true;
+      }
+      REQUIRE(thrown);
+      FreeAll(&list);
+    }
+    dprintf(1, "%zu", n * Footprint(size) * 100 / kMemoryLimit);
+    // All of it serves blocks of other sizes.
+    char* other = static_cast<char*>(malloc(Opaque(80 * kMiB)));
+    REQUIRE(other != nullptr);
+    free(other);
+  });
+  ASSERT_TRUE(outcome.Succeeded()) << outcome;
+  EXPECT_GE(atoi(outcome.out.c_str()), 85);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, OwnLimitTest, testing::Values(64, 1000, 30000, 200000, 3 << 20));
+
+TEST(LimitsTest, ABlockGrowsAlmostToTheOwnLimit) {
+  Outcome outcome = RunInChild([] {
+    SetMemoryLimit(kMemoryLimit);
+    size_t size = kMiB;
+    auto* block = static_cast<char*>(malloc(size));
+    for (;;) {
+      memset(block, 5, size);
+      auto* grown = static_cast<char*>(realloc(block, size + size / 8));
+      if (grown == nullptr) break;
+      block = grown;
+      size += size / 8;
+      REQUIRE(ResidentBytes() <= kMemoryLimit + kOthers);
+    }
+    for (size_t at = 0; at < size; at += 4096) REQUIRE(block[at] == 5);
+    REQUIRE(size >= kMemoryLimit / 5 * 4);
+    free(block);
+  });
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+// What threads cache, those that sleep too, is given up before anybody is refused.
+TEST(LimitsTest, BeforeTheOwnLimitRefusesCachesAreEmpty) {
+  Outcome outcome = RunInChild([] {
+    SetMemoryLimit(kMemoryLimit);
+    std::atomic<int> n_freed{0};
+    std::atomic<bool> end{false};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; t++) {
+      threads.emplace_back([&] {
+        std::vector<void*> blocks;
+        for (size_t held = 0; held < 6 * kMiB;) {
+          size_t size = 40 << held % 10;
+          void* block = malloc(Opaque(size));
+          if (block == nullptr) break;
+          held += size;
+          blocks.push_back(memset(block, 1, size));
+        }
+        for (void* block : blocks) free(block);
+        n_freed++;
+        while (!end) usleep(1000);
+      });
+    }
+    while (n_freed != 8) usleep(1000);
+    void* block = malloc(Opaque(72 * kMiB));
+    REQUIRE(block != nullptr);
+    free(block);
+    end = true;
+    for (std::thread& thread : threads) thread.join();
+  });
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+// Threads that all run into it, again and again.
+TEST(LimitsTest, ManyThreadsAtTheOwnLimit) {
+  Outcome outcome = RunInChild([] {
+    SetMemoryLimit(kMemoryLimit);
+    std::atomic<size_t> n_refused{0};
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < 4; t++) {
+      threads.emplace_back([t, &n_refused] {
+        uint64_t random = t;
+        for (int round = 0; round < 5; round++) {
+          void** list = nullptr;
+          for (size_t held = 0; held < kMemoryLimit / 2;) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            size_t size = 16 + (random >> 33) % (round % 2 != 0 ? 400000 : 4000);
+            auto** block = static_cast<void**>(malloc(Opaque(size)));
+            if (block == nullptr) {
+              n_refused++;
+              break;
+            }
+            held += size;
+            memset(block, 1, size);
+            *block = list;
+            list = block;
+          }
+          FreeAll(&list);
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    REQUIRE(n_refused > 0);
+    REQUIRE(ResidentBytes() <= kMemoryLimit + kOthers);
+    free(memset(malloc(Opaque(64 * kMiB)), 1, 64 * kMiB));
+  });
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+// A program that knows nothing of it.
+TEST(LimitsTest, TheEnvironmentSetsTheOwnLimit) {
+  RunOptions options;
+  options.preload = Library();
+  std::vector<std::string> dd = {"dd", "if=/dev/zero", "of=/dev/null", "count=1", "bs=40M"};
+  options.environment["HAKMEM_LIMIT"] = "64M";
+  Outcome outcome = RunProgram(dd, options);
+  EXPECT_TRUE(outcome.Succeeded()) << outcome;
+  dd.back() = "bs=80M";
+  outcome = RunProgram(dd, options);
+  EXPECT_EQ(outcome.exit_code, 1) << outcome;
+  EXPECT_NE(outcome.err.find("memory exhausted"), std::string::npos) << outcome;
+  options.environment["HAKMEM_LIMIT"] = "100%";
+  outcome = RunProgram(dd, options);
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,8 @@ class Group {
     if (made_) rmdir(path_.c_str());
   }
   const std::string& problem() const { return problem_; }
-  bool Join() const { return Write(path_ + "/cgroup.procs", "0"); }
+  std::string Processes() const { return path_ + "/cgroup.procs"; }
+  bool Join() const { return Write(Processes(), "0"); }
   size_t PeakBytes() const {
     return Exists(peak_) ? strtoull(ReadFile(peak_).c_str(), nullptr, 10) : 0;
   }
@@ -124,6 +126,25 @@ TEST(MemoryGroupTest, AProgramThatFitsLives) {
   });
   printf("%zu of %zu MiB at the peak\n", group.PeakBytes() / kMiB, kLimit / kMiB);
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
+}
+
+// One that does not fit is not killed: with a limit it is told so.
+TEST(MemoryGroupTest, AProgramThatDoesNotFitIsToldSo) {
+  Group group;
+  if (group.problem() != "") GTEST_SKIP() << "cannot make a memory group: " << group.problem();
+  RunOptions options;
+  options.preload = Library();
+  // What becomes tail joins the group before, and tail keeps what it has read.
+  std::string script = "head -c 300M /dev/zero | { echo 0 > \"$0\"; exec tail -c 200M; }";
+  for (const char* limit : {"80%", "40%,75%", "48M"}) {
+    options.environment["HAKMEM_LIMIT"] = limit;
+    Outcome outcome = RunProgram({"sh", "-c", script, group.Processes()}, options);
+    EXPECT_EQ(outcome.exit_code, 1) << limit << ": " << outcome.err;
+    EXPECT_NE(outcome.err.find("memory exhausted"), std::string::npos) << outcome.err;
+  }
+  options.environment.erase("HAKMEM_LIMIT");
+  Outcome outcome = RunProgram({"sh", "-c", script, group.Processes()}, options);
+  EXPECT_EQ(outcome.exit_code, 128 + SIGKILL) << "without a limit";
 }
 
 }  // namespace

@@ -144,6 +144,11 @@ void ht_draw_kernel(ht_canvas* canvas, ht_area area, const ht_model* model) {
       {"atomics/s", ht_format_count, rates->remote_atomics, NULL, HT_PLAIN},
       {"events", ht_format_count, ht_known(now->events), NULL, HT_PLAIN},
       {"lines lost", ht_format_count, ht_known(now->telemetry_failures), NULL, HT_PLAIN},
+
+      {"near at", ht_format_bytes, ht_known(now->limit_soft_bytes), NULL, HT_PLAIN},
+      {"limit", ht_format_bytes, ht_known(now->limit_hard_bytes), NULL, HT_PLAIN},
+      {"came near", ht_format_count, ht_known(now->limit_approaches), NULL, HT_PLAIN},
+      {"refused", ht_format_count, ht_known(now->limit_refusals), NULL, HT_PLAIN},
   };
   int n_figures = (int)(sizeof(figures) / sizeof(figures[0]));
   draw_call_totals(canvas, area, model);

@@ -172,7 +172,8 @@ static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
   }
   const char* name = event->kind < HAK_EVENT_N_KINDS ? hak_event_name((hak_event_kind_t)event->kind)
                                                      : "unknown kind";
-  bool is_bad = event->kind == HAK_EVENT_OUT_OF_MEMORY || event->kind == HAK_EVENT_KERNEL_FAILED;
+  bool is_bad = event->kind == HAK_EVENT_OUT_OF_MEMORY || event->kind == HAK_EVENT_KERNEL_FAILED ||
+                event->kind == HAK_EVENT_AT_LIMIT;
   ht_put(canvas, area.row, column, 13, is_bad ? HT_WARNING : HT_PLAIN, name);
   column += 14;
   describe(model, event, is_wide, text);

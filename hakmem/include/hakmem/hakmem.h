@@ -146,6 +146,27 @@ HAK_API bool hak_super_lookup(const void* ptr, hak_super_info* info) HAK_ADDRESS
 // stderr says why. 0 for a class that does not exist.
 HAK_API unsigned hak_ss_prewarm_class(unsigned size_class, unsigned superslabs);
 
+// ---- a limit on memory ----
+
+#define HAK_NO_LIMIT SIZE_MAX
+
+// Limits the memory that blocks may take, in bytes: pages that hold memory, free or not, but not
+// what the allocator keeps for itself (some hundredths of that). It takes the place of HAKMEM_LIMIT
+// or of an earlier limit.
+// - Beyond `soft_bytes` free memory goes back to the kernel at once, caches do not grow, and no
+//   huge page is asked for. 0: seven eighths of `hard_bytes`.
+// - Beyond `hard_bytes` nothing goes: all free and cached memory is given back first, and then a
+//   request that has no room fails with ENOMEM, and leaves the block that it was to resize as it
+//   is. What is in use beyond a limit that is set later stays.
+// HAK_NO_LIMIT: none. Returns true; false, with errno EINVAL and nothing changed, when `hard_bytes`
+// is 0 or less than `soft_bytes`. Any thread, at any time. A forked child has its parent's limit,
+// for itself.
+HAK_API bool hak_memory_limit_set(size_t soft_bytes, size_t hard_bytes);
+
+// The limits as they are now, in bytes; HAK_NO_LIMIT where there is none. One that is a share of
+// the container's memory (HAKMEM_LIMIT=75%) is none until 16 MiB are in use. NULL is allowed.
+HAK_API void hak_memory_limit_get(size_t* soft_bytes, size_t* hard_bytes);
+
 // ---- figures: where the time and the memory go ----
 //
 // All figures come from counters that the allocator's slow paths keep, so that they cost the fast
@@ -206,6 +227,12 @@ typedef struct hak_stats {
   uint64_t lock_contentions;    // of those, how many had to wait
   uint64_t events;              // slow events recorded (HAKMEM_SS_DEBUG)
   uint64_t telemetry_failures;  // telemetry lines that could not be written
+
+  // The limit; HAK_UNKNOWN: there is none.
+  uint64_t limit_soft_bytes, limit_hard_bytes;
+  uint64_t limit_approaches;  // times that memory has come beyond the soft limit
+  uint64_t limit_refusals;    // times that the hard limit had no room, before caches were emptied
+                              // or after
 } hak_stats;
 
 // One size class.
