@@ -79,14 +79,17 @@ static uint32_t next_free(const hak_reservation_t* r, uint32_t from) {
 
 // Which free SuperSlabs may be taken.
 typedef enum wanted {
-  WRITABLE,  // those that need nothing of the kernel
+  DIRTY,     // those that hold memory already
+  WRITABLE,  // and those that need nothing of the kernel but that
   MAPPED,    // and those that are reserved
   ANY,       // and those that were unmapped to make room
 } wanted_t;
 
 static bool is_wanted(const hak_reservation_t* r, uint32_t i, wanted_t wanted) {
   if (!hak_reserve_is_free(r, i)) return false;
-  return wanted == ANY || hak_reserve_super(r, i)->absent_pages == 0;
+  const hak_superslab_t* super = hak_reserve_super(r, i);
+  if (wanted == DIRTY && super->dirty_pages == 0) return false;
+  return wanted == ANY || super->absent_pages == 0;
 }
 
 // First fit. Returns n_supers when no run of n is free at the alignment, with `room` more behind
@@ -94,7 +97,7 @@ static bool is_wanted(const hak_reservation_t* r, uint32_t i, wanted_t wanted) {
 static uint32_t find_free(const hak_reservation_t* r, uint32_t n, uint32_t room,
                           uint32_t align_supers, wanted_t wanted) {
   if (r->n_free < n + room) return r->n_supers;
-  uint32_t end_of_wanted = wanted == WRITABLE ? r->n_writable : r->n_supers;
+  uint32_t end_of_wanted = wanted <= WRITABLE ? r->n_writable : r->n_supers;
   size_t align_bytes = bytes_of(align_supers);
   for (uint32_t first = next_free(r, 0); first < r->n_supers;) {
     uintptr_t address = r->base + bytes_of(first);
@@ -504,7 +507,10 @@ static hak_superslab_t* take_free(uint32_t n, uint32_t room, uint32_t align_supe
 }
 
 hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t room, uint32_t align_supers) {
-  hak_superslab_t* first = take_free(n, room, align_supers, MAPPED);
+  // What is spare serves first: else it would be there beside as much fresh memory.
+  hak_superslab_t* first = NULL;
+  if (hak_spare_bytes() != 0) first = take_free(n, room, align_supers, DIRTY);
+  if (first == NULL) first = take_free(n, room, align_supers, MAPPED);
   if (first == NULL) first = take_free(n, room, align_supers, ANY);
   if (first != NULL) return first;
   hak_reservation_t* r = reserve(n + room, bytes_of(align_supers));

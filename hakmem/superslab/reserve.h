@@ -41,8 +41,9 @@ hak_superslab_t* hak_reserve_super(const hak_reservation_t* reservation, uint32_
 uint32_t hak_reserve_index(const hak_superslab_t* super);
 
 // Takes `n` consecutive free SuperSlabs, the first at a multiple of `align_supers` SuperSlabs and
-// with `room` free ones behind them; reserves more address space when there are none. Lowest first.
-// post: they are mapped and writable. NULL: the kernel refuses (hak_room_take makes room then).
+// with `room` free ones behind them; reserves more address space when there are none. Those that
+// hold memory first, then the lowest. post: they are mapped and writable. NULL: the kernel refuses
+// (hak_room_take makes room then).
 hak_nodiscard hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t room, uint32_t align_supers);
 
 // Takes the `n` SuperSlabs that begin with the one after `last`, if all of them are free and the

@@ -85,14 +85,15 @@ static size_t bytes_of(hak_counter_t* pages) {
 }
 
 size_t hak_spare_committed_bytes(void) { return bytes_of(&dirty_pages); }
+size_t hak_spare_bytes(void) { return bytes_of(&spare_pages); }
 
 bool hak_spare_admits(size_t bytes) {
-  size_t in_use = bytes_of(&dirty_pages) - bytes_of(&spare_pages) - bytes_of(&loose_pages);
+  size_t in_use = hak_spare_committed_bytes() - hak_spare_bytes() - bytes_of(&loose_pages);
   return hak_limit_admits(in_use, hak_round_up(bytes, HAK_PAGE_BYTES));
 }
 
 size_t hak_spare_excess(void) {
-  size_t spare = bytes_of(&spare_pages), in_use = bytes_of(&dirty_pages) - spare;
+  size_t spare = hak_spare_bytes(), in_use = hak_spare_committed_bytes() - spare;
   if (hak_limit_is_near()) return spare >= LEAST_EXCESS ? spare : 0;
   if (hak_option_number(HAK_OPTION_purge_delay) < 0) return 0;
   size_t bound = LEAST_BYTES + in_use / SHARE + learned_bytes;

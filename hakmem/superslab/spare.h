@@ -22,6 +22,9 @@ void hak_spare_forget(void);
 // Bytes of pages that hold memory, in use or not. No lock needed.
 size_t hak_spare_committed_bytes(void);
 
+// Of those, bytes of free pages. No lock needed.
+size_t hak_spare_bytes(void);
+
 // Whether the limit (limit.h) leaves room for `bytes` more in use, spare memory not counted; a
 // refusal is an event. lock:BACKEND
 hak_nodiscard bool hak_spare_admits(size_t bytes);

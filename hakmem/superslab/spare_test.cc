@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -122,6 +123,23 @@ TEST_P(SpareTest, NothingGoesBackWhereItShallNever) {
     { Blocks blocks(80 * HAK_MIB / bytes, bytes); }
     EXPECT_EQ(hak_purge_bytes(), 0u);
     EXPECT_GE(hak_spare_committed_bytes(), 80 * HAK_MIB);
+  }));
+}
+
+// Memory that is there is used again before more is, wherever it lies.
+TEST_P(SpareTest, WhatIsSpareServesFirst) {
+  EXPECT_TRUE(hak::PassesInChild([] {
+    SetOptions("-1");
+    size_t bytes = GetParam(), n = 40 * HAK_MIB / bytes;
+    auto first = std::make_unique<Blocks>(n, bytes), second = std::make_unique<Blocks>(n, bytes);
+    first.reset();
+    (void)hak_purge_all();  // what comes first is free, and the kernel's
+    second.reset();
+    size_t before = hak_spare_committed_bytes();
+    { Blocks small(30, HAK_MIB); }
+    Blocks again(n, bytes);
+    // (Blocks end within SuperSlabs.)
+    EXPECT_LE(hak_spare_committed_bytes(), before + 8 * HAK_MIB);
   }));
 }
 

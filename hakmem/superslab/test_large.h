@@ -50,14 +50,19 @@ inline Confined AllocConfined(size_t size) {
   return {block, wall};
 }
 
-// Takes the SuperSlab behind a huge block, so that it cannot grow where it is.
+// Takes the SuperSlab behind a huge block, so that it cannot grow where it is; somebody else may
+// have it already. (Whoever takes one says what it is before the lock is released: a purge that
+// waits for a free one would take it again.)
 inline void BlockGrowth(const char* block) {
   hak_lock_acquire(&hak_backend_lock);
   hak_superslab_t* head = hak_page_map_super(block);
   uint32_t last = hak_reserve_index(head) + head->huge_supers - 1;
-  bool taken = hak_reserve_take_after(hak_reserve_super(head->reservation, last), 1);
+  if (hak_reserve_take_after(hak_reserve_super(head->reservation, last), 1)) {
+    hak_superslab_t* wall = hak_reserve_super(head->reservation, last + 1);
+    wall->free_pages = wall->aged_pages = 0;
+    hak_store_relaxed(&wall->state, HAK_SUPER_HUGE);
+  }
   hak_lock_release(&hak_backend_lock);
-  (void)taken;  // otherwise somebody else has it
 }
 
 }  // namespace hak
