@@ -174,6 +174,18 @@
 #define HAK_PARKED_FIRST_BYTES (128 * HAK_KIB)
 #define HAK_PARKED_BYTES (5 * HAK_MIB)
 
+// ---- a hardened process ----
+
+// Freed blocks of a class that wait: so many bytes of them, but not fewer blocks than the first,
+// for chance to choose from, and not more than the second.
+#define HAK_QUARANTINE_BYTES (32 * HAK_KIB)
+#define HAK_QUARANTINE_MIN_BLOCKS ((size_t)16)
+#define HAK_QUARANTINE_MAX_BLOCKS ((size_t)1024)
+// And freed large blocks, which wait without memory, so that it is address space that they take:
+// each up to so much.
+#define HAK_FREED_LARGE_BLOCKS 64
+#define HAK_FREED_LARGE_BYTES (256 * HAK_MIB)
+
 // Adoptions are events no more often than this.
 #define HAK_ADOPTION_EVENT_MS 1000
 

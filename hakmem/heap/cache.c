@@ -185,7 +185,7 @@ static void fill(hak_heap_t* heap, unsigned size_class) {
     n = (unsigned)hak_min_size(shared_batch(size_class, bin->shared_refills),
                                hak_magazine_capacity(magazine));
     bin->shared_refills++;
-    taken = hak_central_take(size_class, magazine->slots + n, n);
+    taken = hak_central_take(size_class, magazine->slots + n, n, true);
   } else {
     if (!hak_magazine_grow_to_second(heap, size_class)) {
       (void)hak_magazine_grow_after_flush(heap, size_class);

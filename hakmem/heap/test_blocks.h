@@ -43,7 +43,7 @@ inline void* AllocBlock(unsigned size_class) {
   if (block != nullptr) return block;
   hak_heap_t* heap = ThisHeap();
   if (heap != nullptr) return hak_cache_refill(heap, size_class);
-  return hak_central_take(size_class, &block + 1, 1) == 1 ? block : nullptr;
+  return hak_central_take(size_class, &block + 1, 1, true) == 1 ? block : nullptr;
 }
 
 inline void FreeBlock(void* block) {

@@ -14,7 +14,7 @@ static inline void* hak_fast_malloc(size_t size) {
   size_t size_class = hak_class_of(size);
   hak_heap_t* heap = hak_this_heap;
   void* block = hak_magazine_pop(heap->top, size_class);
-  if (hak_unlikely(block == NULL)) return hak_malloc_refill(heap, size_class);
+  if (hak_unlikely(block == NULL)) return hak_malloc_refill(size, heap, size_class);
   return block;
 }
 

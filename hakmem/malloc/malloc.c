@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hakmem/base/bits.h"
+#include "hakmem/hardened/hardened.h"
 #include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/malloc/fast_path.h"
 #include "hakmem/malloc/misuse.h"
@@ -60,8 +61,15 @@ static inline size_t run_block_bytes(const void* ptr) {
   return hak_class_info(size_class)->block_bytes + hak_run_span_bytes(run);
 }
 
+hak_noinline static size_t hardened_size(const void* ptr, hak_misuse_t misuse) {
+  size_t size = 0;
+  if (!hak_hardened_size(ptr, &size) && !hak_zero_size_is_live(ptr)) hak_misuse_end(misuse, ptr);
+  return size;
+}
+
 // Usable bytes of the block that begins at `ptr`. Aborts when none does.
 static size_t usable_size(const void* ptr, hak_misuse_t misuse) {
+  if (hak_is_hardened()) return hardened_size(ptr, misuse);
   size_t bytes = run_block_bytes(ptr);
   if (hak_likely(bytes != 0)) return bytes;
   bytes = hak_large_usable_size(ptr);
@@ -87,7 +95,8 @@ size_t hak_usable_size(const void* ptr) {
 // grows be larger by up to a quarter.)
 static void check_size(const void* ptr, size_t size, size_t good) {
   size_t usable = usable_size(ptr, HAK_MISUSE_FREE);
-  bool fits = size <= usable && (size > usable / 2 || good == usable);
+  bool fits =
+      hak_is_hardened() ? size == usable : size <= usable && (size > usable / 2 || good == usable);
   if (hak_unlikely(!fits)) hak_fatal_pointer("free with a size that the block cannot have", ptr);
 }
 
@@ -158,10 +167,30 @@ hak_noinline static void* realloc_other(void* ptr, size_t size) {
   return NULL;
 }
 
+// Of a hardened process. What it can't have in place is copied, and the old block freed as any.
+hak_noinline static void* realloc_hardened(void* ptr, size_t size) {
+  if (ptr == NULL) return hak_malloc(size);
+  if (size == 0) {
+    hak_free(ptr);
+    return NULL;
+  }
+  size_t old_size = hardened_size(ptr, HAK_MISUSE_REALLOC);
+  if (size > PTRDIFF_MAX) return hak_refuse();
+  hak_fork_look();
+  void* block = hak_hardened_resize(ptr, size);
+  if (block != NULL) return block;
+  block = hak_malloc(size);
+  if (block == NULL) return size > old_size ? NULL : ptr;
+  memcpy(block, ptr, hak_min_size(old_size, size));
+  hak_free(ptr);
+  return block;
+}
+
 // Down to half its size a small block stays: programs that shrink a little grow again soon. Of a
 // large one whole OS pages are given back, of which none is smaller than 4 KiB. What stays in
 // either case is known here, without a branch between the two.
 void* hak_realloc(void* ptr, size_t size) {
+  if (hak_is_hardened()) return realloc_hardened(ptr, size);
   size_t old_size = run_block_bytes(ptr);
   if (hak_unlikely(old_size == 0 || size == 0)) return realloc_other(ptr, size);
   size_t spare = hak_min_size(old_size / 2, 4 * HAK_KIB);
@@ -185,7 +214,8 @@ static void* alloc_aligned(size_t alignment, size_t size) {
   if (size_class == 0) return hak_malloc_large_aligned(size, alignment, false);
   hak_heap_t* heap = hak_this_heap;
   void* block = hak_magazine_pop(heap->top, size_class);
-  return hak_likely(block != NULL) ? block : hak_malloc_refill(heap, size_class);
+  return hak_likely(block != NULL) ? block
+                                   : hak_malloc_refill_aligned(size, alignment, heap, size_class);
 }
 
 void* hak_aligned_alloc(size_t alignment, size_t size) {
@@ -217,6 +247,7 @@ void* hak_memalign(size_t alignment, size_t size) {
 // ---- questions ----
 
 size_t hak_good_size(size_t size) {
+  if (hak_is_hardened()) return size <= PTRDIFF_MAX ? size : 0;
   if (size <= HAK_SMALL_MAX) return hak_class_info(hak_class_of(size))->block_bytes;
   if (size > PTRDIFF_MAX) return 0;
   return hak_whole_os_pages(size);
@@ -250,6 +281,9 @@ bool hak_super_lookup(const void* ptr, hak_super_info* info) {
   if (super == NULL) return false;
   hak_super_info found;
   if (!find_block(ptr, &found)) return false;
+  if (hak_is_hardened()) {
+    found.block_bytes = hak_hardened_usable_size((const void*)found.block_base);
+  }
   unsigned state = hak_load_relaxed(&((hak_superslab_t*)super)->state);
   const hak_superslab_t* head = state == HAK_SUPER_HUGE ? super->head : super;
   found.super_base = head->base;

@@ -2,6 +2,8 @@
 
 #include "hakmem/malloc/misuse.h"
 
+#include "hakmem/hardened/hardened.h"
+#include "hakmem/hardened/live.h"
 #include "hakmem/heap/magazine_size.h"
 #include "hakmem/malloc/zero_size.h"
 #include "hakmem/page_map/page_map.h"
@@ -109,6 +111,7 @@ static place_t look_at(const void* ptr) {
   } else if (hak_large_find(ptr, &place.base, &place.bytes)) {
     place.kind = "huge block";
   }
+  if (place.kind != NULL && hak_is_hardened()) place.is_free = !hak_live_is((void*)place.base);
   return place;
 }
 

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hakmem/hardened/hardened.h"
+#include "hakmem/hardened/quarantine.h"
 #include "hakmem/heap/cache.h"
 #include "hakmem/heap/flush.h"
 #include "hakmem/heap/span_cache.h"
@@ -32,17 +34,28 @@ static hak_heap_t* begun(hak_heap_t* heap) {
   return hak_likely(heap != HAK_NO_HEAP) ? heap : begin();
 }
 
-static void* refill_without_heap(unsigned size_class) {
+// What is asked for: a block of a class, and for which request.
+typedef struct request {
+  size_t size, alignment;
+  unsigned size_class;
+} request_t;
+
+// Of a hardened process, or of a thread that is ending.
+static void* refill_without_heap(request_t request) {
+  if (hak_is_hardened()) {
+    hak_background_look();
+    return hak_hardened_alloc(request.size, request.alignment, false);
+  }
   void* block = NULL;
-  return hak_central_take(size_class, &block + 1, 1) == 1 ? block : NULL;
+  return hak_central_take(request.size_class, &block + 1, 1, true) == 1 ? block : NULL;
 }
 
-static void* refill(hak_heap_t* heap, unsigned size_class) {
+static void* refill(hak_heap_t* heap, request_t request) {
   hak_fork_look();
   bool is_new = heap == HAK_NO_HEAP;
   heap = begun(heap);
-  if (heap == NULL) return refill_without_heap(size_class);
-  void* block = hak_cache_refill(heap, size_class);
+  if (heap == NULL) return refill_without_heap(request);
+  void* block = hak_cache_refill(heap, request.size_class);
   if (hak_unlikely(is_new) && heap->entry->index != 0) hak_background_begin_thread();
   hak_background_look();
   return block;
@@ -63,6 +76,7 @@ static void* out_of_memory(unsigned size_class, size_t bytes) {
 // Memory that caches hold, those of other threads too, serves a program that would have none
 // otherwise. False: nothing could give it so much.
 static bool empty_caches(size_t bytes) {
+  if (hak_is_hardened()) hak_quarantine_empty();  // first: what waits is no room yet
   if (!hak_room_is_possible(bytes)) return false;
   if (hak_this_heap != HAK_NO_HEAP) hak_cache_drain(hak_this_heap);
   hak_idle_reclaim_all(true);
@@ -71,25 +85,38 @@ static bool empty_caches(size_t bytes) {
 
 // ---- malloc ----
 
-void* hak_malloc_refill(hak_heap_t* heap, size_t class_index) {
-  unsigned size_class = (unsigned)class_index;
+static void* alloc_small(hak_heap_t* heap, request_t request) {
+  void* block = refill(heap, request);
+  if (hak_likely(block != NULL)) return block;
+  size_t bytes = (size_t)hak_class_info(request.size_class)->slab_pages << HAK_PAGE_SHIFT;
+  if (empty_caches(bytes)) block = refill(hak_this_heap, request);
+  return block != NULL ? block : out_of_memory(request.size_class, bytes);
+}
+
+void* hak_malloc_refill(size_t size, hak_heap_t* heap, size_t size_class) {
   if (size_class == 0) {  // malloc(0)
     void* nothing = hak_zero_size_alloc();
     if (nothing != NULL) return nothing;
     size_class = 1;
   }
-  void* block = refill(heap, size_class);
-  if (hak_likely(block != NULL)) return block;
-  size_t bytes = (size_t)hak_class_info(size_class)->slab_pages << HAK_PAGE_SHIFT;
-  if (empty_caches(bytes)) block = refill(hak_this_heap, size_class);
-  return block != NULL ? block : out_of_memory(size_class, bytes);
+  return alloc_small(heap, (request_t){size, HAK_MIN_ALIGNMENT, (unsigned)size_class});
+}
+
+void* hak_malloc_refill_aligned(size_t size, size_t alignment, hak_heap_t* heap,
+                                unsigned size_class) {
+  return alloc_small(heap, (request_t){size, alignment, size_class});
+}
+
+static void* alloc_large(size_t size, size_t alignment, bool zero) {
+  return hak_hardened_begin() ? hak_hardened_alloc(size, alignment, zero)
+                              : hak_large_alloc(size, alignment, zero);
 }
 
 hak_noinline static void* alloc_uncached(size_t size, size_t alignment, bool zero) {
   hak_background_look();
-  void* block = hak_large_alloc(size, alignment, zero);
+  void* block = alloc_large(size, alignment, zero);
   if (hak_likely(block != NULL)) return block;
-  if (empty_caches(size + alignment)) block = hak_large_alloc(size, alignment, zero);
+  if (empty_caches(size + alignment)) block = alloc_large(size, alignment, zero);
   return block != NULL ? block : out_of_memory(0, size);
 }
 
@@ -115,7 +142,7 @@ void* hak_malloc_try(hak_heap_t* heap, size_t size) {
   }
   unsigned size_class = hak_class_of(size);
   void* block = hak_magazine_pop(heap->top, size_class);
-  return block != NULL ? block : refill(heap, size_class);
+  return block != NULL ? block : refill(heap, (request_t){size, HAK_MIN_ALIGNMENT, size_class});
 }
 
 // ---- free ----
@@ -126,15 +153,27 @@ static void free_uncached(void* ptr) {
   hak_large_free(ptr);
 }
 
+static void free_without_heap(void* ptr, size_t size_class) {
+  if (hak_is_hardened()) {
+    if (hak_hardened_free(ptr) || hak_zero_size_free(ptr)) return;
+    hak_misuse_end(HAK_MISUSE_FREE, ptr);
+  }
+  if (size_class == 0) {
+    free_uncached(ptr);
+  } else {
+    hak_flush_block(NULL, ptr);
+  }
+}
+
 void hak_free_slow(void* ptr, hak_heap_t* heap, size_t size_class) {
   if (ptr == NULL) return;
   hak_fork_look();
   heap = begun(heap);
-  if (size_class == 0) {
-    if (heap == NULL || !hak_span_cache_put(heap, ptr)) free_uncached(ptr);
-  } else if (heap != NULL) {
+  if (hak_unlikely(heap == NULL)) {
+    free_without_heap(ptr, size_class);
+  } else if (size_class != 0) {
     hak_cache_overflow(ptr, heap, (unsigned)size_class);
-  } else {
-    hak_flush_block(NULL, ptr);
+  } else if (!hak_span_cache_put(heap, ptr)) {
+    free_uncached(ptr);
   }
 }

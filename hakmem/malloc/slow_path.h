@@ -16,8 +16,16 @@ hak_nodiscard hak_noinline void* hak_malloc_large(size_t size);
 // the sum of size and alignment is at most PTRDIFF_MAX.
 hak_nodiscard void* hak_malloc_large_aligned(size_t size, size_t alignment, bool zero);
 
-// A block of `size_class` where `heap` has none at hand. NULL: out of memory, with errno.
-hak_nodiscard hak_noinline void* hak_malloc_refill(hak_heap_t* heap, size_t size_class);
+// A block of `size_class`, which is that of `size` bytes, where `heap` has none at hand. NULL: out
+// of memory, with errno. (The size comes first, so that it stays in the register that malloc got it
+// in.)
+hak_nodiscard hak_noinline void* hak_malloc_refill(size_t size, hak_heap_t* heap,
+                                                   size_t size_class);
+
+// The same at a multiple of `alignment`, for which the class is the right one. pre: size_class !=
+// 0.
+hak_nodiscard void* hak_malloc_refill_aligned(size_t size, size_t alignment, hak_heap_t* heap,
+                                              unsigned size_class);
 
 // A block of `size` for those who can do with less: when memory is short, no cache is emptied for
 // it, and errno is left alone.

@@ -29,6 +29,11 @@
 #define MADV_WIPEONFORK 18  // Linux 4.14
 #endif
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102  // Linux 6.13
+#define MADV_GUARD_REMOVE 103
+#endif
+
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24  // Linux 5.18
 #endif
@@ -250,6 +255,12 @@ int hak_platform_make_writable(void* address, size_t bytes) {
   return hak_platform_call(
       HAK_KERNEL_MPROTECT, bytes, NULL, SYS_mprotect,
       (const long[6]){(long)address, (long)bytes, PROT_READ | PROT_WRITE, 0, 0, 0});
+}
+
+int hak_platform_set_guard(void* address, size_t bytes, bool wanted) {
+  return call(HAK_KERNEL_MADVISE, bytes, NULL, EINVAL, SYS_madvise,
+              (const long[6]){(long)address, (long)bytes,
+                              wanted ? MADV_GUARD_INSTALL : MADV_GUARD_REMOVE, 0, 0, 0});
 }
 
 int hak_platform_unmap(void* address, size_t bytes) {

@@ -127,6 +127,24 @@ TEST(PlatformTest, ReservedMemoryIsThereOnceItIsWritable) {
   ASSERT_EQ(hak_platform_unmap(memory, kMib), 0);
 }
 
+TEST(PlatformTest, AGuardFaultsAndIsNoMapping) {
+  void* memory = nullptr;
+  ASSERT_EQ(hak_platform_map(192 * kKib, 64 * kKib, &memory), 0);
+  auto* guard = static_cast<volatile char*>(memory) + 64 * kKib;
+  *guard = 1;
+  size_t mappings = hak::CountMappings();
+  int error = hak_platform_set_guard(const_cast<char*>(guard), 64 * kKib, true);
+  if (error == EINVAL) GTEST_SKIP() << "a kernel before 6.13";
+  ASSERT_EQ(error, 0);
+  EXPECT_LE(hak::CountMappings(), mappings);
+  EXPECT_FALSE(hak::CanBeRead(reinterpret_cast<uintptr_t>(guard)));
+  EXPECT_TRUE(hak::CanBeRead(reinterpret_cast<uintptr_t>(guard) - 1));
+  EXPECT_TRUE(hak::CanBeRead(reinterpret_cast<uintptr_t>(guard) + 64 * kKib));
+  ASSERT_EQ(hak_platform_set_guard(const_cast<char*>(guard), 64 * kKib, false), 0);
+  EXPECT_EQ(*guard, 0);
+  ASSERT_EQ(hak_platform_unmap(memory, 192 * kKib), 0);
+}
+
 TEST(PlatformTest, MoveTakesContentsAndLeavesZeroes) {
   void *from = nullptr, *to = nullptr;
   ASSERT_EQ(hak_platform_map(kMib, 64 * kKib, &from), 0);

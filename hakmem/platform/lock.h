@@ -21,6 +21,7 @@ typedef enum hak_lock_rank {
   HAK_RANK_COUNTS,     // what threads have counted
   HAK_RANK_IDLE,       // heaps whose threads are idle, while their caches are emptied
   HAK_RANK_REGISTRY,   // threads' heaps: list and free list
+  HAK_RANK_HARDENED,   // one a size class: freed blocks of a hardened process
   HAK_RANK_CLASS,      // one a size class: its unowned slabs
   HAK_RANK_BACKEND,    // SuperSlabs, page runs, huge blocks, reservations
   HAK_RANK_META,       // memory for the allocator's own structures

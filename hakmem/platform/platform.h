@@ -65,6 +65,11 @@ hak_nodiscard int hak_platform_map_free(void* address, size_t bytes);
 // Makes a range of private memory readable and writable, whatever has been made of it before.
 int hak_platform_make_writable(void* address, size_t bytes);
 
+// Makes a range of private memory fault when it is touched, without a mapping of its own, and drops
+// what it holds; or (wanted: false) makes it readable and writable again, as zero memory. EINVAL
+// where the kernel cannot (before 6.13).
+int hak_platform_set_guard(void* address, size_t bytes, bool wanted);
+
 int hak_platform_unmap(void* address, size_t bytes);
 
 // Gives the memory behind a range back to the kernel. The range stays mapped and reads as zero.

@@ -73,10 +73,15 @@ static bool is_unowned(const hak_slab_t* slab) {
   return hak_load_acquire(&((hak_slab_t*)slab)->owner) == NULL;
 }
 
-// Blocks of a listed slab. One that has none to give goes to the end, so that the next to come
-// looks at others.
-static unsigned take_listed(central_t* central, hak_slab_t* slab, void** end, unsigned n) {
-  unsigned taken = hak_slab_take_lines(slab, end, n);
+static unsigned take(hak_slab_t* slab, void** end, unsigned n, bool whole_lines) {
+  return whole_lines ? hak_slab_take_lines(slab, end, n) : hak_slab_take(slab, end, n);
+}
+
+// Blocks of the first slab that is listed. One that has none to give goes to the end, so that the
+// next to come looks at others.
+static unsigned take_listed(central_t* central, void** end, unsigned n, bool whole_lines) {
+  hak_slab_t* slab = central->partial.first;
+  unsigned taken = take(slab, end, n, whole_lines);
   if (hak_slab_free_count(slab) == 0) {
     unlist(central, slab);
   } else if (taken == 0) {
@@ -87,22 +92,23 @@ static unsigned take_listed(central_t* central, hak_slab_t* slab, void** end, un
 }
 
 // Blocks of a slab that is made for them. It comes first.
-static unsigned take_fresh(central_t* central, unsigned size_class, void** end, unsigned n) {
+static unsigned take_fresh(central_t* central, unsigned size_class, void** end, unsigned n,
+                           bool whole_lines) {
   hak_slab_t* slab = hak_slab_create(size_class, NULL);
   if (slab == NULL) return 0;
-  unsigned taken = hak_slab_take_lines(slab, end, n);
+  unsigned taken = take(slab, end, n, whole_lines);
   if (hak_slab_free_count(slab) != 0) list(central, slab, central->partial.first);
   return taken;
 }
 
-unsigned hak_central_take(unsigned size_class, void** end, unsigned n) {
+unsigned hak_central_take(unsigned size_class, void** end, unsigned n, bool whole_lines) {
   unsigned taken = 0;
   central_t* central = lock_central(size_class);
   uint64_t tries = hak_min_size(HAK_CENTRAL_TRIES, hak_counter_read(&central->n_partial));
   for (uint64_t i = 0; i < tries && taken == 0; i++) {
-    taken = take_listed(central, central->partial.first, end, n);
+    taken = take_listed(central, end, n, whole_lines);
   }
-  if (taken == 0) taken = take_fresh(central, size_class, end, n);
+  if (taken == 0) taken = take_fresh(central, size_class, end, n, whole_lines);
   hak_lock_release(&central->lock);
   return taken;
 }

@@ -11,8 +11,8 @@
 #include "hakmem/slab/slab.h"
 
 // Takes up to `n` blocks from unowned slabs, making one when there is none; stores them as
-// hak_slab_take does. Returns how many; 0: out of memory.
-unsigned hak_central_take(unsigned size_class, void** end, unsigned n);
+// hak_slab_take does, or (whole_lines) as hak_slab_take_lines. Returns how many; 0: out of memory.
+unsigned hak_central_take(unsigned size_class, void** end, unsigned n, bool whole_lines);
 
 // Enters an unowned slab, fresh from hak_slab_create, among those of its class.
 void hak_central_add(hak_slab_t* slab);

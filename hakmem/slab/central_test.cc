@@ -20,7 +20,7 @@ namespace {
 
 std::vector<void*> CentralTake(unsigned size_class, unsigned n) {
   std::vector<void*> slots(n);
-  unsigned taken = hak_central_take(size_class, slots.data() + n, n);
+  unsigned taken = hak_central_take(size_class, slots.data() + n, n, true);
   return std::vector<void*>(slots.end() - taken, slots.end());
 }
 

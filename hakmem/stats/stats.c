@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "hakmem/base/bits.h"
+#include "hakmem/hardened/hardened.h"
+#include "hakmem/hardened/quarantine.h"
 #include "hakmem/heap/heap.h"
 #include "hakmem/options/events.h"
 #include "hakmem/page_map/meta.h"
@@ -122,6 +124,15 @@ static void add_threads(gather_t* gather) {
   gather->stats->heaps -= hak_min_size(gather->stats->heaps, hak_thread_count_parked());
 }
 
+// Of a hardened process: what waits before it is used again, instead of what threads cache.
+static void add_quarantine(gather_t* gather) {
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    unsigned n = hak_quarantine_count(c);
+    class_of(gather, c)->cached += n;
+    gather->stats->cached_bytes += (size_t)n * hak_class_info(c)->block_bytes;
+  }
+}
+
 // ---- what SuperSlabs hold ----
 
 static uint64_t* reason_of_free(gather_t* gather, const hak_slab_t* slab) {
@@ -169,6 +180,9 @@ static void add_run(hak_run_t* run, void* context) {
   unsigned size_class = hak_class_proper(hak_page_map_class((const void*)run->base));
   if (size_class != 0) {
     add_slab(gather, (hak_slab_t*)run, size_class, bytes);
+  } else if (hak_run_use(run) == HAK_RUN_SPAN && hak_hardened_waits((void*)run->base)) {
+    gather->kept_span_bytes += bytes;
+    gather->idle_span_bytes += bytes;
   } else if (hak_run_use(run) == HAK_RUN_SPAN) {
     size_t usable = hak_min_size(hak_page_map_span_bytes((const void*)run->base), bytes);
     gather->stats->spans += usable != 0;
@@ -187,6 +201,10 @@ static void add_huge(gather_t* gather, const hak_superslab_t* super, size_t dirt
   size_t i = head != NULL ? hak_reserve_index(super) - hak_reserve_index(head) : SIZE_MAX;
   if (head == NULL || i >= head->huge_supers) {
     gather->retention->lost_bytes += dirty_bytes;  // a fork caught a thread at it
+    return;
+  }
+  if (hak_hardened_waits((void*)head->base)) {
+    gather->retention->huge_cache_bytes += dirty_bytes;
     return;
   }
   size_t before = i * hak_super_bytes();
@@ -324,6 +342,7 @@ static void run_gather(gather_t* gather) {
   hak_fork_look();
   gather->stats->time_ns = hak_platform_now_ns();
   add_threads(gather);
+  if (hak_is_hardened()) add_quarantine(gather);
   hak_super_visit(add_super, gather);
   add_events(gather);
   add_locks(gather->stats);

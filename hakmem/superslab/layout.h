@@ -101,6 +101,11 @@ typedef struct hak_superslab {
   // HAK_DISPLACEMENT_SPLIT: the program has split it. HUGE: the block's owner's to change.
   intptr_t displacement;
 
+  // Of a hardened process, see hakmem/hardened/live.h: whether the block at its base is live, and
+  // which others are. NULL: none ever was.
+  _Atomic(uint64_t) first_live;
+  _Atomic(_Atomic(uint64_t)*) live;
+
   char* wide_bitmaps;  // see hak_super_ready_bitmaps; never changes again
 
   // One descriptor a page, of HAK_RUN_BYTES, and behind them one bitmap a page, of

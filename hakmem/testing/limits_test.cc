@@ -87,6 +87,7 @@ void FreeAll(void*** list) {
 // The address space that a block of `size` bytes takes: large ones come in pages of 64 KiB, huge
 // ones in SuperSlabs of 2 MiB.
 size_t Footprint(size_t size) {
+  if (getenv("HAKMEM_HARDENED") != nullptr) size += 8;  // its canary
   size_t unit = size <= 32 * 1024 ? 16 : size <= kMiB ? 64 * 1024 : 2 * kMiB;
   return (size + unit - 1) / unit * unit;
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "hakmem/hardened/hardened.h"
 #include "hakmem/heap/cache.h"
 #include "hakmem/heap/flush.h"
 #include "hakmem/heap/magazine_size.h"
@@ -124,7 +125,7 @@ static hak_heap_t* open_heap(void) {
 }
 
 hak_heap_t* hak_thread_begin(void) {
-  if (has_ended) return NULL;
+  if (has_ended || hak_hardened_begin()) return NULL;
   in_change++;
   hak_compiler_barrier();
   hak_heap_entry_t* entry = unpark();
