@@ -3,8 +3,8 @@
 // A block of a class, a span or a huge block has room for the size that was asked for, then for
 // bytes that repeat one value, and in its last 8 bytes the canary: a number that is the process's
 // and the address's own, with the count of those bytes in it. So the exact size of a block is known
-// without a table, and one byte too many is noticed. Who can read the process's memory can forge
-// it.
+// without a table, and one byte too many is noticed, unless it is by chance what lies there. Who
+// can read the process's memory can forge it.
 //
 // Any thread that has the block; the functions do not look at what else is in it.
 

@@ -83,6 +83,10 @@ void* hak_hardened_alloc(size_t size, size_t alignment, bool zero) {
 }
 
 bool hak_hardened_free(void* block) {
+  // It has not been used for long, as a rule: its ends come while its bit does.
+  const hak_class_info_t* info = hak_class_info(class_at(block));
+  hak_prefetch_write(block);
+  hak_prefetch_write((void*)((uintptr_t)block + info->block_bytes - HAK_CANARY_BYTES));
   if (!hak_live_take(block)) return false;
   (void)size_of(block);
   put_back(block);

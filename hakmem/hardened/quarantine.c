@@ -19,7 +19,7 @@
 #define MAX_FRESH 32
 #define MAX_LEAVING 32
 // Of a block that is taken next; the processor fetches the rest by itself.
-#define FETCHED_BYTES (4 * HAK_CACHE_LINE)
+#define FETCHED_BYTES ((size_t)4 * HAK_CACHE_LINE)
 
 typedef struct ring {
   alignas(HAK_CACHE_LINE) hak_lock_t lock;
@@ -28,6 +28,7 @@ typedef struct ring {
   _Atomic(uint32_t) n_fresh;  // the same
   uint32_t next;              // lock: which of the older half is taken next, counted from the first
   uint64_t random;            // lock: state
+  uint32_t capacity;          // const while there are slots: a power of two
   void** slots;               // lock: the ring; NULL: not used yet
   void** fresh;               // lock: blocks that no program has had since they left their slab
 } ring_t;
@@ -62,13 +63,14 @@ static bool make_ready(ring_t* ring, unsigned size_class) {
   void** slots = hak_meta_alloc(n * sizeof *slots, HAK_CACHE_LINE);
   if (slots == NULL) return false;
   ring->random = hak_random_of_process() + size_class;
-  ring->fresh = slots + hak_quarantine_capacity(size_class);
+  ring->capacity = hak_quarantine_capacity(size_class);
+  ring->fresh = slots + ring->capacity;
   ring->slots = slots;
   return true;
 }
 
-static void** slot_of(ring_t* ring, unsigned size_class, uint32_t i) {
-  return &ring->slots[(ring->first + i) % hak_quarantine_capacity(size_class)];
+static void** slot_of(ring_t* ring, uint32_t i) {
+  return &ring->slots[(ring->first + i) & (ring->capacity - 1)];
 }
 
 // Chooses the next to be taken, and fetches it meanwhile: it has lain so long that no processor's
@@ -76,7 +78,7 @@ static void** slot_of(ring_t* ring, unsigned size_class, uint32_t i) {
 static void choose(ring_t* ring, unsigned size_class) {
   if (n_of(ring) == 0) return;
   ring->next = hak_random_below(&ring->random, (n_of(ring) + 1) / 2);
-  const char* block = *slot_of(ring, size_class, ring->next);
+  const char* block = *slot_of(ring, ring->next);
   size_t bytes = hak_min_size(hak_class_info(size_class)->block_bytes, FETCHED_BYTES);
   for (size_t at = 0; at < bytes; at += HAK_CACHE_LINE) hak_prefetch_write(block + at);
 }
@@ -84,9 +86,9 @@ static void choose(ring_t* ring, unsigned size_class) {
 // Takes the chosen one: the oldest takes its place. pre: there is one.
 static void* take_old(ring_t* ring, unsigned size_class) {
   if (ring->next >= n_of(ring)) ring->next = 0;
-  void** chosen = slot_of(ring, size_class, ring->next);
+  void** chosen = slot_of(ring, ring->next);
   void* block = *chosen;
-  *chosen = *slot_of(ring, size_class, 0);
+  *chosen = *slot_of(ring, 0);
   ring->first++;
   set_n(ring, n_of(ring) - 1);
   choose(ring, size_class);
@@ -135,7 +137,7 @@ void* hak_quarantine_take(unsigned size_class) {
   bool is_old = false;
   hak_lock_acquire(&ring->lock);
   if (hak_likely(make_ready(ring, size_class))) {
-    is_old = n_of(ring) > hak_quarantine_capacity(size_class) / 2;
+    is_old = n_of(ring) > ring->capacity / 2;
     block = is_old ? take_old(ring, size_class) : take_fresh(ring, size_class);
   }
   hak_lock_release(&ring->lock);
@@ -147,13 +149,12 @@ void hak_quarantine_put(unsigned size_class, void* block) {
   ring_t* ring = &rings[size_class];
   void* leaving[MAX_LEAVING];
   unsigned n_leaving = 0;
-  unsigned capacity = hak_quarantine_capacity(size_class);
   memset(block, HAK_FREED_BYTE, hak_class_info(size_class)->block_bytes);
   hak_lock_acquire(&ring->lock);
   if (hak_likely(make_ready(ring, size_class))) {
-    uint32_t n = (uint32_t)hak_min_size(capacity / 8, MAX_LEAVING);
-    if (n_of(ring) == capacity) n_leaving = take_leaving(ring, size_class, leaving, n);
-    *slot_of(ring, size_class, n_of(ring)) = block;
+    uint32_t n = (uint32_t)hak_min_size(ring->capacity / 8, MAX_LEAVING);
+    if (n_of(ring) == ring->capacity) n_leaving = take_leaving(ring, size_class, leaving, n);
+    *slot_of(ring, n_of(ring)) = block;
     set_n(ring, n_of(ring) + 1);
   } else {
     leaving[n_leaving++] = block;

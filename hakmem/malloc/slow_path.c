@@ -31,7 +31,8 @@ hak_noinline static hak_heap_t* begin(void) {
 
 // The thread's heap, which it now gets if it has none; NULL when it can have none.
 static hak_heap_t* begun(hak_heap_t* heap) {
-  return hak_likely(heap != HAK_NO_HEAP) ? heap : begin();
+  if (hak_likely(heap != HAK_NO_HEAP)) return heap;
+  return hak_is_hardened() ? NULL : begin();
 }
 
 // What is asked for: a block of a class, and for which request.

@@ -88,7 +88,9 @@ const Mistake kMistakes[] = {
      kOverflow},
     {"OverflowByAnotherThread",
      [](char* p, size_t n) {
-       std::thread([=] { memset(p, 1, n + 5); }).join();
+       std::thread([=] {
+         for (size_t i = 0; i < 5; i++) p[n + i] ^= 0x7f;
+       }).join();
        Free(p);
      },
      kOverflow},
