@@ -1,11 +1,11 @@
 // The quarantine: where freed blocks of a class wait, and where the next come from.
 //
-// A freed block is filled (fill.h) and waits in a ring of its class, which has some 64 KiB. While
-// the ring is more than half full, malloc takes a block at random from its older half: so none
-// comes again before half a ring of others was freed, nor when it could be foretold. Else it takes
-// one at random of a few fresh ones, from the slabs that nobody owns. When the ring is full, some
-// of the older half, at random, go home to their slabs. A block that leaves the ring, either way,
-// must be filled as it came: else it was written to after it was freed, and the process ends.
+// A freed block is filled (fill.h) and waits in a ring of its class, HAK_QUARANTINE_BYTES of them.
+// While the ring is more than half full, malloc takes a block at random from its older half: so
+// none comes again before half a ring of others was freed, nor when it could be foretold. Else it
+// takes one at random of a few fresh ones, from the slabs that nobody owns. When the ring is full,
+// some of the older half, at random, go home to their slabs. A block that leaves the ring, either
+// way, must be filled as it came: else it was written to after it was freed, and the process ends.
 //
 // Each class has a lock, HARDENED. In a forked child, what a thread that is gone was at work on is
 // given up.

@@ -9,6 +9,8 @@
 
 #include "hakmem/base/atomic.h"
 #include "hakmem/base/size_class.h"
+#include "hakmem/hardened/hardened.h"
+#include "hakmem/hardened/quarantine.h"
 #include "hakmem/heap/cache.h"
 #include "hakmem/heap/holes.h"
 #include "hakmem/include/hakmem/hakmem.h"
@@ -25,6 +27,7 @@ bool hak_introspect_trim(void) {
   uint64_t before = hak_purge_bytes();
   hak_heap_t* heap = hak_this_heap != HAK_NO_HEAP ? hak_this_heap : hak_thread_begin();
   if (heap != NULL) hak_cache_drain(heap);
+  if (hak_is_hardened()) hak_quarantine_empty();
   hak_idle_reclaim_all(false);
   if (heap != NULL) hak_holes_purge_all(heap);
   hak_purge_all();

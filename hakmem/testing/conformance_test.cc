@@ -394,14 +394,16 @@ void FreeSpare() {
 
 TEST(ConformanceTest, AHandlerMayFreeMemory) {
   Outcome outcome = RunInChild([] {
+    // There is room for one such block and not for two, whatever part of what is mapped is free.
     const size_t gib = size_t{1} << 30;
-    const size_t most = StatusBytes("/proc/self/status", "\nVmSize") + 5 * gib;
+    const size_t mapped = StatusBytes("/proc/self/status", "\nVmSize");
+    const size_t n = mapped + 2 * gib;
+    const size_t most = mapped + n + gib;
     const rlimit limit = {most, most};
     setrlimit(RLIMIT_AS, &limit);
     for (bool may_throw : {true, false}) {
-      spare = malloc(Opaque(3 * gib));
+      spare = malloc(Opaque(n));
       std::set_new_handler(FreeSpare);
-      size_t n = Opaque(4 * gib);
       void* block = may_throw ? ::operator new(n) : ::operator new(n, std::nothrow);
       if (block == nullptr || spare != nullptr) _exit(1);
       ::operator delete(block);

@@ -186,8 +186,8 @@ TEST(ForkTest, ChildReusesWhatLostThreadsCached) {
   });
   while (stage == 0) usleep(1000);
   EXPECT_EQ(ForkVerdict([&] {
-              for (void* block : blocks) free(block);
               size_t before = mallinfo2().arena;
+              for (void* block : blocks) free(block);
               for (void*& block : blocks) block = malloc(500);
               // Fresh slabs for all would be 50 MB more.
               if (mallinfo2().arena > before + (10 << 20)) _exit(5);
