@@ -123,10 +123,6 @@ double hp_mann_whitney_floor(size_t a_count, size_t b_count) {
 
 // ---- means and shares ----
 
-double hp_student_factor(size_t runs) {
-  return runs < 2 ? NAN : gsl_cdf_tdist_Qinv(kTail, (double)(runs - 1));
-}
-
 double hp_geometric_mean(const double* values, size_t count) {
   double sum = 0;
   for (size_t i = 0; i < count; i++) {

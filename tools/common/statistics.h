@@ -34,10 +34,6 @@ double hp_mann_whitney(const double* a, size_t a_count, const double* b, size_t 
 // The least p that the test can give for these counts: above 0.05, it can tell nothing.
 double hp_mann_whitney_floor(size_t a_count, size_t b_count);
 
-// Student's t for a two-sided 95 % interval of a mean: how many standard errors lie on each side,
-// for a standard error worked out from `runs` values. NaN below 2.
-double hp_student_factor(size_t runs);
-
 // NaN where there are none or one is not above 0.
 double hp_geometric_mean(const double* values, size_t count);
 

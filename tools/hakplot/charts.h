@@ -17,18 +17,15 @@ typedef struct hp_dry {
 
 typedef struct hp_figures {
   hp_dataset* data;
-  const hp_cases* cases;
+  hp_cases* cases;
   hp_figure** at;
   size_t count;
-  hp_names names;        // of figures, each once
-  bool* is_sweep_point;  // by case
-  hp_map dry_keys;
-  hp_dry* dry;  // by dry key
+  hp_map* names;  // of figures, each once
+  hp_map* dry;    // hp_dry by what is the same
 } hp_figures;
 
 // Looks over the cases for what several charts need. They must outlive the figures.
-void hp_figures_begin(hp_figures* figures, hp_dataset* data, const hp_cases* cases);
-void hp_figures_end(hp_figures* figures);
+void hp_figures_begin(hp_figures* figures, hp_dataset* data, hp_cases* cases);
 
 typedef struct hp_chart {
   const char* name;   // on the command line and in file names
@@ -44,14 +41,14 @@ const hp_chart* hp_chart_named(const char* name);
 
 // ---- for the charts ----
 
-// "NAME-CASE", the stem of a figure's files; NAME alone where there is one case.
-const char* hp_figure_name(hp_figures* figures, const char* chart, const char* part);
+// A figure of a case, named after the chart; `what` begins its title.
+hp_figure* hp_case_figure(hp_shape shape, const char* chart, const char* what, const hp_case* one);
 
 // Keeps the figure if it has data; gives it another name where its own is taken.
 void hp_figures_add(hp_figures* figures, hp_figure* figure);
 
 // "n=10, 2 failed"; says where there is no interval and why.
-const char* hp_count_note(hp_arena* arena, const hp_group* group, const hp_summary* summary);
+const char* hp_count_note(const hp_group* group, const hp_summary* summary);
 
 // The numbers of runs behind the points of a figure: "n=10", "n=3 to 10".
 typedef struct hp_run_range {
@@ -59,10 +56,14 @@ typedef struct hp_run_range {
   size_t most;
 } hp_run_range;
 void hp_run_range_add(hp_run_range* range, size_t runs);
-const char* hp_run_range_text(hp_arena* arena, const hp_run_range* range);
+const char* hp_run_range_text(const hp_run_range* range);
 
-// Whether a case is a point of a sweep that has a chart of its own, too many for bars.
-bool hp_is_sweep_point(const hp_figures* figures, const hp_case* one);
+// Adds the median of a group at x, with its interval, if it is known.
+void hp_summary_add(hp_series* series, double x, const hp_summary* summary, double factor,
+                    hp_run_range* runs);
+
+// "Points: medians, n=10; upright lines: their 95 % intervals, from 6 runs on."
+const char* hp_points_caption(const hp_run_range* runs);
 
 // Whether the case is the loop without an allocator.
 bool hp_is_dry(const hp_case* one);
@@ -75,7 +76,7 @@ bool hp_is_limit(const hp_group* group);
 
 // A group's runs by the files they stand in, in the order of time; a group's label is the file's
 // name. Returns how many.
-size_t hp_history_of(hp_arena* arena, const hp_group* group, hp_group** eras);
+size_t hp_history_of(const hp_group* group, hp_group** eras);
 
 // Marks the cases that are points of long sweeps (hp_figures_begin calls it).
 void hp_find_sweep_points(hp_figures* figures);

@@ -17,85 +17,69 @@ static int by_time(const void* a, const void* b) {
   return order != 0 ? order : strcmp(one->file, other->file);
 }
 
-static const char* stem_of(hp_arena* arena, const char* path) {
+static const char* stem_of(const char* path) {
   const char* slash = strrchr(path, '/');
   const char* name = slash != NULL ? slash + 1 : path;
   const char* dot = strrchr(name, '.');
-  return hp_copy(arena, name, dot != NULL && dot > name ? (size_t)(dot - name) : strlen(name));
+  return hp_copy(name, dot != NULL && dot > name ? (size_t)(dot - name) : strlen(name));
 }
 
-size_t hp_history_of(hp_arena* arena, const hp_group* group, hp_group** eras) {
-  hp_map files = {0};
+size_t hp_history_of(const hp_group* group, hp_group** eras) {
+  hp_map* files = hp_map_new();
+  size_t count = 0;
   *eras = NULL;
   for (size_t i = 0; i < group->run_count; i++) {
     const hp_row* run = group->runs[i];
-    bool is_new;
-    size_t at = hp_map_put(&files, arena, run->file, &is_new);
-    if (is_new) {
-      *eras = hp_grow(arena, *eras, at, sizeof(**eras));
-      (*eras)[at] = (hp_group){.label = stem_of(arena, run->file), .host = group->host};
+    const hp_entry* file = hp_put(files, run->file, 0);
+    if (file->puts == 1) {
+      *hp_push(*eras, count) = (hp_group){.label = stem_of(run->file), .host = group->host};
     }
-    hp_group* era = &(*eras)[at];
-    era->runs = hp_grow(arena, era->runs, era->run_count, sizeof(*era->runs));
-    era->runs[era->run_count++] = run;
+    hp_group* era = &(*eras)[file->number];
+    *hp_push(era->runs, era->run_count) = run;
   }
-  size_t count = files.count;
-  hp_map_free(&files);
   if (count > 0) qsort(*eras, count, sizeof(**eras), by_time);
   return count;
 }
 
 // The files of all phases of a case, in the order of time.
-static hp_map names_of(hp_arena* arena, const hp_case* one) {
+static hp_map* files_of(const hp_case* one) {
   hp_group all = {0};
   hp_group* eras;
-  hp_map names = {0};
-  bool is_new;
+  hp_map* files = hp_map_new();
   for (size_t g = 0; g < one->group_count; g++) {
     for (size_t i = 0; i < one->groups[g].run_count; i++) {
-      all.runs = hp_grow(arena, all.runs, all.run_count, sizeof(*all.runs));
-      all.runs[all.run_count++] = one->groups[g].runs[i];
+      *hp_push(all.runs, all.run_count) = one->groups[g].runs[i];
     }
   }
-  size_t count = hp_history_of(arena, &all, &eras);
-  for (size_t i = 0; i < count; i++) hp_map_put(&names, arena, eras[i].runs[0]->file, &is_new);
-  return names;
+  size_t count = hp_history_of(&all, &eras);
+  for (size_t i = 0; i < count; i++) hp_put(files, eras[i].runs[0]->file, 0);
+  return files;
 }
 
 void hp_chart_history(hp_figures* figures) {
-  hp_arena* arena = &figures->data->arena;
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    const hp_unit unit = hp_unit_of(arena, one, &kMetrics[HP_THROUGHPUT]);
+    const hp_unit unit = hp_unit_of(one, &kMetrics[HP_THROUGHPUT]);
     if (hp_is_dry(one)) continue;
-    hp_figure* figure =
-        hp_figure_new(arena, HP_LINES, hp_figure_name(figures, "history", one->name),
-                      hp_format(arena, "Throughput over time: %s", one->title));
-    hp_map names = names_of(arena, one);
+    hp_figure* figure = hp_case_figure(HP_LINES, "history", "Throughput over time", one);
+    const hp_map* files = files_of(one);
     hp_run_range runs = {0};
     for (size_t g = 0; g < one->group_count; g++) {
       hp_series* series = hp_series_add(figure, one->groups[g].label, HP_PLAIN);
       hp_group* eras;
-      size_t count = hp_history_of(arena, &one->groups[g], &eras);
+      size_t count = hp_history_of(&one->groups[g], &eras);
       for (size_t e = 0; e < count; e++) {
-        double x = (double)hp_map_get(&names, eras[e].runs[0]->file, 0);
-        hp_summary speed = hp_summarise(arena, &eras[e], &kMetrics[HP_THROUGHPUT]);
-        if (!isfinite(speed.centre)) continue;
-        hp_run_range_add(&runs, speed.count);
-        hp_point_add(figure, series,
-                     (hp_point){x, speed.centre * unit.factor, speed.low * unit.factor,
-                                speed.high * unit.factor});
+        hp_summary speed = hp_summarise(&eras[e], &kMetrics[HP_THROUGHPUT]);
+        double x = (double)hp_get(files, eras[e].runs[0]->file)->number;
+        hp_summary_add(series, x, &speed, unit.factor, &runs);
       }
     }
-    for (size_t n = 0; n < names.count; n++) {
-      hp_tick_add(figure, &figure->x, (double)n, stem_of(arena, names.keys[n]));
+    for (size_t n = 0; n < files->count; n++) {
+      hp_tick_add(&figure->x, (double)n, stem_of(files->at[n]->key));
     }
-    hp_map_free(&names);
     figure->x.title = "records, in the order of time";
     figure->y.title = unit.title;
-    figure->caption =
-        hp_format(arena, "Points: medians, %s; upright lines: 95 %% intervals, from 6 runs on.",
-                  hp_run_range_text(arena, &runs));
+    figure->caption = hp_points_caption(&runs);
     hp_figures_add(figures, figure);
   }
 }

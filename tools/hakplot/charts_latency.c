@@ -32,9 +32,9 @@ static const call_kind kKinds[] = {
 // What the clock cannot tell from nothing has no place on a logarithmic axis but its end.
 static const double kLeastNs = 1;
 
-static hp_point percentile_point(hp_arena* arena, const hp_group* group, hp_field field, size_t x,
+static hp_point percentile_point(const hp_group* group, hp_field field, size_t x,
                                  hp_run_range* runs) {
-  double* values = hp_alloc(arena, (group->run_count + 1) * sizeof(*values));
+  double* values = hp_alloc((group->run_count + 1) * sizeof(*values));
   size_t count = 0;
   for (size_t i = 0; i < group->run_count; i++) {
     double value = hp_number(group->runs[i], field);
@@ -52,13 +52,12 @@ static void add_time_ticks(hp_figure* figure) {
   double ns = kLeastNs;
   for (size_t power = 0; power <= 10 && ns < most * 10; power++, ns *= 10) {
     double value = power % 3 == 0 ? 1 : power % 3 == 1 ? 10 : 100;
-    hp_tick_add(figure, &figure->y, ns,
-                hp_format(figure->arena, "%g %s", value, kUnits[power / 3]));
+    hp_tick_add(&figure->y, ns, hp_format("%g %s", value, kUnits[power / 3]));
   }
 }
 
 // A thread that lost its processor in a call makes that call long, whatever the allocator did.
-static const char* preemptions_text(hp_arena* arena, const hp_case* one) {
+static const char* preemptions_text(const hp_case* one) {
   double least = NAN;
   double most = NAN;
   for (size_t g = 0; g < one->group_count; g++) {
@@ -69,42 +68,38 @@ static const char* preemptions_text(hp_arena* arena, const hp_case* one) {
     }
   }
   if (isnan(most)) return "";
-  if (least == most) return hp_format(arena, " A run was preempted %.0f times.", most);
-  return hp_format(arena, " A run was preempted %.0f to %.0f times.", least, most);
+  if (least == most) return hp_format(" A run was preempted %.0f times.", most);
+  return hp_format(" A run was preempted %.0f to %.0f times.", least, most);
 }
 
-static hp_figure* draw_kind(hp_figures* figures, const hp_case* one, const call_kind* kind) {
-  hp_arena* arena = &figures->data->arena;
-  hp_figure* figure =
-      hp_figure_new(arena, HP_LINES, hp_figure_name(figures, kind->chart, one->name),
-                    hp_format(arena, "%s: %s", kind->title, one->title));
+static hp_figure* draw_kind(const hp_case* one, const call_kind* kind) {
+  hp_figure* figure = hp_case_figure(HP_LINES, kind->chart, kind->title, one);
   hp_run_range runs = {0};
   for (size_t g = 0; g < one->group_count; g++) {
     hp_series* series = hp_series_add(figure, one->groups[g].label, HP_PLAIN);
     for (size_t p = 0; p < PERCENTILES; p++) {
-      hp_point point = percentile_point(arena, &one->groups[g], kind->fields[p], p, &runs);
-      if (isfinite(point.y)) hp_point_add(figure, series, point);
+      hp_point point = percentile_point(&one->groups[g], kind->fields[p], p, &runs);
+      if (isfinite(point.y)) hp_interval_add(series, point);
     }
   }
   for (size_t p = 0; p < PERCENTILES; p++) {
-    hp_tick_add(figure, &figure->x, (double)p, kPercentiles[p]);
+    hp_tick_add(&figure->x, (double)p, kPercentiles[p]);
   }
   add_time_ticks(figure);
   figure->x.title = "share of the calls that take at most this long";
   figure->y.title = "time of one call";
   figure->y.scale = HP_LOG10;
   figure->caption = hp_format(
-      arena,
       "Points: medians of the runs, %s; upright lines: their 95 %% intervals, from 6 runs "
       "on. The clock's own cost is taken off.%s",
-      hp_run_range_text(arena, &runs), preemptions_text(arena, one));
+      hp_run_range_text(&runs), preemptions_text(one));
   return figure;
 }
 
 void hp_chart_latency(hp_figures* figures) {
   for (size_t i = 0; i < figures->cases->count; i++) {
     for (size_t k = 0; k < sizeof(kKinds) / sizeof(kKinds[0]); k++) {
-      hp_figures_add(figures, draw_kind(figures, &figures->cases->at[i], &kKinds[k]));
+      hp_figures_add(figures, draw_kind(&figures->cases->at[i], &kKinds[k]));
     }
   }
 }

@@ -6,19 +6,11 @@
 #include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 
-// A figure of the case; `what` begins its title.
-static hp_figure* new_figure(hp_figures* figures, hp_shape shape, const char* chart,
-                             const char* what, const hp_case* one) {
-  hp_arena* arena = &figures->data->arena;
-  return hp_figure_new(arena, shape, hp_figure_name(figures, chart, one->name),
-                       hp_format(arena, "%s: %s", what, one->title));
-}
-
 // A figure for each case that is no sweep's point and no limit.
 static void for_cases(hp_figures* figures, void (*make)(hp_figures*, const hp_case*)) {
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    if (!hp_is_dry(one) && !hp_is_sweep_point(figures, one)) make(figures, one);
+    if (!hp_is_dry(one) && !one->is_sweep_point) make(figures, one);
   }
 }
 
@@ -27,63 +19,46 @@ static hp_row_look look_of(const hp_group* group, const hp_summary* summary) {
   return group->is_baseline ? HP_ROW_BASELINE : HP_ROW_PLAIN;
 }
 
-static const char* bars_caption(hp_arena* arena, bool has_interval, bool is_stated, bool is_mean) {
-  const char* centre = is_mean ? "median, or the mean of perf -r" : "median";
-  if (has_interval) {
-    return hp_format(arena, "Bars: %s; lines: its 95 %% interval; circles: single runs.", centre);
-  }
-  if (is_stated) {
-    return hp_format(arena,
-                     "Bars: %s (too few runs for an interval); circles: single runs; hatched: a "
-                     "stated range, no run.",
-                     centre);
-  }
-  return hp_format(arena, "Bars: %s; circles: single runs. Below 6 runs no 95 %% interval exists.",
-                   centre);
+static const char* bars_caption(bool has_interval, bool is_stated, bool is_mean) {
+  const char* rest =
+      has_interval ? "; lines: its 95 % interval; circles: single runs."
+      : is_stated  ? " (too few runs for an interval); circles: single runs; hatched: a stated "
+                     "range, no run."
+                   : "; circles: single runs. Below 6 runs no 95 % interval exists.";
+  return hp_format("Bars: %s%s", is_mean ? "median, or the mean of perf -r" : "median", rest);
 }
 
 static void draw_bars(hp_figures* figures, const hp_case* one, const char* chart, const char* what,
                       hp_metric_id id) {
-  hp_arena* arena = &figures->data->arena;
-  hp_figure* figure = new_figure(figures, HP_BARS, chart, what, one);
+  hp_figure* figure = hp_case_figure(HP_BARS, chart, what, one);
   hp_series_add(figure, "median", HP_PLAIN);
   hp_series_add(figure, "single runs", HP_PLAIN);
-  const hp_unit unit = hp_unit_of(arena, one, &kMetrics[id]);
+  const hp_unit unit = hp_unit_of(one, &kMetrics[id]);
   bool has_interval = false;
   bool is_stated = false;
   bool is_mean = false;
   for (size_t g = 0; g < one->group_count; g++) {
     const hp_group* group = &one->groups[g];
-    hp_summary summary = hp_summarise(arena, group, &kMetrics[id]);
-    const char* note = hp_format(arena, "%s, %s", hp_summary_text(arena, &summary, unit.factor),
-                                 hp_count_note(arena, group, &summary));
+    hp_summary summary = hp_summarise(group, &kMetrics[id]);
+    const char* note =
+        hp_format("%s, %s", hp_summary_text(&summary, unit.factor), hp_count_note(group, &summary));
     size_t row = hp_figure_row_add(figure, group->label, note, look_of(group, &summary));
-    hp_point_add(figure, &figure->series[0],
-                 (hp_point){summary.centre * unit.factor, (double)row, summary.low * unit.factor,
-                            summary.high * unit.factor});
+    hp_interval_add(&figure->series[0],
+                    (hp_point){summary.centre * unit.factor, (double)row, summary.low * unit.factor,
+                               summary.high * unit.factor});
     has_interval |= isfinite(summary.low) && !summary.is_range;
     is_stated |= summary.is_range && isfinite(summary.low);
     is_mean |= summary.is_mean;
     for (size_t k = 0; k < group->run_count; k++) {
       double value = kMetrics[id].of(group->runs[k]);
       if (!isfinite(value)) continue;
-      hp_point_add(figure, &figure->series[1],
-                   (hp_point){value * unit.factor, (double)row, NAN, NAN});
+      hp_point_add(&figure->series[1], value * unit.factor, (double)row);
     }
   }
   if (figure->series[1].count == 0) figure->series_count = 1;
   figure->x.title = unit.title;
-  figure->caption = bars_caption(arena, has_interval, is_stated, is_mean);
+  figure->caption = bars_caption(has_interval, is_stated, is_mean);
   hp_figures_add(figures, figure);
-}
-
-static bool has_throughput(hp_figures* figures, const hp_case* one) {
-  for (size_t g = 0; g < one->group_count; g++) {
-    hp_summary summary =
-        hp_summarise(&figures->data->arena, &one->groups[g], &kMetrics[HP_THROUGHPUT]);
-    if (isfinite(summary.centre)) return true;
-  }
-  return false;
 }
 
 static void draw_throughput(hp_figures* figures, const hp_case* one) {
@@ -96,36 +71,35 @@ void hp_chart_throughput(hp_figures* figures) { for_cases(figures, draw_throughp
 void hp_chart_elapsed(hp_figures* figures) {
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    if (!has_throughput(figures, one))
-      draw_bars(figures, one, "elapsed", "Elapsed time", HP_ELAPSED);
+    bool has_throughput = hp_main_metric(one) == &kMetrics[HP_THROUGHPUT];
+    if (!has_throughput) draw_bars(figures, one, "elapsed", "Elapsed time", HP_ELAPSED);
   }
 }
 
 // ---- kernel share ----
 
-static const char* share_note(hp_arena* arena, const hp_share* share) {
+static const char* share_note(const hp_share* share) {
   double percent = share->share * 100;
   switch (share->source) {
     case HP_CPU_REGION:
-      return hp_format(arena, "%.1f %% kernel, %.1f CPU s, n=%zu", percent, share->cpu_s,
+      return hp_format("%.1f %% kernel, %.1f CPU s, n=%zu", percent, share->cpu_s,
                        share->run_count);
     case HP_CPU_PROCESS:
-      return hp_format(arena, "%.1f %% kernel, %.1f CPU s of the whole process, n=%zu", percent,
+      return hp_format("%.1f %% kernel, %.1f CPU s of the whole process, n=%zu", percent,
                        share->cpu_s, share->run_count);
     case HP_CPU_CYCLES:
-      return hp_format(arena, "%.1f %% kernel, counted cycles, n=%zu", percent, share->run_count);
+      return hp_format("%.1f %% kernel, counted cycles, n=%zu", percent, share->run_count);
     case HP_CPU_STATED:
-      return hp_format(arena, "%.0f %% kernel, as stated", percent);
+      return hp_format("%.0f %% kernel, as stated", percent);
     case HP_CPU_UNKNOWN:
       break;
   }
-  return share->cpu_s > 0 ? hp_format(arena, "only %.2f CPU s: too short", share->cpu_s)
+  return share->cpu_s > 0 ? hp_format("only %.2f CPU s: too short", share->cpu_s)
                           : "kernel share unknown";
 }
 
 static void draw_kernel_share(hp_figures* figures, const hp_case* one) {
-  hp_arena* arena = &figures->data->arena;
-  hp_figure* figure = new_figure(figures, HP_STACK, "kernel-share", "Kernel and user time", one);
+  hp_figure* figure = hp_case_figure(HP_STACK, "kernel-share", "Kernel and user time", one);
   bool has_short = false;
   hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
   hp_series_add(figure, "user", HP_PLAIN)->tone = HP_TONE_USER;
@@ -133,11 +107,11 @@ static void draw_kernel_share(hp_figures* figures, const hp_case* one) {
     const hp_group* group = &one->groups[g];
     hp_share share = hp_kernel_share(group);
     has_short |= share.cpu_s > 0;
-    size_t row = hp_figure_row_add(figure, group->label, share_note(arena, &share), HP_ROW_PLAIN);
+    size_t row = hp_figure_row_add(figure, group->label, share_note(&share), HP_ROW_PLAIN);
     double percent = share.share * 100;
-    hp_point_add(figure, &figure->series[0],
-                 (hp_point){percent, (double)row, share.low * 100, share.high * 100});
-    hp_point_add(figure, &figure->series[1], (hp_point){100 - percent, (double)row, NAN, NAN});
+    hp_interval_add(&figure->series[0],
+                    (hp_point){percent, (double)row, share.low * 100, share.high * 100});
+    hp_point_add(&figure->series[1], 100 - percent, (double)row);
   }
   if (has_short && !hp_figure_has_data(figure)) {
     hp_note(figures->data,
@@ -172,8 +146,8 @@ static double cpu_ns_per_op(const hp_row* row) {
 
 // The total of a run is exact, so its median is taken; how it splits is sampled, so the split is
 // that of all runs together.
-static op_time op_time_of(hp_arena* arena, const hp_group* group) {
-  double* totals = hp_alloc(arena, (group->run_count + 1) * sizeof(*totals));
+static op_time op_time_of(const hp_group* group) {
+  double* totals = hp_alloc((group->run_count + 1) * sizeof(*totals));
   size_t count = 0;
   for (size_t i = 0; i < group->run_count; i++) {
     double total = cpu_ns_per_op(group->runs[i]);
@@ -182,33 +156,29 @@ static op_time op_time_of(hp_arena* arena, const hp_group* group) {
   bool is_mean = count == 0 && group->mean != NULL;
   double total = is_mean ? cpu_ns_per_op(group->mean) : hp_median(totals, count);
   double share = hp_kernel_share(group).share;
-  const char* runs = is_mean ? "mean" : hp_format(arena, "n=%zu", count);
+  const char* runs = is_mean ? "mean" : hp_format("n=%zu", count);
   const char* note = isnan(total) ? "unknown"
-                                  : hp_format(arena, "%s ns%s, %s", hp_number_text(arena, total, 3),
+                                  : hp_format("%s ns%s, %s", hp_number_text(total, 3),
                                               isnan(share) ? ", split unknown" : "", runs);
   return (op_time){total * (1 - share), total * share, note};
 }
 
 static void draw_time_split(hp_figures* figures, const hp_case* one) {
-  hp_arena* arena = &figures->data->arena;
   double dry_ns = hp_dry_limit(figures, one->sample, "void").user_ns;
   bool has_dry = isfinite(dry_ns);
-  hp_figure* figure = new_figure(figures, HP_STACK, "time-split", "CPU time of one operation", one);
+  hp_figure* figure = hp_case_figure(HP_STACK, "time-split", "CPU time of one operation", one);
   if (has_dry) hp_series_add(figure, "dry loop", HP_PLAIN)->tone = HP_TONE_LOOP;
   const char* user = has_dry ? "allocator in user space" : "user space, the loop included";
   hp_series_add(figure, user, HP_PLAIN)->tone = HP_TONE_USER;
   hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
   for (size_t g = 0; g < one->group_count; g++) {
-    op_time time = op_time_of(arena, &one->groups[g]);
+    op_time time = op_time_of(&one->groups[g]);
     double loop = isnan(time.user_ns) ? NAN : has_dry ? fmin(dry_ns, time.user_ns) : 0;
     size_t row = hp_figure_row_add(figure, one->groups[g].label, time.note, HP_ROW_PLAIN);
     size_t at = 0;
-    if (has_dry)
-      hp_point_add(figure, &figure->series[at++], (hp_point){loop, (double)row, NAN, NAN});
-    hp_point_add(figure, &figure->series[at],
-                 (hp_point){time.user_ns - loop, (double)row, NAN, NAN});
-    hp_point_add(figure, &figure->series[at + 1],
-                 (hp_point){time.kernel_ns, (double)row, NAN, NAN});
+    if (has_dry) hp_point_add(&figure->series[at++], loop, (double)row);
+    hp_point_add(&figure->series[at], time.user_ns - loop, (double)row);
+    hp_point_add(&figure->series[at + 1], time.kernel_ns, (double)row);
   }
   figure->x.title = "CPU time, ns per operation (all threads)";
   figure->caption = has_dry ? "Medians. The dry loop is the same program without an allocator, its "
@@ -235,8 +205,8 @@ typedef struct events {
   size_t run_count;  // 0: of a mean
 } events;
 
-static events events_of(hp_arena* arena, const hp_group* group) {
-  double* values = hp_alloc(arena, (group->run_count + 1) * sizeof(*values));
+static events events_of(const hp_group* group) {
+  double* values = hp_alloc((group->run_count + 1) * sizeof(*values));
   events all = {.run_count = 0};
   for (size_t e = 0; e < EVENTS; e++) {
     size_t count = 0;
@@ -252,14 +222,14 @@ static events events_of(hp_arena* arena, const hp_group* group) {
 }
 
 // "12.3 faults, n=10".
-static const char* event_note(hp_arena* arena, const events* all) {
+static const char* event_note(const events* all) {
   size_t known = 0;
-  const char* of = all->run_count > 0 ? hp_format(arena, ", n=%zu", all->run_count) : "";
+  const char* of = all->run_count > 0 ? hp_format(", n=%zu", all->run_count) : "";
   for (size_t e = 0; e < EVENTS; e++) known += isnan(all->medians[e]) ? 0 : 1;
   if (known == 0) return "unknown";
-  if (isnan(all->medians[0])) return hp_format(arena, "page faults unknown%s", of);
-  const char* faults = hp_number_text(arena, all->medians[0], 3);
-  return hp_format(arena, "%s faults%s%s", faults, known == 1 ? "; calls unknown" : "", of);
+  if (isnan(all->medians[0])) return hp_format("page faults unknown%s", of);
+  const char* faults = hp_number_text(all->medians[0], 3);
+  return hp_format("%s faults%s%s", faults, known == 1 ? "; calls unknown" : "", of);
 }
 
 // Takes out the calls that no phase counted.
@@ -276,17 +246,14 @@ static void drop_unknown_series(hp_figure* figure) {
 }
 
 static void draw_kernel_events(hp_figures* figures, const hp_case* one) {
-  hp_arena* arena = &figures->data->arena;
-  hp_figure* figure =
-      new_figure(figures, HP_DOTS, "kernel-events", "Page faults and system calls", one);
+  hp_figure* figure = hp_case_figure(HP_DOTS, "kernel-events", "Page faults and system calls", one);
   hp_series_add(figure, "page faults", HP_PLAIN);
   for (size_t c = 0; c < HP_CALL_COUNT; c++) hp_series_add(figure, kCallNames[c], HP_PLAIN);
   for (size_t g = 0; g < one->group_count; g++) {
-    events all = events_of(arena, &one->groups[g]);
-    size_t row =
-        hp_figure_row_add(figure, one->groups[g].label, event_note(arena, &all), HP_ROW_PLAIN);
+    events all = events_of(&one->groups[g]);
+    size_t row = hp_figure_row_add(figure, one->groups[g].label, event_note(&all), HP_ROW_PLAIN);
     for (size_t e = 0; e < EVENTS; e++) {
-      hp_point_add(figure, &figure->series[e], (hp_point){all.medians[e], (double)row, NAN, NAN});
+      hp_point_add(&figure->series[e], all.medians[e], (double)row);
     }
   }
   drop_unknown_series(figure);
@@ -301,31 +268,29 @@ void hp_chart_kernel_events(hp_figures* figures) { for_cases(figures, draw_kerne
 // ---- the limit ----
 
 static void draw_limit(hp_figures* figures, const hp_case* one) {
-  hp_arena* arena = &figures->data->arena;
   double limit = hp_dry_limit(figures, one->sample, "void").best_mops;
   double list = hp_dry_limit(figures, one->sample, "list").best_mops;
   if (!isfinite(limit)) return;
-  hp_figure* figure = new_figure(figures, HP_BARS, "limit", "Distance to the physical limit", one);
+  hp_figure* figure = hp_case_figure(HP_BARS, "limit", "Distance to the physical limit", one);
   hp_series_add(figure, "best run", HP_PLAIN);
   for (size_t g = 0; g < one->group_count; g++) {
     const hp_group* group = &one->groups[g];
     if (hp_is_limit(group)) continue;
-    hp_summary summary = hp_summarise(arena, group, &kMetrics[HP_THROUGHPUT]);
+    hp_summary summary = hp_summarise(group, &kMetrics[HP_THROUGHPUT]);
     double best = summary.count > 0 ? summary.values[summary.count - 1] : NAN;
-    const char* note = isnan(best)
-                           ? "unknown"
-                           : hp_format(arena, "%s %%, best of %zu",
-                                       hp_number_text(arena, best / limit * 100, 3), summary.count);
+    const char* note =
+        isnan(best)
+            ? "unknown"
+            : hp_format("%s %%, best of %zu", hp_number_text(best / limit * 100, 3), summary.count);
     size_t row = hp_figure_row_add(figure, group->label, note, HP_ROW_PLAIN);
-    hp_point_add(figure, &figure->series[0], (hp_point){best / limit * 100, (double)row, NAN, NAN});
+    hp_point_add(&figure->series[0], best / limit * 100, (double)row);
   }
   figure->x.title = "throughput of the best run, % of the loop without an allocator";
   figure->x.high = fmax(100, hp_figure_max(figure, true)) * 1.02;
   hp_mark_add(figure, 100, "no allocator");
   if (isfinite(list)) hp_mark_add(figure, list / limit * 100, "ideal list");
-  figure->caption =
-      hp_format(arena, "100 %% is %s M ops/s: the same stream of operations, no allocator.",
-                hp_number_text(arena, limit, 3));
+  figure->caption = hp_format("100 %% is %s M ops/s: the same stream of operations, no allocator.",
+                              hp_number_text(limit, 3));
   hp_figures_add(figures, figure);
 }
 
@@ -334,9 +299,8 @@ void hp_chart_limit(hp_figures* figures) { for_cases(figures, draw_limit); }
 // ---- profile ----
 
 // Kernel and user parts are the two series.
-static hp_figure* new_profile(hp_arena* arena, const char* label) {
-  hp_figure* figure =
-      hp_figure_new(arena, HP_STACK, "profile", hp_format(arena, "CPU time by part: %s", label));
+static hp_figure* new_profile(const char* label) {
+  hp_figure* figure = hp_figure_new(HP_STACK, "profile", hp_format("CPU time by part: %s", label));
   hp_series_add(figure, "kernel", HP_PLAIN)->tone = HP_TONE_KERNEL;
   hp_series_add(figure, "user", HP_PLAIN)->tone = HP_TONE_USER;
   figure->x.title = "CPU time, %";
@@ -349,33 +313,24 @@ static void add_part(hp_figure* figure, const hp_row* part) {
   const char* group = hp_string(part, HP_group);
   double percent = hp_number(part, HP_percent);
   double cycles = hp_number(part, HP_cycles);
-  const char* note = isnan(percent) ? "unknown"
-                     : isnan(cycles)
-                         ? hp_format(figure->arena, "%g %%", percent)
-                         : hp_format(figure->arena, "%g %%, ~%g cycles/op", percent, cycles);
+  const char* note = isnan(percent)  ? "unknown"
+                     : isnan(cycles) ? hp_format("%g %%", percent)
+                                     : hp_format("%g %%, ~%g cycles/op", percent, cycles);
   size_t row =
       hp_figure_row_add(figure, component != NULL ? component : "unnamed", note, HP_ROW_PLAIN);
   bool is_kernel = group != NULL && strcmp(group, "kernel") == 0;
-  hp_point_add(figure, &figure->series[is_kernel ? 0 : 1],
-               (hp_point){percent, (double)row, NAN, NAN});
+  hp_point_add(&figure->series[is_kernel ? 0 : 1], percent, (double)row);
 }
 
 // One figure for each phase that has parts.
 void hp_chart_profile(hp_figures* figures) {
   hp_dataset* data = figures->data;
-  hp_map labels = {0};
-  hp_figure** profiles = NULL;
+  hp_map* labels = hp_map_new();
   for (size_t i = 0; i < data->row_count; i++) {
-    bool is_new;
     if (data->rows[i].kind != HP_PART) continue;
-    const char* label = hp_row_label(data, &data->rows[i]);
-    size_t at = hp_map_put(&labels, &data->arena, label, &is_new);
-    if (is_new) {
-      profiles = hp_grow(&data->arena, profiles, at, sizeof(*profiles));
-      profiles[at] = new_profile(&data->arena, labels.keys[at]);
-    }
-    add_part(profiles[at], &data->rows[i]);
+    hp_entry* label = hp_put(labels, hp_row_label(data, &data->rows[i]), 0);
+    if (label->puts == 1) label->thing = new_profile(label->key);
+    add_part(label->thing, &data->rows[i]);
   }
-  for (size_t i = 0; i < labels.count; i++) hp_figures_add(figures, profiles[i]);
-  hp_map_free(&labels);
+  for (size_t i = 0; i < labels->count; i++) hp_figures_add(figures, labels->at[i]->thing);
 }

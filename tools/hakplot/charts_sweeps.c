@@ -9,38 +9,30 @@
 #include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 
-// Cases that differ in one parameter alone are the points of a sweep. Arguments do not count, since
-// they spell out the parameter.
+// Cases that differ in one parameter alone are the points of a sweep-> Arguments do not count,
+// since they spell out the parameter.
 static const hp_field kParameters[] = {HP_working_set, HP_remote_percent, HP_threads, HP_pairs,
                                        HP_min_bytes,   HP_max_bytes,      HP_duet};
 enum { PARAMETERS = sizeof(kParameters) / sizeof(kParameters[0]), BARS_AT_MOST = 6 };
 
 typedef struct family {
-  const hp_case** cases;  // by the swept parameter, ascending, one for each value
+  hp_case** cases;  // by the swept parameter, ascending, one for each value
   size_t count;
 } family;
 
-typedef struct families {
-  family* at;  // in the order of their first cases
-  size_t count;
-} families;
-
-static void put_text(hp_text* key, const char* text) {
-  hp_puts(key, text != NULL ? text : "");
-  hp_puts(key, "\t");
-}
-
-static void family_key(hp_text* key, const hp_row* row, hp_field swept) {
-  key->size = 0;
-  put_text(key, hp_string(row, HP_workload));
-  put_text(key, hp_string(row, HP_mode));
-  put_text(key, hp_string(row, HP_touch));
-  put_text(key, hp_string(row, HP_profile));
+static char* family_key(const hp_row* row, hp_field swept) {
+  static const hp_field kTexts[] = {HP_workload, HP_mode, HP_touch, HP_profile};
+  char* key = "";
+  for (size_t i = 0; i < sizeof(kTexts) / sizeof(kTexts[0]); i++) {
+    const char* text = hp_string(row, kTexts[i]);
+    key = hp_format("%s%s\t", key, text != NULL ? text : "");
+  }
   for (size_t i = 0; i < PARAMETERS; i++) {
     // Pairs are threads by another name.
     bool is_swept = kParameters[i] == swept || (swept == HP_threads && kParameters[i] == HP_pairs);
-    if (!is_swept) hp_printf(key, "%.17g\t", hp_number(row, kParameters[i]));
+    if (!is_swept) key = hp_format("%s%.17g\t", key, hp_number(row, kParameters[i]));
   }
+  return key;
 }
 
 static size_t runs_of(const hp_case* one) {
@@ -73,50 +65,31 @@ static void put_in_order(family* sweep, hp_field swept) {
   sweep->count = kept;
 }
 
-static families find_families(const hp_figures* figures, hp_field swept) {
-  hp_arena* arena = &figures->data->arena;
-  families all = {0};
-  hp_map keys = {0};
-  hp_text key = {0};
+// By key, in the order of their first cases.
+static hp_map* find_families(const hp_figures* figures, hp_field swept) {
+  hp_map* families = hp_map_new();
   for (size_t i = 0; i < figures->cases->count; i++) {
-    const hp_case* one = &figures->cases->at[i];
-    bool is_new;
+    hp_case* one = &figures->cases->at[i];
     if (isnan(hp_number(one->sample, swept)) || hp_string(one->sample, HP_workload) == NULL)
       continue;
-    family_key(&key, one->sample, swept);
-    size_t at = hp_map_put(&keys, arena, key.data, &is_new);
-    if (is_new) {
-      all.at = hp_grow(arena, all.at, all.count, sizeof(*all.at));
-      all.at[all.count++] = (family){NULL, 0};
-    }
-    family* mine = &all.at[at];
-    mine->cases = hp_grow(arena, mine->cases, mine->count, sizeof(*mine->cases));
-    mine->cases[mine->count++] = one;
+    family* mine = hp_put(families, family_key(one->sample, swept), sizeof(*mine))->thing;
+    *hp_push(mine->cases, mine->count) = one;
   }
-  for (size_t i = 0; i < all.count; i++) put_in_order(&all.at[i], swept);
-  hp_map_free(&keys);
-  hp_text_free(&key);
-  return all;
+  for (size_t i = 0; i < families->count; i++) put_in_order(families->at[i]->thing, swept);
+  return families;
 }
 
 void hp_find_sweep_points(hp_figures* figures) {
   static const hp_field kSwept[] = {HP_working_set, HP_remote_percent};
-  size_t count = figures->cases->count;
-  figures->is_sweep_point =
-      hp_alloc(&figures->data->arena, (count + 1) * sizeof(*figures->is_sweep_point));
   for (size_t k = 0; k < sizeof(kSwept) / sizeof(kSwept[0]); k++) {
-    families all = find_families(figures, kSwept[k]);
-    for (size_t i = 0; i < all.count; i++) {
-      if (all.at[i].count <= BARS_AT_MOST) continue;
-      for (size_t c = 0; c < all.at[i].count; c++) {
-        figures->is_sweep_point[all.at[i].cases[c] - figures->cases->at] = true;
+    const hp_map* families = find_families(figures, kSwept[k]);
+    for (size_t i = 0; i < families->count; i++) {
+      const family* one = families->at[i]->thing;
+      for (size_t c = 0; c < one->count && one->count > BARS_AT_MOST; c++) {
+        one->cases[c]->is_sweep_point = true;
       }
     }
   }
-}
-
-bool hp_is_sweep_point(const hp_figures* figures, const hp_case* one) {
-  return figures->is_sweep_point[one - figures->cases->at];
 }
 
 typedef double (*x_of)(const hp_row* row);
@@ -134,39 +107,29 @@ static double threads(const hp_row* row) { return hp_number(row, HP_threads); }
 
 // One line for each phase of the family, in the order of their first case.
 static hp_run_range add_lines(hp_figure* figure, const family* sweep, x_of x) {
-  hp_map labels = {0};
+  hp_map* labels = hp_map_new();
   hp_run_range runs = {0};
   for (size_t i = 0; i < sweep->count; i++) {
     const hp_case* one = sweep->cases[i];
     for (size_t g = 0; g < one->group_count; g++) {
       const hp_group* group = &one->groups[g];
-      bool is_new;
       if (hp_is_limit(group)) continue;  // add_limits draws those
-      size_t at = hp_map_put(&labels, figure->arena, group->label, &is_new);
-      if (is_new) hp_series_add(figure, group->label, HP_PLAIN);
-      hp_summary summary = hp_summarise(figure->arena, group, &kMetrics[HP_THROUGHPUT]);
-      if (!isfinite(summary.centre)) continue;
-      if (summary.count > 0) hp_run_range_add(&runs, summary.count);
-      hp_point_add(figure, &figure->series[at],
-                   (hp_point){x(one->sample), summary.centre, summary.low, summary.high});
+      const hp_entry* label = hp_put(labels, group->label, 0);
+      if (label->puts == 1) hp_series_add(figure, group->label, HP_PLAIN);
+      hp_summary summary = hp_summarise(group, &kMetrics[HP_THROUGHPUT]);
+      hp_summary_add(&figure->series[label->number], x(one->sample), &summary, 1, &runs);
     }
   }
-  hp_map_free(&labels);
   return runs;
 }
 
-static hp_figure* sweep_figure(hp_figures* figures, const char* chart, const char* what,
-                               const family* sweep, x_of x) {
-  hp_arena* arena = &figures->data->arena;
+static hp_figure* sweep_figure(const char* chart, const char* what, const family* sweep, x_of x) {
   const hp_case* first = sweep->cases[0];
-  hp_figure* figure =
-      hp_figure_new(arena, HP_LINES, chart,
-                    hp_format(arena, "%s: %s", what, hp_string(first->sample, HP_workload)));
+  hp_figure* figure = hp_figure_new(
+      HP_LINES, chart, hp_format("%s: %s", what, hp_string(first->sample, HP_workload)));
   hp_run_range runs = add_lines(figure, sweep, x);
   figure->y.title = hp_metric_title(&kMetrics[HP_THROUGHPUT], first->sample);
-  figure->caption =
-      hp_format(arena, "Points: medians, %s; upright lines: their 95 %% intervals, from 6 runs on.",
-                hp_run_range_text(arena, &runs));
+  figure->caption = hp_points_caption(&runs);
   return figure;
 }
 
@@ -176,8 +139,8 @@ static void mark_cache(hp_figure* figure, const family* sweep, hp_field field, c
   double least = live_bytes(sweep->cases[0]->sample);
   double most = live_bytes(sweep->cases[sweep->count - 1]->sample);
   if (!(bytes >= least && bytes <= most)) return;
-  const char* size = hp_size_text(figure->arena, bytes);
-  hp_mark_add(figure, bytes, hp_format(figure->arena, "%s %s", name, size));
+  const char* size = hp_size_text(bytes);
+  hp_mark_add(figure, bytes, hp_format("%s %s", name, size));
 }
 
 // Powers of 4, as people name sizes.
@@ -185,8 +148,7 @@ static void add_size_ticks(hp_figure* figure, const family* sweep) {
   double least = live_bytes(sweep->cases[0]->sample);
   double most = live_bytes(sweep->cases[sweep->count - 1]->sample);
   for (double bytes = 1; bytes <= most * 2; bytes *= 4) {
-    if (bytes >= least / 2)
-      hp_tick_add(figure, &figure->x, bytes, hp_size_text(figure->arena, bytes));
+    if (bytes >= least / 2) hp_tick_add(&figure->x, bytes, hp_size_text(bytes));
   }
 }
 
@@ -201,7 +163,7 @@ static void add_limits(hp_figures* figures, hp_figure* figure, const family* swe
       double mops = hp_dry_limit(figures, row, kLimits[l]).best_mops;
       if (!isfinite(mops)) continue;
       if (series == NULL) series = hp_series_add(figure, kNames[l], HP_REFERENCE);
-      hp_point_add(figure, series, (hp_point){x(row), mops, NAN, NAN});
+      hp_point_add(series, x(row), mops);
     }
     if (series != NULL && series->count < 2) figure->series_count--;  // no line
   }
@@ -222,36 +184,35 @@ static void make_room_for_references(hp_figure* figure) {
 }
 
 void hp_chart_working_set(hp_figures* figures) {
-  families all = find_families(figures, HP_working_set);
-  for (size_t i = 0; i < all.count; i++) {
-    family sweep = all.at[i];
-    const hp_case* one = sweep.cases[0];
-    if (sweep.count < 3 || hp_is_dry(one)) continue;
+  const hp_map* families = find_families(figures, HP_working_set);
+  for (size_t i = 0; i < families->count; i++) {
+    const family* sweep = families->at[i]->thing;
+    const hp_case* one = sweep->cases[0];
+    if (sweep->count < 3 || hp_is_dry(one)) continue;
     bool has_bytes = isfinite(live_bytes(one->sample));
     x_of x = has_bytes ? live_bytes : slots;
-    hp_figure* figure =
-        sweep_figure(figures, "working-set", "Throughput by working set", &sweep, x);
-    add_limits(figures, figure, &sweep, x);
+    hp_figure* figure = sweep_figure("working-set", "Throughput by working set", sweep, x);
+    add_limits(figures, figure, sweep, x);
     make_room_for_references(figure);
     figure->x.title = has_bytes ? "live bytes (half the slots times the mean block)" : "slots";
     figure->x.scale = HP_LOG2;
-    if (has_bytes) add_size_ticks(figure, &sweep);
+    if (has_bytes) add_size_ticks(figure, sweep);
     if (has_bytes && !figures->data->has_several_hosts) {
-      mark_cache(figure, &sweep, HP_host_l1d_bytes, "L1");
-      mark_cache(figure, &sweep, HP_host_l2_bytes, "L2");
-      mark_cache(figure, &sweep, HP_host_l3_bytes, "L3");
+      mark_cache(figure, sweep, HP_host_l1d_bytes, "L1");
+      mark_cache(figure, sweep, HP_host_l2_bytes, "L2");
+      mark_cache(figure, sweep, HP_host_l3_bytes, "L3");
     }
     hp_figures_add(figures, figure);
   }
 }
 
 void hp_chart_remote_free(hp_figures* figures) {
-  families all = find_families(figures, HP_remote_percent);
-  for (size_t i = 0; i < all.count; i++) {
-    family sweep = all.at[i];
-    if (sweep.count < 3) continue;
+  const hp_map* families = find_families(figures, HP_remote_percent);
+  for (size_t i = 0; i < families->count; i++) {
+    const family* sweep = families->at[i]->thing;
+    if (sweep->count < 3) continue;
     hp_figure* figure =
-        sweep_figure(figures, "remote-free", "Throughput by remote frees", &sweep, remote_percent);
+        sweep_figure("remote-free", "Throughput by remote frees", sweep, remote_percent);
     figure->x.title = "frees by another thread, %";
     figure->x.high = 100;
     hp_figures_add(figures, figure);
@@ -270,23 +231,23 @@ static double best_single_thread(const hp_figure* figure) {
 }
 
 void hp_chart_scaling(hp_figures* figures) {
-  families all = find_families(figures, HP_threads);
-  for (size_t i = 0; i < all.count; i++) {
-    family sweep = all.at[i];
-    const hp_case* one = sweep.cases[0];
-    if (sweep.count < 2 || hp_is_dry(one)) continue;
-    hp_figure* figure = sweep_figure(figures, "scaling", "Throughput by threads", &sweep, threads);
+  const hp_map* families = find_families(figures, HP_threads);
+  for (size_t i = 0; i < families->count; i++) {
+    const family* sweep = families->at[i]->thing;
+    const hp_case* one = sweep->cases[0];
+    if (sweep->count < 2 || hp_is_dry(one)) continue;
+    hp_figure* figure = sweep_figure("scaling", "Throughput by threads", sweep, threads);
     double best = best_single_thread(figure);
-    double most = threads(sweep.cases[sweep.count - 1]->sample);
+    double most = threads(sweep->cases[sweep->count - 1]->sample);
     if (isfinite(best)) {
       hp_series* ideal = hp_series_add(figure, "ideal", HP_REFERENCE);
-      hp_point_add(figure, ideal, (hp_point){1, best, NAN, NAN});
-      hp_point_add(figure, ideal, (hp_point){most, best * most, NAN, NAN});
+      hp_point_add(ideal, 1, best);
+      hp_point_add(ideal, most, best * most);
       make_room_for_references(figure);
     }
     double cores = hp_number(one->sample, HP_host_cores);
     if (cores > 1 && cores < most) {
-      hp_mark_add(figure, cores, hp_format(figure->arena, "%.0f cores", cores));
+      hp_mark_add(figure, cores, hp_format("%.0f cores", cores));
     }
     figure->x.title = "threads";
     figure->x.high = most * 1.03;

@@ -15,7 +15,7 @@ static const char kUsage[] =
     "[FILE | FOLDER | LABEL=FILE]...\nhistory [FILE | FOLDER]...\ncompare BASE NEW [FILE]...";
 
 static const char kAbout[] =
-    "Draws records of hakrun and of workloads, perf stat output (text, -x, -j; -r, -I, -A) and "
+    "Draws records of hakrun and of workloads, perf stat -x or -j (with -r, -I, -A, too) and "
     "telemetry. Without files: the newest results under results/, or the recordings in "
     "testdata/report.\v"
     "history: each file of records against the one before; without files, those that lie beside "

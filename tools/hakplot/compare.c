@@ -25,33 +25,17 @@ typedef struct comparison {
 
 static void add_pair(comparison* all, const char* title, const hp_group* base,
                      const hp_group* now) {
-  hp_arena* arena = &all->data[0].arena;
-  hp_pairs* pairs = &all->pairs;
-  pairs->at = hp_grow(arena, pairs->at, pairs->count, sizeof(*pairs->at));
-  pairs->at[pairs->count++] = (hp_pair){title, base, now};
+  *hp_push(all->pairs.at, all->pairs.count) = (hp_pair){title, base, now};
 }
 
 // The cases of one side by title; of namesakes the first.
-typedef struct title_index {
-  hp_map titles;
-  const hp_case** first;
-} title_index;
-
-static title_index index_titles(hp_arena* arena, const hp_cases* cases) {
-  title_index all = {0};
+static hp_map* index_titles(hp_cases* cases) {
+  hp_map* titles = hp_map_new();
   for (size_t i = 0; i < cases->count; i++) {
-    bool is_new;
-    size_t at = hp_map_put(&all.titles, arena, cases->at[i].title, &is_new);
-    if (!is_new) continue;
-    all.first = hp_grow(arena, all.first, at, sizeof(*all.first));
-    all.first[at] = &cases->at[i];
+    hp_entry* title = hp_put(titles, cases->at[i].title, 0);
+    if (title->puts == 1) title->thing = &cases->at[i];
   }
-  return all;
-}
-
-static const hp_case* case_titled(const title_index* all, const char* title) {
-  size_t at = hp_map_get(&all->titles, title, SIZE_MAX);
-  return at != SIZE_MAX ? all->first[at] : NULL;
+  return titles;
 }
 
 static bool is_same_text(const char* a, const char* b) {
@@ -60,8 +44,7 @@ static bool is_same_text(const char* a, const char* b) {
 
 static void note_missing(comparison* all, const hp_case* one, const hp_group* base) {
   fprintf(stderr, "hakplot: only the base has \"%s, %s\"\n", one->title, base->label);
-  all->missing = hp_grow(&all->data[0].arena, all->missing, all->missing_count, sizeof(void*));
-  all->missing[all->missing_count++] = base;
+  *hp_push(all->missing, all->missing_count) = base;
 }
 
 // The same phase of the same case; where each side has one phase, their names may differ.
@@ -74,9 +57,7 @@ static void pair_case(comparison* all, const hp_case* base, const hp_case* now) 
       const hp_group* other = &now->groups[n];
       if (!is_single && !is_same_text(one->phase, other->phase)) continue;
       if (!is_single && base->group_count > 1 && !is_same_text(one->host, other->host)) continue;
-      const char* title = is_single
-                              ? base->title
-                              : hp_format(&all->data[0].arena, "%s, %s", base->title, one->label);
+      const char* title = is_single ? base->title : hp_format("%s, %s", base->title, one->label);
       add_pair(all, title, one, other);
       is_paired = true;
     }
@@ -85,24 +66,20 @@ static void pair_case(comparison* all, const hp_case* base, const hp_case* now) 
 }
 
 static void pair_files(comparison* all) {
-  title_index sides[2];
-  for (size_t i = 0; i < 2; i++) {
-    sides[i] = index_titles(&all->data[i].arena, &all->cases[i]);
-  }
+  const hp_map* base = index_titles(&all->cases[0]);
+  const hp_map* now = index_titles(&all->cases[1]);
   for (size_t i = 0; i < all->cases[0].count; i++) {
-    const hp_case* base = &all->cases[0].at[i];
-    const hp_case* now = case_titled(&sides[1], base->title);
-    if (now != NULL) pair_case(all, base, now);
-    for (size_t g = 0; now == NULL && g < base->group_count; g++) {
-      note_missing(all, base, &base->groups[g]);
+    const hp_case* one = &all->cases[0].at[i];
+    const hp_entry* other = hp_get(now, one->title);
+    if (other != NULL) pair_case(all, one, other->thing);
+    for (size_t g = 0; other == NULL && g < one->group_count; g++) {
+      note_missing(all, one, &one->groups[g]);
     }
   }
-  for (size_t i = 0; i < all->cases[1].count; i++) {
-    if (case_titled(&sides[0], all->cases[1].at[i].title) == NULL) {
-      fprintf(stderr, "hakplot: only the new has \"%s\"\n", all->cases[1].at[i].title);
-    }
+  for (size_t i = 0; i < now->count; i++) {
+    if (hp_get(base, now->at[i]->key) != NULL) continue;
+    fprintf(stderr, "hakplot: only the new has \"%s\"\n", now->at[i]->key);
   }
-  for (size_t i = 0; i < 2; i++) hp_map_free(&sides[i].titles);
 }
 
 // The same machine's run of the new phase.
@@ -127,7 +104,7 @@ static void pair_phases(comparison* all) {
         continue;
       }
       const char* title = all->data[0].has_several_hosts
-                              ? hp_format(&all->data[0].arena, "%s @ %.8s", one->title,
+                              ? hp_format("%s @ %.8s", one->title,
                                           base->host != NULL ? base->host : "unknown machine")
                               : one->title;
       add_pair(all, title, base, now);
@@ -154,8 +131,8 @@ static void warn_differs(const hp_pair* one, hp_field field, const char* what) {
 
 static void warn(const comparison* all) {
   for (size_t d = 0; d < 2; d++) {
-    for (size_t i = 0; i < all->data[d].note_count; i++) {
-      fprintf(stderr, "hakplot: warning: %s\n", all->data[d].notes[i]);
+    for (size_t i = 0; i < all->data[d].notes->count; i++) {
+      fprintf(stderr, "hakplot: warning: %s\n", all->data[d].notes->at[i]->key);
     }
   }
   for (size_t i = 0; i < all->pairs.count; i++) {
@@ -180,11 +157,10 @@ typedef struct faults {
 } faults;
 
 static faults find_faults(comparison* all, const hp_metric* metric) {
-  hp_arena* arena = &all->data[0].arena;
   faults found = {0};
   for (size_t i = 0; i < all->pairs.count; i++) {
     const hp_pair* one = &all->pairs.at[i];
-    hp_comparison result = hp_compare_groups(arena, one->base, one->now, metric);
+    hp_comparison result = hp_compare_groups(one->base, one->now, metric);
     double loss = (metric->is_better_larger ? 1 - result.ratio : result.ratio - 1) * 100;
     if (result.judgement == HP_DIFFERENT && loss > all->options->fail_above) found.worse++;
     if (result.judgement == HP_TOO_FEW) found.undecided++;
@@ -193,7 +169,7 @@ static faults find_faults(comparison* all, const hp_metric* metric) {
   }
   // What the base does not know of itself, nobody misses.
   for (size_t i = 0; i < all->missing_count; i++) {
-    if (!isnan(hp_summarise(arena, all->missing[i], metric).centre)) found.missing++;
+    if (!isnan(hp_summarise(all->missing[i], metric).centre)) found.missing++;
   }
   return found;
 }
@@ -239,7 +215,7 @@ static bool read_sides(comparison* all, bool are_paths) {
     if (all->failed_files > 0 && !options->keep_going) return false;
   }
   if (options->file_count > 0) return true;
-  const char* newest = hp_newest_results(&all->data[0].arena);
+  const char* newest = hp_newest_results();
   if (newest == NULL) {
     fprintf(stderr, "hakplot: compare: \"%s\" is no file, and results/ holds none to find it in\n",
             options->base);
@@ -280,7 +256,7 @@ static int compare(comparison* all) {
     if (options->metric != NULL && options->metric != metric) continue;
     // Time per operation is throughput by another name, and steady throughput much the same.
     if (options->metric == NULL && (i == HP_TIME_PER_OP || i == HP_STEADY)) continue;
-    size_t both = hp_print_metric(&all->data[0].arena, options, &all->pairs, metric);
+    size_t both = hp_print_metric(options, &all->pairs, metric);
     known += both;
     if (metric == gated) known_gated = both;
   }
@@ -297,6 +273,6 @@ int hp_compare(const hp_compare_options* options) {
   comparison all = {.options = options};
   for (size_t i = 0; i < 2; i++) hp_dataset_init(&all.data[i]);
   int status = compare(&all);
-  for (size_t i = 0; i < 2; i++) hp_dataset_free(&all.data[i]);
+  hp_free_all();
   return status;
 }

@@ -22,7 +22,7 @@ typedef struct hp_pairs {
   "ratio,ratio_low,ratio_high,p\n"
 
 // Prints nothing where no pair knows the metric on both sides. Returns how many do.
-size_t hp_print_metric(hp_arena* arena, const hp_compare_options* options, const hp_pairs* pairs,
+size_t hp_print_metric(const hp_compare_options* options, const hp_pairs* pairs,
                        const hp_metric* metric);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_COMPARE_PRINT_H_

@@ -3,7 +3,7 @@
 // field that a row does not have is unknown: hp_number answers NaN, hp_string NULL, never 0 or "".
 //
 // Texts are clean (see hp_clean) and interned: equal texts have equal addresses. Everything lives
-// in the dataset's arena until hp_dataset_free.
+// until hp_free_all.
 
 #ifndef HAKMEM_TOOLS_HAKPLOT_DATASET_H_
 #define HAKMEM_TOOLS_HAKPLOT_DATASET_H_
@@ -52,21 +52,17 @@ typedef struct hp_row {
 } hp_row;
 
 typedef struct hp_dataset {
-  hp_arena arena;
-  hp_map texts;
-  hp_map notes_seen;
+  hp_map* texts;
+  hp_map* notes;  // what a reader of the charts must know: mixed builds, scaled counters ...
   hp_row* rows;
   size_t row_count;
   const char** files;  // those that were read, in order
   size_t file_count;
-  const char** notes;  // what a reader of the charts must know: mixed builds, scaled counters ...
-  size_t note_count;
   const char* error;       // of the last reader that failed: file, line, what was expected
   bool has_several_hosts;  // set by hp_group_runs
 } hp_dataset;
 
 void hp_dataset_init(hp_dataset* data);
-void hp_dataset_free(hp_dataset* data);
 
 const char* hp_intern(hp_dataset* data, const char* text, size_t size);
 
@@ -74,8 +70,8 @@ const char* hp_intern(hp_dataset* data, const char* text, size_t size);
 hp_row* hp_add_row(hp_dataset* data, hp_kind kind, const char* file, uint32_t line);
 
 // Sets a field; NaN and NULL change nothing. Text is taken as it is: intern it.
-void hp_set_number(hp_dataset* data, hp_row* row, hp_field field, double number);
-void hp_set_text(hp_dataset* data, hp_row* row, hp_field field, const char* interned);
+void hp_set_number(hp_row* row, hp_field field, double number);
+void hp_set_text(hp_row* row, hp_field field, const char* interned);
 hp_value* hp_find(const hp_row* row, hp_field field);
 
 double hp_number(const hp_row* row, hp_field field);

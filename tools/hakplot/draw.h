@@ -12,10 +12,11 @@
 
 typedef struct hp_output {
   const char* folder;
-  unsigned formats;  // HP_SVG | HP_PNG | HP_PDF
-  char work[4096];   // the temporary folder inside it
-  hp_text made;      // names of the files that have got their place, a line each
-  bool has_failed;   // a picture could not be drawn; its message went to stderr
+  unsigned formats;   // HP_SVG | HP_PNG | HP_PDF
+  char* work;         // the temporary folder inside it; NULL: not open
+  const char** made;  // names of the files that have got their place
+  size_t made_count;
+  bool has_failed;  // a picture could not be drawn; its message went to stderr
 } hp_output;
 
 // Makes the folders. False with a message on stderr.
@@ -24,12 +25,14 @@ bool hp_output_open(hp_output* output, const char* folder, unsigned formats);
 // Whether a signal asked to stop: draw no more, and close.
 bool hp_output_is_interrupted(void);
 
-// Draws a figure; its SVG goes to `svg` too. Returns whether the pictures were drawn; the script
-// and the numbers are written in any case.
-bool hp_output_draw(hp_output* output, const hp_figure* figure, hp_text* svg);
+// Draws a figure. Returns its SVG; NULL where the pictures could not be drawn. The script and the
+// numbers are written in any case.
+const char* hp_output_draw(hp_output* output, const hp_figure* figure);
 
-// Writes a file of that name into the folder.
-bool hp_output_write(hp_output* output, const char* name, const hp_text* content);
+// Begins a file of that name for the folder, NULL where that fails; the other ends it (NULL: does
+// nothing) and gives it its place. False with a message on stderr.
+FILE* hp_output_begin(hp_output* output, const char* name);
+bool hp_output_end(hp_output* output, FILE* file, const char* name);
 
 void hp_output_close(hp_output* output);
 

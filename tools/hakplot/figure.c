@@ -5,45 +5,39 @@
 #include <math.h>
 #include <string.h>
 
-hp_figure* hp_figure_new(hp_arena* arena, hp_shape shape, const char* name, const char* title) {
-  hp_figure* figure = hp_alloc(arena, sizeof(*figure));
-  *figure =
-      (hp_figure){.arena = arena, .shape = shape, .name = name, .title = title, .caption = ""};
-  figure->about = "";
-  figure->x.title = "";
-  figure->y.title = "";
+hp_figure* hp_figure_new(hp_shape shape, const char* name, const char* title) {
+  hp_figure* figure = hp_alloc(sizeof(*figure));
+  *figure = (hp_figure){.shape = shape, .name = name, .title = title, .caption = "", .about = ""};
+  figure->x.title = figure->y.title = "";
   return figure;
 }
 
 size_t hp_figure_row_add(hp_figure* figure, const char* label, const char* note, hp_row_look look) {
-  figure->rows = hp_grow(figure->arena, figure->rows, figure->row_count, sizeof(*figure->rows));
-  figure->rows[figure->row_count] = (hp_figure_row){label, note, look};
-  return figure->row_count++;
+  *hp_push(figure->rows, figure->row_count) = (hp_figure_row){label, note, look};
+  return figure->row_count - 1;
 }
 
 hp_series* hp_series_add(hp_figure* figure, const char* name, hp_look look) {
-  figure->series =
-      hp_grow(figure->arena, figure->series, figure->series_count, sizeof(*figure->series));
-  hp_series* series = &figure->series[figure->series_count++];
-  *series = (hp_series){.name = name, .look = look};
-  series->tone = HP_TONE_OTHERS + (unsigned)figure->series_count - 1;
+  hp_series* series = hp_push(figure->series, figure->series_count);
+  unsigned tone = HP_TONE_OTHERS + (unsigned)figure->series_count - 1;
+  *series = (hp_series){.name = name, .look = look, .tone = tone};
   return series;
 }
 
-void hp_point_add(hp_figure* figure, hp_series* series, hp_point point) {
-  series->points = hp_grow(figure->arena, series->points, series->count, sizeof(point));
-  series->points[series->count++] = point;
+void hp_point_add(hp_series* series, double x, double y) {
+  *hp_push(series->points, series->count) = (hp_point){x, y, NAN, NAN};
+}
+
+void hp_interval_add(hp_series* series, hp_point point) {
+  *hp_push(series->points, series->count) = point;
 }
 
 void hp_mark_add(hp_figure* figure, double at, const char* text) {
-  if (!(at > 0)) return;
-  figure->marks = hp_grow(figure->arena, figure->marks, figure->mark_count, sizeof(*figure->marks));
-  figure->marks[figure->mark_count++] = (hp_mark){at, text};
+  if (at > 0) *hp_push(figure->marks, figure->mark_count) = (hp_mark){at, text};
 }
 
-void hp_tick_add(hp_figure* figure, hp_axis* axis, double at, const char* text) {
-  axis->ticks = hp_grow(figure->arena, axis->ticks, axis->tick_count, sizeof(*axis->ticks));
-  axis->ticks[axis->tick_count++] = (hp_mark){at, text};
+void hp_tick_add(hp_axis* axis, double at, const char* text) {
+  *hp_push(axis->ticks, axis->tick_count) = (hp_mark){at, text};
 }
 
 bool hp_figure_has_data(const hp_figure* figure) {
@@ -58,7 +52,7 @@ bool hp_figure_has_data(const hp_figure* figure) {
 }
 
 static double stack_max(const hp_figure* figure) {
-  double* sums = hp_alloc(figure->arena, (figure->row_count + 1) * sizeof(*sums));
+  double* sums = hp_alloc((figure->row_count + 1) * sizeof(*sums));
   double largest = 0;
   for (size_t i = 0; i < figure->series_count; i++) {
     const hp_series* series = &figure->series[i];
@@ -101,37 +95,37 @@ double hp_figure_max(const hp_figure* figure, bool is_x) {
   return largest;
 }
 
-void hp_put_csv(hp_text* csv, const char* text) {
-  hp_put(csv, "\"", 1);
+void hp_put_csv(FILE* csv, const char* text) {
+  fputc('"', csv);
   for (; *text != '\0'; text++) {
-    if (*text == '"') hp_put(csv, "\"", 1);
-    hp_put(csv, text, 1);
+    if (*text == '"') fputc('"', csv);
+    fputc(*text, csv);
   }
-  hp_put(csv, "\"", 1);
+  fputc('"', csv);
 }
 
-static void put_number(hp_text* csv, double value) {
-  if (isnan(value)) hp_puts(csv, ",");
-  if (!isnan(value)) hp_printf(csv, ",%.10g", value);
+void hp_put_csv_number(FILE* csv, double value) {
+  fputc(',', csv);
+  if (isfinite(value)) fprintf(csv, "%.10g", value);
 }
 
-void hp_figure_csv(const hp_figure* figure, hp_text* csv) {
+void hp_figure_csv(const hp_figure* figure, FILE* csv) {
   bool has_rows = figure->row_count > 0;
-  hp_puts(csv, has_rows ? "row,series,value,low,high\n" : "series,x,y,low,high\n");
+  fputs(has_rows ? "row,series,value,low,high\n" : "series,x,y,low,high\n", csv);
   for (size_t i = 0; i < figure->series_count; i++) {
     const hp_series* series = &figure->series[i];
     for (size_t k = 0; k < series->count; k++) {
       const hp_point* point = &series->points[k];
       if (has_rows) {
         hp_put_csv(csv, figure->rows[(size_t)point->y].label);
-        hp_put(csv, ",", 1);
+        fputs(",", csv);
       }
       hp_put_csv(csv, series->name);
-      put_number(csv, point->x);
-      if (!has_rows) put_number(csv, point->y);
-      put_number(csv, point->low);
-      put_number(csv, point->high);
-      hp_put(csv, "\n", 1);
+      hp_put_csv_number(csv, point->x);
+      if (!has_rows) hp_put_csv_number(csv, point->y);
+      hp_put_csv_number(csv, point->low);
+      hp_put_csv_number(csv, point->high);
+      fputs("\n", csv);
     }
   }
 }

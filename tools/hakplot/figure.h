@@ -1,6 +1,6 @@
 // A figure: what a chart shows, before anything draws it. The charts fill figures (charts_*.c);
 // gnuplot.c turns one into a script, term.c into text, hp_figure_csv into numbers. A figure holds
-// pointers into the dataset's arena and is never freed by itself.
+// texts of hakplot's memory and is never freed by itself.
 
 #ifndef HAKMEM_TOOLS_HAKPLOT_FIGURE_H_
 #define HAKMEM_TOOLS_HAKPLOT_FIGURE_H_
@@ -69,7 +69,6 @@ typedef struct hp_axis {
 } hp_axis;
 
 typedef struct hp_figure {
-  hp_arena* arena;
   hp_shape shape;
   const char* name;  // of its files, without ending
   const char* title;
@@ -85,12 +84,13 @@ typedef struct hp_figure {
   size_t mark_count;
 } hp_figure;
 
-hp_figure* hp_figure_new(hp_arena* arena, hp_shape shape, const char* name, const char* title);
+hp_figure* hp_figure_new(hp_shape shape, const char* name, const char* title);
 size_t hp_figure_row_add(hp_figure* figure, const char* label, const char* note, hp_row_look look);
 hp_series* hp_series_add(hp_figure* figure, const char* name, hp_look look);
-void hp_point_add(hp_figure* figure, hp_series* series, hp_point point);
+void hp_point_add(hp_series* series, double x, double y);
+void hp_interval_add(hp_series* series, hp_point point);
 void hp_mark_add(hp_figure* figure, double at, const char* text);
-void hp_tick_add(hp_figure* figure, hp_axis* axis, double at, const char* text);
+void hp_tick_add(hp_axis* axis, double at, const char* text);
 
 // Whether there is anything to draw: a point that is known.
 bool hp_figure_has_data(const hp_figure* figure);
@@ -102,9 +102,12 @@ bool hp_figure_has_extent(const hp_figure* figure);
 double hp_figure_max(const hp_figure* figure, bool is_x);
 
 // The numbers drawn: row,series,value,low,high of figures with rows, else series,x,y,low,high.
-void hp_figure_csv(const hp_figure* figure, hp_text* csv);
+void hp_figure_csv(const hp_figure* figure, FILE* csv);
 
 // A text as a CSV field: in quotes, quotes doubled.
-void hp_put_csv(hp_text* csv, const char* text);
+void hp_put_csv(FILE* csv, const char* text);
+
+// A comma and the number, or nothing behind it.
+void hp_put_csv_number(FILE* csv, double value);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_FIGURE_H_

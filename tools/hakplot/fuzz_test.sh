@@ -18,7 +18,7 @@ done
 clang++ "${flags[@]}" -std=c++17 tools/hakplot/hakplot_fuzzer.cc "${objects[@]}" -ljansson -lgsl -lgslcblas -lunistring -lm \
   -o "$work/fuzzer"
 mkdir "$work/corpus" "$work/seeds"
-cp testdata/perf/*.{csv,json,txt} tools/hakplot/testing/*.jsonl "$work/seeds"
+cp testdata/perf/*.{csv,json} tools/hakplot/testing/*.jsonl "$work/seeds"
 for file in testdata/perf/synthetic/*; do cp "$file" "$work/seeds/synthetic_${file##*/}"; done
 (($# > 0)) || set -- -max_total_time=10
 "$work/fuzzer" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -verbosity=0 -print_final_stats=1 \

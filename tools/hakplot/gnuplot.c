@@ -3,6 +3,8 @@
 #include "tools/hakplot/gnuplot.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tools/hakplot/gnuplot_drawing.h"
 
@@ -21,34 +23,38 @@ enum {
   LINES_MAX = 5,
 };
 
-void hp_put_quoted(hp_text* script, const char* text) {
-  hp_put(script, "'", 1);
-  for (; *text != '\0'; text++) {
-    if (*text == '\'') hp_put(script, "'", 1);
-    hp_put(script, text, 1);
+void hp_put_quoted(const hp_drawing* at, FILE* out, const char* text) {
+  fputc('\'', out);
+  while (*text != '\0') {
+    const char* from = text;
+    uint32_t rune = hp_next_rune(&text);
+    if (rune == '\'') fputc('\'', out);
+    bool is_drawable = !at->needs_fonts || hp_font_has(rune);
+    fprintf(out, "%.*s", (int)(is_drawable ? text - from : 3), is_drawable ? from : "\uFFFD");
   }
-  hp_put(script, "'", 1);
+  fputc('\'', out);
 }
 
 // Joined by line ends, which single quotes cannot hold.
-static void put_lines(hp_text* script, const char* const* lines, size_t count) {
+static void put_lines(const hp_drawing* at, const char* const* lines, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (i > 0) hp_puts(script, ".\"\\n\".");
-    hp_put_quoted(script, lines[i]);
+    if (i > 0) fputs(".\"\\n\".", at->script);
+    hp_put_quoted(at, at->script, lines[i]);
   }
 }
 
 // Returns how many lines it takes.
 static size_t put_wrapped(hp_drawing* at, const char* text, size_t columns) {
   const char* lines[LINES_MAX];
-  size_t count = hp_wrap(at->figure->arena, text, columns, LINES_MAX, lines);
-  put_lines(at->script, lines, count);
+  size_t count = hp_wrap(text, columns, LINES_MAX, lines);
+  put_lines(at, lines, count);
   return count;
 }
 
-hp_text* hp_element(hp_drawing* at) {
-  hp_puts(&at->plot, at->plot.size == 0 ? "plot " : ", \\\n  ");
-  return &at->plot;
+FILE* hp_element(hp_drawing* at) {
+  fputs(at->has_element ? ", \\\n  " : "plot ", at->plot);
+  at->has_element = true;
+  return at->plot;
 }
 
 static bool has_rows(const hp_figure* figure) {
@@ -59,9 +65,9 @@ static bool has_key(const hp_figure* figure) {
   return figure->series_count > 1 && figure->shape != HP_HEAT;
 }
 
-static size_t lines_of(const hp_figure* figure, const char* text, size_t columns) {
+static size_t lines_of(const char* text, size_t columns) {
   const char* lines[LINES_MAX];
-  return text[0] == '\0' ? 0 : hp_wrap(figure->arena, text, columns, LINES_MAX, lines);
+  return text[0] == '\0' ? 0 : hp_wrap(text, columns, LINES_MAX, lines);
 }
 
 // ---- size ----
@@ -70,8 +76,8 @@ static size_t lines_of(const hp_figure* figure, const char* text, size_t columns
 static double row_height(const hp_figure* figure) {
   size_t lines = 1;
   for (size_t i = 0; i < figure->row_count; i++) {
-    size_t label = lines_of(figure, figure->rows[i].label, LABEL_COLUMNS);
-    size_t note = lines_of(figure, figure->rows[i].note, LABEL_COLUMNS);
+    size_t label = lines_of(figure->rows[i].label, LABEL_COLUMNS);
+    size_t note = lines_of(figure->rows[i].note, LABEL_COLUMNS);
     lines = label > lines ? label : lines;
     lines = note > lines ? note : lines;
   }
@@ -81,8 +87,8 @@ static double row_height(const hp_figure* figure) {
 
 // Lines of text above the plot; a title's is half as high again. Marks alternate between two.
 static double lines_above(const hp_figure* figure) {
-  return 1.5 * (double)lines_of(figure, figure->title, TITLE_COLUMNS) +
-         1.2 * (double)lines_of(figure, figure->caption, CAPTION_COLUMNS) +
+  return 1.5 * (double)lines_of(figure->title, TITLE_COLUMNS) +
+         1.2 * (double)lines_of(figure->caption, CAPTION_COLUMNS) +
          (figure->mark_count > 0 ? 3.2 : 1.2);
 }
 
@@ -96,20 +102,20 @@ static double picture_height(const hp_figure* figure) {
 
 static void put_terminal(const hp_drawing* at, unsigned format) {
   const char* name = at->figure->name;
-  hp_text* script = at->script;
+  FILE* script = at->script;
   double height = picture_height(at->figure);
   if (format == HP_SVG) {
-    hp_printf(script,
-              "set terminal svg size %d,%.0f fixed font 'sans-serif,12' noenhanced "
-              "background '#ffffff'\nset output '%s.svg'\n",
-              WIDTH, height, name);
+    fprintf(script,
+            "set terminal svg size %d,%.0f fixed font 'sans-serif,12' noenhanced "
+            "background '#ffffff'\nset output '%s.svg'\n",
+            WIDTH, height, name);
   } else if (format == HP_PNG) {
-    hp_printf(script,
-              "set terminal pngcairo size %d,%.0f font 'sans-serif,12' fontscale 1.5 linewidth 2 "
-              "pointscale 2 noenhanced background '#ffffff'\nset output '%s.png'\n",
-              2 * WIDTH, 2 * height, name);
+    fprintf(script,
+            "set terminal pngcairo size %d,%.0f font 'sans-serif,12' fontscale 1.5 linewidth 2 "
+            "pointscale 2 noenhanced background '#ffffff'\nset output '%s.png'\n",
+            2 * WIDTH, 2 * height, name);
   } else {
-    hp_printf(
+    fprintf(
         script,
         "set terminal pdfcairo size %.2fin,%.2fin font 'sans-serif,12' fontscale 0.58 noenhanced "
         "background '#ffffff'\nset output '%s.pdf'\n",
@@ -122,62 +128,60 @@ static void put_terminal(const hp_drawing* at, unsigned format) {
 // Title and caption stand at the picture's edge, whatever the labels leave of the plot's width.
 static void put_frame(hp_drawing* at) {
   const hp_figure* figure = at->figure;
-  hp_text* script = at->script;
-  hp_puts(script,
-          "set encoding utf8\nset datafile separator \"\\t\"\nset datafile missing 'NaN'\n");
-  hp_printf(script, "set tmargin %.1f\nset label 1 ", lines_above(figure));
+  FILE* script = at->script;
+  fputs("set encoding utf8\nset datafile separator \"\\t\"\nset datafile missing 'NaN'\n", script);
+  fprintf(script, "set tmargin %.1f\nset label 1 ", lines_above(figure));
   size_t titles = put_wrapped(at, figure->title, TITLE_COLUMNS);
-  hp_printf(script,
-            " at screen 0,1 left offset character 1.5,-1.3 font ',15' textcolor rgb '" HP_INK
-            "' noenhanced\nset label 2 ");
+  fprintf(script, " at screen 0,1 left offset character 1.5,-1.3 font ',15' textcolor rgb '" HP_INK
+                  "' noenhanced\nset label 2 ");
   put_wrapped(at, figure->caption, CAPTION_COLUMNS);
-  hp_printf(script,
-            " at screen 0,1 left offset character 1.5,%.1f textcolor rgb '" HP_SOFT_INK
-            "' noenhanced\n",
-            -1.3 - 1.5 * (double)titles);
-  hp_puts(script, "set border 3 linecolor rgb '" HP_SOFT_INK
-                  "'\nset tics nomirror out scale 0.5 textcolor rgb '" HP_INK
-                  "'\nset grid linecolor rgb '" HP_GRID
-                  "' linetype 1 linewidth 1\nset style fill solid 1.0\n");
-  hp_puts(script, has_key(figure)
-                      ? "set key below left Left reverse samplen 2 width 2 textcolor rgb '" HP_INK
-                        "' noenhanced\n"
-                      : "unset key\n");
+  fprintf(script,
+          " at screen 0,1 left offset character 1.5,%.1f textcolor rgb '" HP_SOFT_INK
+          "' noenhanced\n",
+          -1.3 - 1.5 * (double)titles);
+  fputs("set border 3 linecolor rgb '" HP_SOFT_INK
+        "'\nset tics nomirror out scale 0.5 textcolor rgb '" HP_INK
+        "'\nset grid linecolor rgb '" HP_GRID
+        "' linetype 1 linewidth 1\nset style fill solid 1.0\n",
+        script);
+  fputs(has_key(figure) ? "set key below left Left reverse samplen 2 width 2 textcolor rgb '" HP_INK
+                          "' noenhanced\n"
+                        : "unset key\n",
+        script);
 }
 
 // gnuplot formats it like printf.
-static void put_tick_text(hp_text* script, const char* text) {
-  hp_text doubled = {0};
-  hp_puts(&doubled, "");
+static void put_tick_text(const hp_drawing* at, const char* text) {
+  char* doubled = hp_alloc(2 * strlen(text) + 1);
+  char* to = doubled;
   for (; *text != '\0'; text++) {
-    if (*text == '%') hp_put(&doubled, text, 1);
-    hp_put(&doubled, text, 1);
+    if (*text == '%') *to++ = '%';
+    *to++ = *text;
   }
-  hp_put_quoted(script, doubled.data);
-  hp_text_free(&doubled);
+  hp_put_quoted(at, at->script, doubled);
 }
 
 static void put_axis(hp_drawing* at, char letter, const hp_axis* axis) {
-  hp_text* script = at->script;
-  hp_printf(script, "set %clabel ", letter);
-  hp_put_quoted(script, axis->title);
+  FILE* script = at->script;
+  fprintf(script, "set %clabel ", letter);
+  hp_put_quoted(at, script, axis->title);
   // A line between the axis and the key, which gnuplot puts close to each other.
-  if (letter == 'x' && has_key(at->figure)) hp_puts(script, ".\"\\n\"");
-  hp_puts(script, " textcolor rgb '" HP_INK "' noenhanced\n");
-  if (axis->scale == HP_LOG10) hp_printf(script, "set logscale %c 10\n", letter);
+  if (letter == 'x' && has_key(at->figure)) fputs(".\"\\n\"", script);
+  fputs(" textcolor rgb '" HP_INK "' noenhanced\n", script);
+  if (axis->scale == HP_LOG10) fprintf(script, "set logscale %c 10\n", letter);
   if (axis->scale == HP_LOG2)
-    hp_printf(script, "set logscale %c 2\nset format %c '%%.0f'\n", letter, letter);
+    fprintf(script, "set logscale %c 2\nset format %c '%%.0f'\n", letter, letter);
   if (axis->tick_count == 0) return;
   size_t columns = 0;
   for (size_t i = 0; i < axis->tick_count; i++) columns += hp_columns(axis->ticks[i].text) + 2;
   bool is_wide = letter == 'x' && columns > CAPTION_COLUMNS;
-  hp_printf(script, "set %ctics %s", letter, is_wide ? "rotate by 30 right " : "");
+  fprintf(script, "set %ctics %s", letter, is_wide ? "rotate by 30 right " : "");
   for (size_t i = 0; i < axis->tick_count; i++) {
-    hp_puts(script, i == 0 ? "(" : ", ");
-    put_tick_text(script, axis->ticks[i].text);
-    hp_printf(script, " %.10g", axis->ticks[i].at);
+    fputs(i == 0 ? "(" : ", ", script);
+    put_tick_text(at, axis->ticks[i].text);
+    fprintf(script, " %.10g", axis->ticks[i].at);
   }
-  hp_puts(script, ")\n");
+  fputs(")\n", script);
 }
 
 // A row's label on the left of the plot, or its note on the right. Returns its columns.
@@ -185,17 +189,17 @@ static size_t put_row_text(hp_drawing* at, const char* text, size_t row, bool is
   const char* lines[LINES_MAX];
   size_t widest = 0;
   if (text[0] == '\0') return 0;
-  size_t count = hp_wrap(at->figure->arena, text, LABEL_COLUMNS, LINES_MAX, lines);
+  size_t count = hp_wrap(text, LABEL_COLUMNS, LINES_MAX, lines);
   for (size_t i = 0; i < count; i++) {
     size_t columns = hp_columns(lines[i]);
     if (columns > widest) widest = columns;
   }
-  hp_puts(at->script, "set label ");
-  put_lines(at->script, lines, count);
-  hp_printf(at->script,
-            " at graph %d, first %zu %s offset character %d,%.1f textcolor rgb '%s' noenhanced\n",
-            is_note, row, is_note ? "left" : "right", is_note ? 1 : -1, 0.5 * (double)(count - 1),
-            is_note ? HP_SOFT_INK : HP_INK);
+  fputs("set label ", at->script);
+  put_lines(at, lines, count);
+  fprintf(at->script,
+          " at graph %d, first %zu %s offset character %d,%.1f textcolor rgb '%s' noenhanced\n",
+          is_note, row, is_note ? "left" : "right", is_note ? 1 : -1, 0.5 * (double)(count - 1),
+          is_note ? HP_SOFT_INK : HP_INK);
   return widest;
 }
 
@@ -211,10 +215,10 @@ static void put_rows(hp_drawing* at) {
       if (columns > margins[is_note]) margins[is_note] = columns;
     }
   }
-  hp_printf(at->script,
-            "set lmargin %zu\nset rmargin %zu\nset yrange [%zu.5:-0.5]\nunset ytics\n"
-            "set grid noy\n",
-            margins[0] + 2, margins[1] + 2, figure->row_count - 1);
+  fprintf(at->script,
+          "set lmargin %zu\nset rmargin %zu\nset yrange [%zu.5:-0.5]\nunset ytics\n"
+          "set grid noy\n",
+          margins[0] + 2, margins[1] + 2, figure->row_count - 1);
 }
 
 // Vertical lines with their texts above the plot: at two heights in turn, to the right of the line
@@ -222,48 +226,41 @@ static void put_rows(hp_drawing* at) {
 static void put_marks(hp_drawing* at) {
   for (size_t i = 0; i < at->figure->mark_count; i++) {
     const hp_mark* mark = &at->figure->marks[i];
-    hp_printf(at->script,
-              "set arrow from first %.10g, graph 0 to first %.10g, graph 1 nohead dashtype 3 "
-              "linecolor rgb '" HP_SOFT_INK "' back\nset label ",
-              mark->at, mark->at);
-    hp_put_quoted(at->script, mark->text);
-    hp_printf(at->script,
-              " at first %.10g, graph 1 %s offset character %s textcolor rgb '" HP_SOFT_INK
-              "' noenhanced\n",
-              mark->at, i % 2 == 0 ? "left" : "right", i % 2 == 0 ? "0,0.6" : "0,1.6");
+    fprintf(at->script,
+            "set arrow from first %.10g, graph 0 to first %.10g, graph 1 nohead dashtype 3 "
+            "linecolor rgb '" HP_SOFT_INK "' back\nset label ",
+            mark->at, mark->at);
+    hp_put_quoted(at, at->script, mark->text);
+    fprintf(at->script,
+            " at first %.10g, graph 1 %s offset character %s textcolor rgb '" HP_SOFT_INK
+            "' noenhanced\n",
+            mark->at, i % 2 == 0 ? "left" : "right", i % 2 == 0 ? "0,0.6" : "0,1.6");
   }
 }
 
 static void put_plot(hp_drawing* at) {
+  char* plot;
+  size_t size;
+  at->plot = open_memstream(&plot, &size);
+  if (at->plot == NULL) return;
   hp_put_shape(at);
-  hp_printf(at->script, "%s\n", at->plot.data);
-  hp_text_free(&at->plot);
+  fclose(at->plot);
+  fprintf(at->script, "%s\n", plot);
+  free(plot);
 }
 
-// In PNG and PDF gnuplot draws a character that no font has as a box larger than the picture.
-static void replace_undrawable(hp_text* script) {
-  hp_text drawable = {0};
-  for (const char* at = script->data; *at != '\0';) {
-    const char* from = at;
-    uint32_t rune = hp_next_rune(&at);
-    if (hp_font_has(rune)) hp_put(&drawable, from, (size_t)(at - from));
-    if (!hp_font_has(rune)) hp_puts(&drawable, "\uFFFD");
-  }
-  hp_text_free(script);
-  *script = drawable;
-}
-
-void hp_gnuplot_script(const hp_figure* figure, unsigned formats, hp_text* script) {
+void hp_gnuplot_script(const hp_figure* figure, unsigned formats, FILE* script) {
   static const unsigned kFormats[] = {HP_SVG, HP_PNG, HP_PDF};
-  hp_drawing at = {.figure = figure, .script = script};
+  const bool needs_fonts = (formats & (HP_PNG | HP_PDF)) != 0;
+  hp_drawing at = {.figure = figure, .script = script, .needs_fonts = needs_fonts};
   bool is_drawn = false;
-  hp_printf(script, "# Made by hakplot. To draw again after changing something: gnuplot %s.gp\n",
-            figure->name);
+  fprintf(script, "# Made by hakplot. To draw again after changing something: gnuplot %s.gp\n",
+          figure->name);
   for (size_t i = 0; i < 3; i++) {
     if ((formats & kFormats[i]) == 0) continue;
     put_terminal(&at, kFormats[i]);
     if (is_drawn) {
-      hp_puts(script, "replot\n");
+      fputs("replot\n", script);
       continue;
     }
     put_frame(&at);
@@ -277,6 +274,5 @@ void hp_gnuplot_script(const hp_figure* figure, unsigned formats, hp_text* scrip
     put_plot(&at);
     is_drawn = true;
   }
-  hp_puts(script, "unset output\n");
-  if ((formats & (HP_PNG | HP_PDF)) != 0) replace_undrawable(script);
+  fputs("unset output\n", script);
 }

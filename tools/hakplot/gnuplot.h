@@ -8,18 +8,16 @@
 #ifndef HAKMEM_TOOLS_HAKPLOT_GNUPLOT_H_
 #define HAKMEM_TOOLS_HAKPLOT_GNUPLOT_H_
 
-#include <stdbool.h>
-
 #include "tools/hakplot/figure.h"
 #include "tools/hakplot/strings.h"
 
 enum { HP_SVG = 1, HP_PNG = 2, HP_PDF = 4, HP_TERMINAL = 8 };
 
 // Writes the script that draws `figure` in each of the formats.
-void hp_gnuplot_script(const hp_figure* figure, unsigned formats, hp_text* script);
+void hp_gnuplot_script(const hp_figure* figure, unsigned formats, FILE* script);
 
-// Runs the script in `folder`, where its output goes. False: `message` holds what gnuplot said or
-// why it did not run. Standard output is collected in `output` (may be NULL).
-bool hp_gnuplot_run(const char* folder, const char* script_path, hp_text* output, hp_text* message);
+// Runs the script in `folder`, where its output goes; what gnuplot says of it goes to the file
+// `message` there. Returns NULL, or why nothing was drawn.
+const char* hp_gnuplot_run(const char* folder, const char* script, const char* message);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_GNUPLOT_H_

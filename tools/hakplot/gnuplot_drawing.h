@@ -14,16 +14,18 @@
 
 typedef struct hp_drawing {
   const hp_figure* figure;
-  hp_text* script;  // settings and data
-  hp_text plot;     // the plot command, which comes last
-  double half;      // half of what a row draws; rows stand at y = 0, 1, 2 ... from the top
+  FILE* script;      // settings and data
+  FILE* plot;        // the plot command, which comes last
+  bool has_element;  // of it
+  bool needs_fonts;  // PNG and PDF: gnuplot draws what no font has as a box larger than the picture
+  double half;       // half of what a row draws; rows stand at y = 0, 1, 2 ... from the top
 } hp_drawing;
 
 // In single quotes, quotes doubled: gnuplot evaluates nothing there.
-void hp_put_quoted(hp_text* script, const char* text);
+void hp_put_quoted(const hp_drawing* at, FILE* out, const char* text);
 
 // The plot command, ready for its next element.
-hp_text* hp_element(hp_drawing* at);
+FILE* hp_element(hp_drawing* at);
 
 // Whether some font of this machine can show the character, as far as fontconfig can tell.
 bool hp_font_has(uint32_t rune);

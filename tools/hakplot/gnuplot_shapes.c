@@ -17,34 +17,34 @@ enum { POINTS = sizeof(kPoints) / sizeof(kPoints[0]), KEY_COLUMNS = 100 };
 // ---- pieces ----
 
 static void open_data(hp_drawing* at, const char* name, size_t index) {
-  hp_printf(at->script, "$%s%zu << EOD\n", name, index);
+  fprintf(at->script, "$%s%zu << EOD\n", name, index);
 }
 
-static void close_data(hp_drawing* at) { hp_puts(at->script, "EOD\n"); }
+static void close_data(hp_drawing* at) { fputs("EOD\n", at->script); }
 
 // Columns 2 to 5; before them stands one that cannot be read as a comment.
 static void put_point(hp_drawing* at, double x, double y, double low, double high) {
   const double values[] = {x, y, low, high};
-  hp_puts(at->script, "0");
+  fputs("0", at->script);
   for (size_t i = 0; i < 4; i++) {
-    if (isfinite(values[i])) hp_printf(at->script, "\t%.10g", values[i]);
-    if (!isfinite(values[i])) hp_puts(at->script, "\tNaN");
+    if (isfinite(values[i])) fprintf(at->script, "\t%.10g", values[i]);
+    if (!isfinite(values[i])) fputs("\tNaN", at->script);
   }
-  hp_puts(at->script, "\n");
+  fputs("\n", at->script);
 }
 
 static void put_title(hp_drawing* at, const hp_series* series) {
   const char* line;
-  hp_wrap(at->figure->arena, series->name, KEY_COLUMNS, 1, &line);
-  hp_puts(&at->plot, " title ");
-  hp_put_quoted(&at->plot, line);
+  hp_wrap(series->name, KEY_COLUMNS, 1, &line);
+  fputs(" title ", at->plot);
+  hp_put_quoted(at, at->plot, line);
 }
 
 static void put_unknown(hp_drawing* at, size_t row) {
-  hp_printf(at->script,
-            "set label 'unknown' at graph 0, first %zu left offset character 1,0 textcolor rgb "
-            "'" HP_SOFT_INK "' noenhanced\n",
-            row);
+  fprintf(at->script,
+          "set label 'unknown' at graph 0, first %zu left offset character 1,0 textcolor rgb "
+          "'" HP_SOFT_INK "' noenhanced\n",
+          row);
 }
 
 static bool has_intervals(const hp_series* series) {
@@ -63,17 +63,17 @@ static void put_row_intervals(hp_drawing* at, const hp_series* series, const cha
     if (isfinite(point->low)) put_point(at, point->x, point->y, point->low, point->high);
   }
   close_data(at);
-  hp_printf(hp_element(at),
-            "$intervals0 using 2:3:4:5 with xerrorbars pointtype 0 linewidth 2 linecolor rgb "
-            "'" HP_INK "' title '%s'",
-            title);
+  fprintf(hp_element(at),
+          "$intervals0 using 2:3:4:5 with xerrorbars pointtype 0 linewidth 2 linecolor rgb "
+          "'" HP_INK "' title '%s'",
+          title);
 }
 
 static void put_x_range(hp_drawing* at) {
   const hp_figure* figure = at->figure;
   double largest = hp_figure_max(figure, true);
   double high = figure->x.high > 0 ? figure->x.high : largest > 0 ? largest * 1.04 : 1;
-  hp_printf(at->script, "set xrange [0:%.10g]\n", high);
+  fprintf(at->script, "set xrange [0:%.10g]\n", high);
 }
 
 // ---- bars ----
@@ -105,10 +105,10 @@ static void put_bars_looking(hp_drawing* at, size_t look) {
   }
   close_data(at);
   if (count == 0) return;
-  hp_printf(hp_element(at),
-            "$bars%zu using 2:3:(0):2:($3-%.3f):($3+%.3f) with boxxyerror %s title '%s%s'", look,
-            at->half, at->half, kBarLooks[look].fill, is_range ? "" : bars->name,
-            kBarLooks[look].remark);
+  fprintf(hp_element(at),
+          "$bars%zu using 2:3:(0):2:($3-%.3f):($3+%.3f) with boxxyerror %s title '%s%s'", look,
+          at->half, at->half, kBarLooks[look].fill, is_range ? "" : bars->name,
+          kBarLooks[look].remark);
 }
 
 // Dots of one row lie side by side, in the order of the runs.
@@ -122,10 +122,10 @@ static void put_run_dots(hp_drawing* at, const hp_series* series) {
     }
   }
   close_data(at);
-  hp_printf(hp_element(at),
-            "$runs0 using 2:3 with points pointtype 6 pointsize 0.6 linecolor rgb '" HP_INK
-            "' title '%s'",
-            series->name);
+  fprintf(hp_element(at),
+          "$runs0 using 2:3 with points pointtype 6 pointsize 0.6 linecolor rgb '" HP_INK
+          "' title '%s'",
+          series->name);
 }
 
 static void put_bars(hp_drawing* at) {
@@ -171,8 +171,8 @@ static void put_fill(hp_drawing* at, const hp_series* series) {
   unsigned others = (unsigned)(sizeof(kTones) / sizeof(kTones[0])) - HP_TONE_OTHERS;
   unsigned tone = series->tone;
   if (tone >= HP_TONE_OTHERS) tone = HP_TONE_OTHERS + (tone - HP_TONE_OTHERS) % others;
-  hp_printf(&at->plot, "linecolor rgb '%s' fillstyle %s border linecolor rgb '%s'",
-            kTones[tone].colour, kTones[tone].style, kTones[tone].colour);
+  fprintf(at->plot, "linecolor rgb '%s' fillstyle %s border linecolor rgb '%s'",
+          kTones[tone].colour, kTones[tone].style, kTones[tone].colour);
   put_title(at, series);
 }
 
@@ -180,8 +180,8 @@ static void put_fill(hp_drawing* at, const hp_series* series) {
 // that of the first series' end.
 static void put_stack(hp_drawing* at) {
   const hp_figure* figure = at->figure;
-  double* ends = hp_alloc(figure->arena, (figure->row_count + 1) * sizeof(*ends));
-  bool* is_known = hp_alloc(figure->arena, (figure->row_count + 1) * sizeof(*is_known));
+  double* ends = hp_alloc((figure->row_count + 1) * sizeof(*ends));
+  bool* is_known = hp_alloc((figure->row_count + 1) * sizeof(*is_known));
   for (size_t i = 0; i < figure->series_count; i++) {
     const hp_series* series = &figure->series[i];
     open_data(at, "part", i);
@@ -194,8 +194,8 @@ static void put_stack(hp_drawing* at) {
       is_known[row] = true;
     }
     close_data(at);
-    hp_printf(hp_element(at), "$part%zu using 4:2:3:4:($2-%.3f):($2+%.3f) with boxxyerror ", i,
-              at->half, at->half);
+    fprintf(hp_element(at), "$part%zu using 4:2:3:4:($2-%.3f):($2+%.3f) with boxxyerror ", i,
+            at->half, at->half);
     put_fill(at, series);
   }
   for (size_t row = 0; row < figure->row_count; row++) {
@@ -209,7 +209,7 @@ static void put_stack(hp_drawing* at) {
 static void put_area(hp_drawing* at) {
   const hp_figure* figure = at->figure;
   size_t count = figure->series[0].count;
-  double* sums = hp_alloc(figure->arena, (count + 1) * sizeof(*sums));
+  double* sums = hp_alloc((count + 1) * sizeof(*sums));
   double high = 0;
   for (size_t i = 0; i < figure->series_count; i++) {
     const hp_series* series = &figure->series[i];
@@ -221,10 +221,10 @@ static void put_area(hp_drawing* at) {
       high = fmax(high, sums[k]);
     }
     close_data(at);
-    hp_printf(hp_element(at), "$area%zu using 2:3:4 with filledcurves ", i);
+    fprintf(hp_element(at), "$area%zu using 2:3:4 with filledcurves ", i);
     put_fill(at, series);
   }
-  hp_printf(at->script, "set yrange [0:%.10g]\n", high > 0 ? high * 1.04 : 1);
+  fprintf(at->script, "set yrange [0:%.10g]\n", high > 0 ? high * 1.04 : 1);
 }
 
 // ---- dots on a logarithmic axis ----
@@ -257,21 +257,21 @@ static void put_dots(hp_drawing* at) {
       put_point(at, point->x > 0 ? point->x : zero, point->y + lane * at->half, NAN, NAN);
     }
     close_data(at);
-    hp_printf(hp_element(at),
-              "$dots%zu using 2:3 with points pointtype %d pointsize 0.8 linecolor rgb '%s'", i,
-              kPoints[i % POINTS], kColours[i % COLOURS]);
+    fprintf(hp_element(at),
+            "$dots%zu using 2:3 with points pointtype %d pointsize 0.8 linecolor rgb '%s'", i,
+            kPoints[i % POINTS], kColours[i % COLOURS]);
     put_title(at, series);
   }
-  hp_printf(at->script,
-            "set xrange [%.10g:%.10g]\nset format x '%%g'\nset xtics add ('0' %.10g)\n"
-            "set arrow from first %.10g, graph 0 to first %.10g, graph 1 nohead linecolor rgb "
-            "'" HP_SOFT_INK "' back\n",
-            zero * 0.6, high > 0 ? high * 2 : 10, zero, zero * 3, zero * 3);
+  fprintf(at->script,
+          "set xrange [%.10g:%.10g]\nset format x '%%g'\nset xtics add ('0' %.10g)\n"
+          "set arrow from first %.10g, graph 0 to first %.10g, graph 1 nohead linecolor rgb "
+          "'" HP_SOFT_INK "' back\n",
+          zero * 0.6, high > 0 ? high * 2 : 10, zero, zero * 3, zero * 3);
   for (size_t row = 0; row + 1 < figure->row_count; row++) {
-    hp_printf(at->script,
-              "set arrow from graph 0, first %zu.5 to graph 1, first %zu.5 nohead linecolor rgb "
-              "'" HP_GRID "' back\n",
-              row, row);
+    fprintf(at->script,
+            "set arrow from graph 0, first %zu.5 to graph 1, first %zu.5 nohead linecolor rgb "
+            "'" HP_GRID "' back\n",
+            row, row);
   }
 }
 
@@ -285,20 +285,19 @@ static void put_line(hp_drawing* at, size_t index, size_t style) {
   const char* colour = kColours[style % COLOURS];
   bool is_again = style >= COLOURS;  // the colour was there before: points tell the two apart
   bool has_points = series->look == HP_PLAIN && (series->count <= POINTS_AT_MOST || is_again);
-  hp_printf(hp_element(at), "$line%zu using 2:3 with %s ", index,
-            has_points ? "linespoints" : "lines");
+  fprintf(hp_element(at), "$line%zu using 2:3 with %s ", index,
+          has_points ? "linespoints" : "lines");
   if (series->look == HP_DASHED) {
-    hp_printf(&at->plot, "linewidth 1 dashtype 2 linecolor rgb '%s' notitle", colour);
+    fprintf(at->plot, "linewidth 1 dashtype 2 linecolor rgb '%s' notitle", colour);
     return;
   }
   if (series->look == HP_REFERENCE) {
-    hp_printf(&at->plot, "linewidth 1.5 dashtype %zu linecolor rgb '" HP_SOFT_INK "'",
-              2 + index % 3);
+    fprintf(at->plot, "linewidth 1.5 dashtype %zu linecolor rgb '" HP_SOFT_INK "'", 2 + index % 3);
   } else {
-    hp_printf(&at->plot, "linewidth 2 dashtype %d linecolor rgb '%s' pointtype %d pointsize 0.7",
-              is_again ? 4 : 1, colour, kPoints[style % POINTS]);
+    fprintf(at->plot, "linewidth 2 dashtype %d linecolor rgb '%s' pointtype %d pointsize 0.7",
+            is_again ? 4 : 1, colour, kPoints[style % POINTS]);
     if (has_points && series->count > POINTS_AT_MOST)
-      hp_printf(&at->plot, " pointinterval %zu", series->count / 10);
+      fprintf(at->plot, " pointinterval %zu", series->count / 10);
   }
   put_title(at, series);
 }
@@ -322,18 +321,18 @@ static void put_lines(hp_drawing* at) {
       size_t style = plain > 0 ? plain - 1 : 0;
       if (pass == 1) put_line(at, i, style);
       if (pass == 1 || !has_intervals(&figure->series[i])) continue;
-      hp_printf(hp_element(at),
-                "$line%zu using 2:4:(0):($5-$4) with vectors nohead linewidth 1 linecolor rgb '%s' "
-                "notitle",
-                i, kColours[style % COLOURS]);
+      fprintf(hp_element(at),
+              "$line%zu using 2:4:(0):($5-$4) with vectors nohead linewidth 1 linecolor rgb '%s' "
+              "notitle",
+              i, kColours[style % COLOURS]);
     }
   }
   double high = figure->y.high > 0 ? figure->y.high : hp_figure_max(figure, false) * 1.06;
   if (figure->y.scale == HP_LINEAR)
-    hp_printf(at->script, "set yrange [0:%.10g]\n", high > 0 ? high : 1);
+    fprintf(at->script, "set yrange [0:%.10g]\n", high > 0 ? high : 1);
   if (figure->y.scale == HP_LOG10)
-    hp_printf(at->script, "set yrange [%.10g:*]\n", least_above_zero(figure, false) * 0.7);
-  if (figure->x.high > 0) hp_printf(at->script, "set xrange [0:%.10g]\n", figure->x.high);
+    fprintf(at->script, "set yrange [%.10g:*]\n", least_above_zero(figure, false) * 0.7);
+  if (figure->x.high > 0) fprintf(at->script, "set xrange [0:%.10g]\n", figure->x.high);
 }
 
 // ---- heat map ----
@@ -362,19 +361,20 @@ static void put_heat(hp_drawing* at) {
     }
   }
   close_data(at);
-  hp_puts(at->script, "set ytics (");
+  fputs("set ytics (", at->script);
   for (size_t i = 0; i < figure->series_count; i++) {
-    hp_put_quoted(at->script, figure->series[i].name);
-    hp_printf(at->script, " %zu%s", i, i + 1 < figure->series_count ? ", " : ")\n");
+    hp_put_quoted(at, at->script, figure->series[i].name);
+    fprintf(at->script, " %zu%s", i, i + 1 < figure->series_count ? ", " : ")\n");
   }
-  hp_printf(at->script, "set yrange [-0.5:%.1f]\nset xrange [%.10g:%.10g]\nunset grid\n",
-            (double)figure->series_count - 0.5, cell_edge(first, 0),
-            cell_edge(first, first->count));
-  hp_puts(at->script, "set palette defined (" HP_HEAT_STEPS
-                      ")\nset cbrange [0:100]\nset cblabel 'live blocks, % of capacity'\n");
-  hp_puts(hp_element(at),
-          "$heat0 using 4:3:4:5:($3-0.5):($3+0.5):2 with boxxyerror fillstyle solid 1.0 noborder "
-          "linecolor palette notitle");
+  fprintf(at->script, "set yrange [-0.5:%.1f]\nset xrange [%.10g:%.10g]\nunset grid\n",
+          (double)figure->series_count - 0.5, cell_edge(first, 0), cell_edge(first, first->count));
+  fputs("set palette defined (" HP_HEAT_STEPS
+        ")\nset cbrange [0:100]\nset cblabel 'live blocks, % of capacity'\n",
+        at->script);
+  fputs(
+      "$heat0 using 4:3:4:5:($3-0.5):($3+0.5):2 with boxxyerror fillstyle solid 1.0 noborder "
+      "linecolor palette notitle",
+      hp_element(at));
 }
 
 void hp_put_shape(hp_drawing* at) {

@@ -20,7 +20,7 @@ static void find_hosts(hp_dataset* data) {
 static const char* label_of(hp_dataset* data, const char* phase, const char* host) {
   if (phase == NULL) phase = "unnamed";
   if (!data->has_several_hosts) return phase;
-  return hp_format(&data->arena, "%s @ %.8s", phase, host != NULL ? host : "unknown machine");
+  return hp_format("%s @ %.8s", phase, host != NULL ? host : "unknown machine");
 }
 
 const char* hp_row_label(hp_dataset* data, const hp_row* row) {
@@ -29,55 +29,55 @@ const char* hp_row_label(hp_dataset* data, const hp_row* row) {
 
 // ---- cases ----
 
-static void put_number(hp_text* text, const hp_row* row, hp_field field) {
-  double value = hp_number(row, field);
-  if (!isnan(value)) hp_printf(text, "\t%d=%.17g", (int)field, value);
-}
-
 static const char* or_empty(const char* text) { return text != NULL ? text : ""; }
 
+static char* with_number(char* key, const hp_row* row, hp_field field) {
+  double value = hp_number(row, field);
+  return isnan(value) ? key : hp_format("%s\t%d=%.17g", key, (int)field, value);
+}
+
 // The key that a failed run, which may not know its parameters, shares with the others.
-static void loose_key(hp_text* key, const hp_row* row) {
-  key->size = 0;
-  hp_printf(key, "%s\t%s", or_empty(hp_string(row, HP_workload)),
-            or_empty(hp_string(row, HP_args)));
-  put_number(key, row, HP_duet);
+static char* loose_key(const hp_row* row) {
+  char* key =
+      hp_format("%s\t%s", or_empty(hp_string(row, HP_workload)), or_empty(hp_string(row, HP_args)));
+  return with_number(key, row, HP_duet);
 }
 
 // What runs must share to be compared: the workload and its parameters. Runs without a workload
 // share their source.
-static void case_key(hp_text* key, const hp_row* row) {
+static char* case_key(const hp_row* row) {
   static const hp_field kParameters[] = {HP_working_set, HP_threads, HP_remote_percent, HP_pairs,
                                          HP_duet};
   const char* workload = hp_string(row, HP_workload);
   const char* source = hp_string(row, HP_source);
-  key->size = 0;
-  hp_printf(key, "%s\t%s\t%s\t%s", or_empty(workload), workload == NULL ? or_empty(source) : "",
-            or_empty(hp_string(row, HP_args)), or_empty(hp_string(row, HP_mode)));
+  char* key =
+      hp_format("%s\t%s\t%s\t%s", or_empty(workload), workload == NULL ? or_empty(source) : "",
+                or_empty(hp_string(row, HP_args)), or_empty(hp_string(row, HP_mode)));
   for (size_t i = 0; i < sizeof(kParameters) / sizeof(kParameters[0]); i++) {
-    put_number(key, row, kParameters[i]);
+    key = with_number(key, row, kParameters[i]);
   }
+  return key;
 }
 
-const char* hp_workload_title(hp_dataset* data, const hp_row* row) {
+const char* hp_workload_title(const hp_row* row) {
   const char* workload = hp_string(row, HP_workload);
   const char* args = hp_string(row, HP_args);
   double working_set = hp_number(row, HP_working_set);
   if (workload == NULL) return or_empty(hp_string(row, HP_source));
   if (args != NULL && strstr(args, "--sweep-to") != NULL && !isnan(working_set)) {
-    return hp_format(&data->arena, "%s %s, working set %.0f", workload, args, working_set);
+    return hp_format("%s %s, working set %.0f", workload, args, working_set);
   }
-  return args == NULL ? workload : hp_format(&data->arena, "%s %s", workload, args);
+  return args == NULL ? workload : hp_format("%s %s", workload, args);
 }
 
-static const char* case_title(hp_dataset* data, const hp_row* row) {
-  const char* title = hp_workload_title(data, row);
+static const char* case_title(const hp_row* row) {
+  const char* title = hp_workload_title(row);
   if (!hp_is_duet(row)) return title;
-  return hp_format(&data->arena, "%s, duet of %.0f", title, hp_number(row, HP_duet));
+  return hp_format("%s, duet of %.0f", title, hp_number(row, HP_duet));
 }
 
 // Letters, digits, ".", "_" and "-" of the title; a number makes it unique.
-static const char* case_name(hp_dataset* data, const char* title, hp_names* names) {
+static const char* case_name(const char* title, hp_map* names) {
   enum { LONGEST = 48 };
   char name[LONGEST + 1];
   size_t size = 0;
@@ -90,7 +90,7 @@ static const char* case_name(hp_dataset* data, const char* title, hp_names* name
   }
   while (size > 0 && name[size - 1] == '-') size--;
   name[size] = '\0';
-  return hp_unique_name(names, &data->arena, name);
+  return hp_unique_name(names, name);
 }
 
 // Cases that share workload and arguments.
@@ -106,69 +106,48 @@ enum { ALIKE_MAX = 64 };
 typedef struct grouping {
   hp_dataset* data;
   hp_cases cases;
-  hp_map case_keys;
-  hp_map group_keys;
-  size_t* group_at;  // by group key: its index in its case
-  hp_map loose_keys;
-  alike* alikes;  // by loose key
-  hp_names names;
-  hp_text key;  // scratch
-  hp_text loose;
+  hp_map* case_keys;
+  hp_map* group_keys;  // to their indices in their cases
+  hp_map* loose_keys;  // to those that are alike
+  hp_map* names;
 } grouping;
 
 static alike* alike_of(grouping* g, const hp_row* row) {
-  bool is_new;
-  loose_key(&g->loose, row);
-  size_t at = hp_map_put(&g->loose_keys, &g->data->arena, g->loose.data, &is_new);
-  if (is_new) {
-    g->alikes = hp_grow(&g->data->arena, g->alikes, at, sizeof(*g->alikes));
-    g->alikes[at] = (alike){NULL, 0};
-  }
-  return &g->alikes[at];
+  return hp_put(g->loose_keys, loose_key(row), sizeof(alike))->thing;
 }
 
-// The case of the row, whose key is in g->key.
-static hp_case* case_of(grouping* g, const hp_row* row) {
-  hp_arena* arena = &g->data->arena;
-  bool is_new;
-  size_t at = hp_map_put(&g->case_keys, arena, g->key.data, &is_new);
-  if (!is_new) return &g->cases.at[at];
+static hp_case* case_of(grouping* g, const char* key, const hp_row* row) {
+  const hp_entry* entry = hp_put(g->case_keys, key, 0);
+  if (entry->puts > 1) return &g->cases.at[entry->number];
   alike* others = alike_of(g, row);
-  others->cases = hp_grow(arena, others->cases, others->count, sizeof(*others->cases));
-  others->cases[others->count++] = at;
-  g->cases.at = hp_grow(arena, g->cases.at, g->cases.count, sizeof(hp_case));
-  hp_case* one = &g->cases.at[g->cases.count++];
-  const char* title = case_title(g->data, row);
-  *one = (hp_case){.title = title, .sample = row};
-  one->name = case_name(g->data, title, &g->names);
+  *hp_push(others->cases, others->count) = entry->number;
+  hp_case* one = hp_push(g->cases.at, g->cases.count);
+  const char* title = case_title(row);
+  *one = (hp_case){.title = title, .sample = row, .name = case_name(title, g->names)};
   return one;
 }
 
-// The group of the row in its case, whose key is in g->key; that is used up.
-static hp_group* group_of(grouping* g, hp_case* one, const hp_row* row) {
+// The group of the row in the case of that key.
+static hp_group* group_of(grouping* g, const char* key, hp_case* one, const hp_row* row) {
   const char* phase = hp_string(row, HP_phase);
   const char* host = hp_string(row, HP_host_id);
-  bool is_new;
-  hp_printf(&g->key, "\n%s\n%s", or_empty(phase), or_empty(host));
-  size_t at = hp_map_put(&g->group_keys, &g->data->arena, g->key.data, &is_new);
-  if (!is_new) return &one->groups[g->group_at[at]];
-  g->group_at = hp_grow(&g->data->arena, g->group_at, at, sizeof(*g->group_at));
-  g->group_at[at] = one->group_count;
-  one->groups = hp_grow(&g->data->arena, one->groups, one->group_count, sizeof(*one->groups));
-  hp_group* group = &one->groups[one->group_count++];
-  *group = (hp_group){.phase = phase, .host = host};
-  group->label = label_of(g->data, phase, host);
+  const char* full = hp_format("%s\n%s\n%s", key, or_empty(phase), or_empty(host));
+  const hp_entry* entry = hp_put(g->group_keys, full, sizeof(size_t));
+  size_t* at = entry->thing;
+  if (entry->puts > 1) return &one->groups[*at];
+  *at = one->group_count;
+  hp_group* group = hp_push(one->groups, one->group_count);
+  *group = (hp_group){.label = label_of(g->data, phase, host), .phase = phase, .host = host};
   return group;
 }
 
-static void add_run(hp_dataset* data, hp_group* group, const hp_row* row) {
+static void add_run(hp_group* group, const hp_row* row) {
   if (hp_has_failed(row)) {
     group->failed++;
   } else if (row->kind == HP_MEAN) {
     group->mean = row;
   } else {
-    group->runs = hp_grow(&data->arena, group->runs, group->run_count, sizeof(*group->runs));
-    group->runs[group->run_count++] = row;
+    *hp_push(group->runs, group->run_count) = row;
   }
   if (hp_number(row, HP_baseline) == 1) group->is_baseline = true;
 }
@@ -239,50 +218,45 @@ static size_t baseline_index(const hp_case* one) {
 
 // Machines are not compared with each other: the baseline of a group is the baseline's phase on its
 // own machine.
-static void choose_baselines(hp_case* one, hp_arena* arena) {
+static void choose_baselines(hp_case* one) {
   if (one->group_count == 0) return;
   hp_group* first = &one->groups[baseline_index(one)];
-  hp_map hosts = {0};
-  const hp_group** by_host = NULL;
-  bool is_new;
+  hp_map* hosts = hp_map_new();
   first->is_baseline = true;
   for (size_t i = 0; i < one->group_count; i++) {
     hp_group* group = &one->groups[i];
-    if (group->phase != first->phase) continue;
-    size_t at = hp_map_put(&hosts, arena, or_empty(group->host), &is_new);
-    if (is_new) by_host = hp_grow(arena, by_host, at, sizeof(*by_host));
-    by_host[at] = group;
+    if (group->phase == first->phase) hp_put(hosts, or_empty(group->host), 0)->thing = group;
   }
   for (size_t i = 0; i < one->group_count; i++) {
-    size_t at = hp_map_get(&hosts, or_empty(one->groups[i].host), SIZE_MAX);
-    if (at != SIZE_MAX) one->groups[i].baseline = by_host[at];
+    const hp_entry* host = hp_get(hosts, or_empty(one->groups[i].host));
+    if (host != NULL) one->groups[i].baseline = host->thing;
   }
-  hp_map_free(&hosts);
 }
 
 static void add_to_case(grouping* g, const hp_row* row) {
-  case_key(&g->key, row);
-  hp_case* one = case_of(g, row);
-  add_run(g->data, group_of(g, one, row), row);
+  const char* key = case_key(row);
+  add_run(group_of(g, key, case_of(g, key, row), row), row);
 }
 
 static void add_failed(grouping* g, const hp_row* row) {
   const alike* others = alike_of(g, row);
-  case_key(&g->key, row);
-  bool has_case = hp_map_get(&g->case_keys, g->key.data, SIZE_MAX) != SIZE_MAX;
+  bool has_case = hp_get(g->case_keys, case_key(row)) != NULL;
   if (has_case || others->count == 0 || others->count > ALIKE_MAX) {
     add_to_case(g, row);
     return;
   }
   for (size_t i = 0; i < others->count; i++) {
     hp_case* one = &g->cases.at[others->cases[i]];
-    case_key(&g->key, one->sample);
-    add_run(g->data, group_of(g, one, row), row);
+    add_run(group_of(g, case_key(one->sample), one, row), row);
   }
 }
 
 hp_cases hp_group_runs(hp_dataset* data) {
-  grouping g = {.data = data};
+  grouping g = {.data = data,
+                .case_keys = hp_map_new(),
+                .group_keys = hp_map_new(),
+                .loose_keys = hp_map_new(),
+                .names = hp_map_new()};
   find_hosts(data);
   for (int pass = 0; pass < 2; pass++) {
     for (size_t i = 0; i < data->row_count; i++) {
@@ -295,15 +269,9 @@ hp_cases hp_group_runs(hp_dataset* data) {
   }
   for (size_t i = 0; i < g.cases.count; i++) {
     hp_case* one = &g.cases.at[i];
-    choose_baselines(one, &data->arena);
+    choose_baselines(one);
     for (size_t k = 0; k < one->group_count; k++) note_mixed(data, one, &one->groups[k]);
     if (g.cases.count == 1) one->name = "";
   }
-  hp_map_free(&g.case_keys);
-  hp_map_free(&g.group_keys);
-  hp_map_free(&g.loose_keys);
-  hp_names_free(&g.names);
-  hp_text_free(&g.key);
-  hp_text_free(&g.loose);
   return g.cases;
 }

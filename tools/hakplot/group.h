@@ -28,6 +28,7 @@ typedef struct hp_case {
   const hp_row* sample;
   hp_group* groups;
   size_t group_count;
+  bool is_sweep_point;  // of a sweep that has a chart of its own, too many for bars (charts.h)
 } hp_case;
 
 typedef struct hp_cases {
@@ -40,7 +41,7 @@ typedef struct hp_cases {
 hp_cases hp_group_runs(hp_dataset* data);
 
 // The workload and its arguments; "telemetry" or where else the row comes from without one.
-const char* hp_workload_title(hp_dataset* data, const hp_row* row);
+const char* hp_workload_title(const hp_row* row);
 
 // The phase as charts name it: with the machine where the dataset has several.
 const char* hp_row_label(hp_dataset* data, const hp_row* row);
@@ -68,6 +69,7 @@ typedef struct hp_metric {
   const char* unit;                 // in a table
   double (*of)(const hp_row* row);  // NaN: unknown
   bool is_better_larger;
+  hp_field measured;       // what a mean's relative standard error is that of; HP_FIELD_COUNT: none
   const char* duet_title;  // of runs in a duet; NULL: the same
   const char* duet_unit;
 } hp_metric;
@@ -96,7 +98,11 @@ typedef struct hp_summary {
 } hp_summary;
 
 // A share of CPU time is that of all runs together (hp_kernel_share), in per cent.
-hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric* metric);
+hp_summary hp_summarise(const hp_group* group, const hp_metric* metric);
+
+// What the phases of a case are compared by: throughput, or where that is unknown elapsed time, in
+// a duet processor time.
+const hp_metric* hp_main_metric(const hp_case* one);
 
 // A unit in which a case's values have digits before the point: throughput is told in millions,
 // thousands or single operations.
@@ -106,10 +112,10 @@ typedef struct hp_unit {
   double factor;  // from the metric's own
 } hp_unit;
 
-hp_unit hp_unit_of(hp_arena* arena, const hp_case* one, const hp_metric* metric);
+hp_unit hp_unit_of(const hp_case* one, const hp_metric* metric);
 
 // "16.5 ± 2 %", "45 to 50", "unknown", in a unit of that factor.
-char* hp_summary_text(hp_arena* arena, const hp_summary* summary, double factor);
+char* hp_summary_text(const hp_summary* summary, double factor);
 
 // Where a row's user and system time come from.
 typedef enum hp_cpu_source {

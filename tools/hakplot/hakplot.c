@@ -28,7 +28,6 @@ typedef struct hp_session {
   hp_dataset data;
   hp_cases cases;
   hp_figures figures;
-  hp_table** tables;
   size_t failed_files;
 } hp_session;
 
@@ -40,18 +39,18 @@ static bool read_input(hp_session* session) {
     if (session->failed_files > 0 && !options->keep_going) return false;
   }
   if (options->argument_count > 0) return data->row_count > 0;
-  const char* input = hp_newest_results(&data->arena);
+  const char* input = hp_newest_results();
   // A file's history are those beside it.
   if (input != NULL && options->is_history) {
-    input = hp_copy(&data->arena, input, (size_t)(strrchr(input, '/') - input));
+    input = hp_copy(input, (size_t)(strrchr(input, '/') - input));
   }
   if (input != NULL) {
     printf("Newest results: %s\n\n", input);
-  } else if ((input = hp_recordings(&data->arena)) != NULL) {
+  } else if ((input = hp_recordings()) != NULL) {
     printf(
         "The report that this project answers: %s\n"
         "(no results yet; to make some: %s smoke)\n\n",
-        input, hp_command(&data->arena, "hakrun"));
+        input, hp_command("hakrun"));
   } else {
     fprintf(stderr, "hakplot: no results/ and no testdata/report here: name files to read\n");
     return false;
@@ -87,65 +86,56 @@ static bool make_figures(hp_session* session) {
 }
 
 static void print_figure(const hp_figure* figure) {
-  hp_text text = {0};
-  hp_figure_text(figure, hp_terminal_columns(), &text);
-  printf("%s\n", text.data);
-  hp_text_free(&text);
+  hp_figure_text(figure, hp_terminal_columns(), stdout);
+  putchar('\n');
 }
 
 // ---- files ----
 
 // The command as a shell would take it, for the page.
-static const char* command_of(hp_session* session, int argc, char** argv) {
-  hp_text text = {0};
-  hp_puts(&text, hp_command(&session->data.arena, "hakplot"));
+static const char* command_of(int argc, char** argv) {
+  char* text = NULL;
+  size_t size = 0;
+  FILE* out = open_memstream(&text, &size);
+  if (out == NULL) return "";
+  fputs(hp_command("hakplot"), out);
   for (int i = 1; i < argc; i++) {
-    hp_puts(&text, " '");
+    fputs(" '", out);
     for (const char* at = argv[i]; *at != '\0'; at++) {
-      if (*at == '\'') hp_puts(&text, "'\\'");
-      hp_put(&text, at, 1);
+      fprintf(out, *at == '\'' ? "'\\'%c" : "%c", *at);
     }
-    hp_puts(&text, "'");
+    fputc('\'', out);
   }
-  char* command = hp_clean(&session->data.arena, text.data, text.size);
-  hp_text_free(&text);
+  fclose(out);
+  const char* command = hp_clean(text, size);
+  free(text);
   return command;
 }
 
-static bool write_page(hp_output* output, const hp_page* page) {
-  hp_text html = {0};
-  hp_page_html(page, &html);
-  bool is_good = hp_output_write(output, "index.html", &html);
-  hp_text_free(&html);
-  return is_good;
-}
-
 static bool write_files(hp_session* session, const char* command) {
-  hp_arena* arena = &session->data.arena;
   const hp_figures* figures = &session->figures;
   hp_output output;
   const char* folder = session->options->out;
-  if (folder == NULL) folder = hp_format(arena, "%s/plots", hp_workspace(arena));
+  if (folder == NULL) folder = hp_format("%s/plots", hp_workspace());
   if (!hp_output_open(&output, folder, session->options->formats)) return false;
   hp_page page = {.data = &session->data,
                   .cases = &session->cases,
-                  .tables = session->tables,
-                  .table_count = session->cases.count,
-                  .pictures = hp_alloc(arena, (figures->count + 1) * sizeof(hp_picture)),
+                  .pictures = hp_alloc((figures->count + 1) * sizeof(hp_picture)),
                   .picture_count = figures->count,
                   .formats = session->options->formats,
                   .command = command,
-                  .run_command = hp_command(arena, "hakrun")};
+                  .run_command = hp_command("hakrun")};
   size_t drawn = 0;
   for (size_t i = 0; i < figures->count && !hp_output_is_interrupted(); i++) {
-    hp_text svg = {0};
-    bool is_drawn = hp_output_draw(&output, figures->at[i], &svg);
-    page.pictures[i].figure = figures->at[i];
-    page.pictures[i].svg = is_drawn ? hp_copy(arena, svg.data, svg.size) : NULL;
-    if (is_drawn) drawn++;
-    hp_text_free(&svg);
+    page.pictures[i] = (hp_picture){figures->at[i], hp_output_draw(&output, figures->at[i])};
+    if (page.pictures[i].svg != NULL) drawn++;
   }
-  bool has_page = !hp_output_is_interrupted() && write_page(&output, &page);
+  bool has_page = !hp_output_is_interrupted();
+  if (has_page) {
+    FILE* html = hp_output_begin(&output, "index.html");
+    if (html != NULL) hp_page_html(&page, html);
+    has_page = hp_output_end(&output, html, "index.html");
+  }
   hp_output_close(&output);
   char* full = realpath(folder, NULL);
   if (has_page) {
@@ -171,11 +161,10 @@ static int draw(hp_session* session, const char* command) {
   session->cases = hp_group_runs(&session->data);
   hp_figures_begin(&session->figures, &session->data, &session->cases);
   bool has_all = make_figures(session);
-  session->tables = hp_verdict_tables(&session->figures);
   if (session->options->is_history) {
     hp_history_print(&session->figures);
   } else {
-    hp_verdict_print(&session->figures, session->tables);
+    hp_verdict_print(&session->figures);
   }
   fflush(stdout);
   bool is_good = true;
@@ -195,9 +184,8 @@ static int run(hp_session* session, int argc, char** argv) {
   bool is_read = read_input(session);
   if (session->data.file_count > 0 && session->data.row_count == 0)
     fprintf(stderr, "hakplot: there is nothing to draw in what was read\n");
-  int status = is_read ? draw(session, command_of(session, argc, argv)) : 2;
-  hp_figures_end(&session->figures);
-  hp_dataset_free(&session->data);
+  int status = is_read ? draw(session, command_of(argc, argv)) : 2;
+  hp_free_all();
   return status;
 }
 

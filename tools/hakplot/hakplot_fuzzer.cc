@@ -5,7 +5,6 @@ extern "C" {
 #include "tools/hakplot/charts.h"
 #include "tools/hakplot/gnuplot.h"
 #include "tools/hakplot/html_page.h"
-#include "tools/hakplot/read.h"
 #include "tools/hakplot/term.h"
 #include "tools/hakplot/verdict.h"
 }
@@ -14,38 +13,30 @@ extern "C" {
 #include <cstdint>
 #include <vector>
 
+#include "tools/hakplot/testing/read_text.h"
+
 namespace {
 
-void draw(hp_dataset* data) {
+void draw(hp_dataset* data, FILE* out) {
   hp_cases cases = hp_group_runs(data);
   hp_figures figures;
-  hp_text text = {};
-  std::vector<hp_table*> tables;
   std::vector<hp_picture> pictures;
   hp_figures_begin(&figures, data, &cases);
-  for (size_t i = 0; i < cases.count; i++) {
-    tables.push_back(hp_verdict_table(data, &cases.at[i]));
-    hp_table_text(tables.back(), 80, &text);
-    hp_table_markdown(tables.back(), &text);
-  }
+  for (size_t i = 0; i < cases.count; i++) hp_table_text(hp_verdict_table(&cases.at[i]), 80, out);
   for (size_t i = 0; i < kChartCount; i++) kCharts[i].make(&figures);
   for (size_t i = 0; i < figures.count; i++) {
-    hp_figure_csv(figures.at[i], &text);
-    hp_figure_text(figures.at[i], 80, &text);
-    hp_gnuplot_script(figures.at[i], HP_SVG, &text);
+    hp_figure_csv(figures.at[i], out);
+    hp_figure_text(figures.at[i], 80, out);
+    hp_gnuplot_script(figures.at[i], HP_SVG, out);
     pictures.push_back({figures.at[i], nullptr});
   }
   hp_page page = {};
   page.data = data;
   page.cases = &cases;
-  page.tables = tables.data();
-  page.table_count = tables.size();
   page.pictures = pictures.data();
   page.picture_count = pictures.size();
   page.command = page.run_command = "";
-  hp_page_html(&page, &text);
-  hp_text_free(&text);
-  hp_figures_end(&figures);
+  hp_page_html(&page, out);
 }
 
 }  // namespace
@@ -53,10 +44,11 @@ void draw(hp_dataset* data) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* content, size_t size) {
   hp_dataset data;
   hp_dataset_init(&data);
-  if (hp_read_buffer(&data, "fuzzed", nullptr, reinterpret_cast<const char*>(content), size)) {
+  const char* text = reinterpret_cast<const char*>(content);
+  if (hakplot_testing::ReadText(&data, "fuzzed", nullptr, text, size)) {
     hp_assume_ops(&data, 1e6);
-    draw(&data);
+    hakplot_testing::Written([&](FILE* out) { draw(&data, out); });
   }
-  hp_dataset_free(&data);
+  hp_free_all();
   return 0;
 }

@@ -3,7 +3,6 @@
 #include "tools/hakplot/html_page.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "tools/hakplot/gnuplot.h"
@@ -46,16 +45,10 @@ static const char kStyle[] =
     // In the dark, light and dark of a picture change places, and its hues stay.
     "@media(prefers-color-scheme:dark){figure svg{filter:invert(.87) hue-rotate(180deg)}}\n";
 
-static void put_element(hp_text* html, const char* tag, const char* text) {
-  hp_printf(html, "<%s>", tag);
-  hp_put_html(html, text);
-  hp_printf(html, "</%s>\n", tag);
-}
-
 // ---- pictures ----
 
 // After `id='`, `href='#` and `url(#` the prefix goes in.
-void hp_put_inline_svg(hp_text* html, const char* svg, const char* prefix, const char* title) {
+void hp_put_inline_svg(FILE* html, const char* svg, const char* prefix, const char* title) {
   static const char* const kBefore[] = {" id='", " id=\"", "href='#", "href=\"#", "url(#"};
   static const char kTitle[] = "<title>Gnuplot</title>";
   const char* at = strstr(svg, "<svg");
@@ -70,88 +63,76 @@ void hp_put_inline_svg(hp_text* html, const char* svg, const char* prefix, const
       inserted = prefix;
     }
     if (strncmp(at, kTitle, sizeof(kTitle) - 1) == 0) {
-      put_element(html, "title", title);
+      fprintf(html, "<title>%s</title>\n", hp_html(title));
       at += sizeof(kTitle) - 1;
       continue;
     }
-    hp_put(html, at, copied);
-    hp_puts(html, inserted);
+    fwrite(at, 1, copied, html);
+    fputs(inserted, html);
     at += copied;
   }
 }
 
-static void put_files(hp_text* html, const hp_page* page, const char* name) {
+static void put_files(FILE* html, const hp_page* page, const char* name) {
   static const struct {
     unsigned format;
     const char* ending;
-  } kFiles[] = {{HP_SVG, "svg"}, {HP_PNG, "png"}, {HP_PDF, "pdf"}, {0, "gp"}, {0, "csv"}};
-  hp_puts(html, "<p class=\"files\">Files:");
+    const char* text;
+  } kFiles[] = {{HP_SVG, "svg", "svg"},
+                {HP_PNG, "png", "png"},
+                {HP_PDF, "pdf", "pdf"},
+                {0, "gp", "gnuplot script"},
+                {0, "csv", "numbers (CSV)"}};
+  fputs("<p class=\"files\">Files:", html);
   for (size_t i = 0; i < sizeof(kFiles) / sizeof(kFiles[0]); i++) {
     if (kFiles[i].format != 0 && (page->formats & kFiles[i].format) == 0) continue;
-    hp_printf(html, " <a href=\"%s.%s\">%s</a>", name, kFiles[i].ending,
-              strcmp(kFiles[i].ending, "gp") == 0    ? "gnuplot script"
-              : strcmp(kFiles[i].ending, "csv") == 0 ? "numbers (CSV)"
-                                                     : kFiles[i].ending);
+    fprintf(html, " <a href=\"%s.%s\">%s</a>", name, kFiles[i].ending, kFiles[i].text);
   }
-  hp_puts(html, "</p>\n");
+  fputs("</p>\n", html);
 }
 
-static void put_pictures(hp_text* html, const hp_page* page) {
-  if (page->picture_count == 0) return;
-  hp_puts(html, "<h2>Pictures</h2>\n");
+static void put_pictures(FILE* html, const hp_page* page) {
+  if (page->picture_count > 0) fputs("<h2>Pictures</h2>\n", html);
   for (size_t i = 0; i < page->picture_count; i++) {
-    const hp_picture* picture = &page->pictures[i];
-    char prefix[24];
-    snprintf(prefix, sizeof(prefix), "f%zu-", i + 1);
-    hp_printf(html, "<figure id=\"%s\">\n<div class=\"scroll\">\n", picture->figure->name);
-    if (picture->svg != NULL) {
-      hp_put_inline_svg(html, picture->svg, prefix, picture->figure->title);
+    const char* svg = page->pictures[i].svg;
+    const hp_figure* figure = page->pictures[i].figure;
+    fprintf(html, "<figure id=\"%s\">\n<div class=\"scroll\">\n", figure->name);
+    if (svg != NULL) {
+      hp_put_inline_svg(html, svg, hp_format("f%zu-", i + 1), figure->title);
     } else {
-      put_element(html, "p",
-                  hp_format(picture->figure->arena, "%s: not drawn, gnuplot failed.",
-                            picture->figure->title));
+      fprintf(html, "<p>%s: not drawn, gnuplot failed.</p>\n", hp_html(figure->title));
     }
-    hp_puts(html, "</div>\n");
-    put_element(html, "figcaption", picture->figure->about);
-    put_files(html, page, picture->figure->name);
-    hp_puts(html, "</figure>\n");
+    fprintf(html, "</div>\n<figcaption>%s</figcaption>\n", hp_html(figure->about));
+    put_files(html, page, figure->name);
+    fputs("</figure>\n", html);
   }
 }
 
 // ---- environment ----
 
-// Different texts, the first few of them. Texts of the dataset are interned: equal ones have equal
-// addresses.
-enum { TEXTS_MAX = 8 };
-
-typedef struct texts {
-  const char* at[TEXTS_MAX];
-  size_t count;
-  bool has_more;
-} texts;
-
-static void add_text(texts* all, const char* text) {
-  if (text == NULL) return;
-  for (size_t i = 0; i < all->count; i++) {
-    if (all->at[i] == text) return;
-  }
-  all->has_more |= all->count == TEXTS_MAX;
-  if (all->count < TEXTS_MAX) all->at[all->count++] = text;
-}
-
-static const char* join(hp_arena* arena, const texts* all) {
+// The keys, the first few of them.
+static const char* join(const hp_map* texts) {
+  enum { TEXTS_MAX = 8 };
   const char* joined = "";
-  for (size_t i = 0; i < all->count; i++) {
-    joined = hp_format(arena, "%s%s%s", joined, i > 0 ? ", " : "", all->at[i]);
+  for (size_t i = 0; i < texts->count && i <= TEXTS_MAX; i++) {
+    joined =
+        hp_format("%s%s%s", joined, i > 0 ? ", " : "", i < TEXTS_MAX ? texts->at[i]->key : "…");
   }
-  return all->has_more ? hp_format(arena, "%s, …", joined) : joined;
+  return joined;
 }
 
-static texts texts_of_runs(const hp_page* page, hp_field field) {
-  texts all = {0};
+static void add_text(hp_map* texts, const char* text) {
+  if (text != NULL) hp_put(texts, text, 0);
+}
+
+static bool is_run(const hp_row* row) { return row->kind == HP_RUN || row->kind == HP_MEAN; }
+
+// The different texts that runs say.
+static hp_map* texts_of_runs(const hp_page* page, hp_field field) {
+  hp_map* all = hp_map_new();
   for (size_t i = 0; i < page->data->row_count; i++) {
     const hp_row* row = &page->data->rows[i];
-    if (row->kind == HP_RUN || row->kind == HP_MEAN) add_text(&all, hp_string(row, field));
+    if (is_run(row)) add_text(all, hp_string(row, field));
   }
   return all;
 }
@@ -172,246 +153,212 @@ static const fact_rule kPhaseFacts[] = {
 enum { FACTS = 6 };
 
 typedef struct subject {
-  const char* name;
   const hp_row* first;
-  texts facts[FACTS];
+  hp_map* facts[FACTS];
 } subject;
 
-typedef struct subjects {
-  subject* at;
-  size_t count;
-  hp_map names;
-} subjects;
-
-static void add_facts(subjects* all, hp_arena* arena, const char* name, const hp_row* row,
+static void add_facts(hp_map* subjects, const char* name, const hp_row* row,
                       const fact_rule* rules) {
-  bool is_new;
-  size_t at = hp_map_put(&all->names, arena, name != NULL ? name : "", &is_new);
-  if (is_new) {
-    all->at = hp_grow(arena, all->at, all->count, sizeof(*all->at));
-    all->at[all->count++] = (subject){.name = name, .first = row};
-  }
+  subject* one = hp_put(subjects, name != NULL ? name : "", sizeof(*one))->thing;
+  if (one->first == NULL) one->first = row;
   for (size_t i = 0; i < FACTS; i++) {
-    add_text(&all->at[at].facts[i], hp_string(row, rules[i].field));
+    if (one->first == row) one->facts[i] = hp_map_new();
+    add_text(one->facts[i], hp_string(row, rules[i].field));
   }
 }
 
 // Leaves out what is not known.
-static void put_fact(hp_text* html, const char* name, const char* value) {
+static void put_fact(FILE* html, const char* name, const char* value) {
   if (value[0] == '\0') return;
-  hp_puts(html, "<tr><th scope=\"row\">");
-  hp_put_html(html, name);
-  hp_puts(html, "</th><td>");
-  hp_put_html(html, value);
-  hp_puts(html, "</td></tr>\n");
+  fprintf(html, "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n", name, hp_html(value));
 }
 
-static void put_cache(hp_text* text, hp_arena* arena, const char* name, double bytes) {
-  if (isnan(bytes)) return;
-  hp_printf(text, "%s%s %s", text->size > 0 ? ", " : "", name, hp_size_text(arena, bytes));
+static const char* cache_text(const char* before, const char* name, double bytes) {
+  if (isnan(bytes)) return before;
+  return hp_format("%s%s%s %s", before, before[0] != '\0' ? ", " : "", name, hp_size_text(bytes));
 }
 
-static void put_machine(hp_text* html, hp_arena* arena, const subject* machine) {
+static void put_machine(FILE* html, const char* name, const subject* machine) {
   const hp_row* row = machine->first;
   double cores = hp_number(row, HP_host_cores);
-  hp_text caches = {0};
-  hp_puts(&caches, "");
-  put_cache(&caches, arena, "L1 data", hp_number(row, HP_host_l1d_bytes));
-  put_cache(&caches, arena, "L2", hp_number(row, HP_host_l2_bytes));
-  put_cache(&caches, arena, "L3", hp_number(row, HP_host_l3_bytes));
-  hp_puts(html, "<div class=\"scroll\"><table class=\"facts\"><tbody>\n");
-  put_fact(html, "machine", machine->name != NULL ? machine->name : "not named by the records");
-  put_fact(html, "processors", isnan(cores) ? "" : hp_number_text(arena, cores, 1));
-  put_fact(html, "caches", caches.data);
+  const char* caches = cache_text("", "L1 data", hp_number(row, HP_host_l1d_bytes));
+  caches = cache_text(caches, "L2", hp_number(row, HP_host_l2_bytes));
+  caches = cache_text(caches, "L3", hp_number(row, HP_host_l3_bytes));
+  fputs("<div class=\"scroll\"><table class=\"facts\"><tbody>\n", html);
+  put_fact(html, "machine", name[0] != '\0' ? name : "not named by the records");
+  put_fact(html, "processors", isnan(cores) ? "" : hp_number_text(cores, 1));
+  put_fact(html, "caches", caches);
   for (size_t i = 0; i < FACTS; i++) {
-    put_fact(html, kMachineFacts[i].name, join(arena, &machine->facts[i]));
+    put_fact(html, kMachineFacts[i].name, join(machine->facts[i]));
   }
-  hp_puts(html, "</tbody></table></div>\n");
-  hp_text_free(&caches);
+  fputs("</tbody></table></div>\n", html);
 }
 
-static void put_phases(hp_text* html, hp_arena* arena, const subjects* phases) {
-  hp_table table = {.arena = arena, .title = "Phases"};
+static void put_phases(FILE* html, const hp_map* phases) {
+  hp_table table = {.title = "Phases"};
   hp_table_column(&table, "phase");
   for (size_t i = 0; i < FACTS; i++) hp_table_column(&table, kPhaseFacts[i].name);
   for (size_t p = 0; p < phases->count; p++) {
-    if (phases->at[p].name == NULL) continue;
+    const subject* phase = phases->at[p]->thing;
+    if (phases->at[p]->key[0] == '\0') continue;
     hp_table_row* row = hp_table_row_add(&table);
-    row->cells[0] = phases->at[p].name;
+    row->cells[0] = phases->at[p]->key;
     for (size_t i = 0; i < FACTS; i++) {
-      const char* text = join(arena, &phases->at[p].facts[i]);
+      const char* text = join(phase->facts[i]);
       bool is_hash = kPhaseFacts[i].field == HP_allocator_sha256;
-      row->cells[i + 1] = is_hash ? hp_format(arena, "%.12s", text) : text;
+      row->cells[i + 1] = is_hash ? hp_format("%.12s", text) : text;
     }
   }
   hp_table_html(&table, html);
 }
 
-static void put_environment(hp_text* html, const hp_page* page) {
-  hp_arena* arena = &page->data->arena;
-  subjects machines = {0};
-  subjects phases = {0};
+static void put_environment(FILE* html, const hp_page* page) {
+  hp_map* machines = hp_map_new();
+  hp_map* phases = hp_map_new();
   for (size_t i = 0; i < page->data->row_count; i++) {
     const hp_row* row = &page->data->rows[i];
-    if (row->kind != HP_RUN && row->kind != HP_MEAN) continue;
-    add_facts(&machines, arena, hp_string(row, HP_host_id), row, kMachineFacts);
-    add_facts(&phases, arena, hp_string(row, HP_phase), row, kPhaseFacts);
+    if (!is_run(row)) continue;
+    add_facts(machines, hp_string(row, HP_host_id), row, kMachineFacts);
+    add_facts(phases, hp_string(row, HP_phase), row, kPhaseFacts);
   }
-  hp_puts(html, "<h2 id=\"environment\">Environment</h2>\n");
-  for (size_t i = 0; i < machines.count; i++) put_machine(html, arena, &machines.at[i]);
-  put_phases(html, arena, &phases);
-  hp_map_free(&machines.names);
-  hp_map_free(&phases.names);
+  fputs("<h2 id=\"environment\">Environment</h2>\n", html);
+  for (size_t i = 0; i < machines->count; i++) {
+    put_machine(html, machines->at[i]->key, machines->at[i]->thing);
+  }
+  put_phases(html, phases);
 }
 
 // ---- how to repeat ----
 
-static void put_repeat(hp_text* html, const hp_page* page) {
-  texts experiments = texts_of_runs(page, HP_experiment);
-  hp_puts(html, "<h2>How to repeat</h2>\n<p>These tables and pictures:</p>\n<pre>");
-  hp_put_html(html, page->command);
-  hp_puts(html, "</pre>\n");
-  if (experiments.count > 0) hp_puts(html, "<p>The runs:</p>\n<pre>");
-  for (size_t i = 0; i < experiments.count; i++) {
-    hp_put_html(html, page->run_command);
-    hp_puts(html, " ");
-    hp_put_html(html, experiments.at[i]);
-    hp_puts(html, "\n");
+static void put_repeat(FILE* html, const hp_page* page) {
+  const hp_map* experiments = texts_of_runs(page, HP_experiment);
+  fprintf(html, "<h2>How to repeat</h2>\n<p>These tables and pictures:</p>\n<pre>%s</pre>\n",
+          hp_html(page->command));
+  if (experiments->count > 0) fputs("<p>The runs:</p>\n<pre>", html);
+  for (size_t i = 0; i < experiments->count; i++) {
+    fprintf(html, "%s %s\n", page->run_command, hp_html(experiments->at[i]->key));
   }
-  if (experiments.count > 0) hp_puts(html, "</pre>\n");
-  hp_puts(html,
-          "<p>One picture, after changing its script: <code>gnuplot NAME.gp</code></p>\n"
-          "<p class=\"small\">Read from: ");
+  if (experiments->count > 0) fputs("</pre>\n", html);
+  fputs(
+      "<p>One picture, after changing its script: <code>gnuplot NAME.gp</code></p>\n"
+      "<p class=\"small\">Read from: ",
+      html);
   for (size_t i = 0; i < page->data->file_count; i++) {
-    if (i > 0) hp_puts(html, ", ");
+    if (i > 0) fputs(", ", html);
     if (i == 40) {
-      hp_printf(html, "and %zu more", page->data->file_count - i);
+      fprintf(html, "and %zu more", page->data->file_count - i);
       break;
     }
-    hp_put_html(html, page->data->files[i]);
+    fputs(hp_html(page->data->files[i]), html);
   }
-  hp_puts(html, "</p>\n");
+  fputs("</p>\n", html);
 }
 
 // ---- overview ----
 
 // The cell of a phase in the row of a workload.
-static void put_ratio(hp_text* html, hp_arena* arena, const hp_case* one, const char* phase) {
-  const hp_metric* metric = hp_main_metric(arena, one);
-  for (size_t g = 0; g < one->group_count; g++) {
-    const hp_group* group = &one->groups[g];
-    if (strcmp(group->label, phase) != 0) continue;
-    if (group->baseline == group) {
-      hp_summary summary = hp_summarise(arena, group, metric);
-      hp_unit unit = hp_unit_of(arena, one, metric);
-      hp_printf(html, "<td>%s %s</td>", hp_number_text(arena, summary.centre * unit.factor, 3),
-                unit.name);
-      return;
-    }
-    if (group->baseline == NULL) break;
-    hp_comparison ratio = hp_compare_groups(arena, group->baseline, group, metric);
-    bool is_told = ratio.judgement == HP_DIFFERENT;
+static void put_ratio(FILE* html, const hp_case* one, const char* phase) {
+  const hp_metric* metric = hp_main_metric(one);
+  size_t g = 0;
+  while (g < one->group_count && strcmp(one->groups[g].label, phase) != 0) g++;
+  const hp_group* group = g < one->group_count ? &one->groups[g] : NULL;
+  if (group == NULL || group->baseline == NULL) {
+    fputs("<td></td>", html);
+  } else if (group->baseline == group) {
+    hp_unit unit = hp_unit_of(one, metric);
+    double centre = hp_summarise(group, metric).centre * unit.factor;
+    fprintf(html, "<td>%s %s</td>", hp_number_text(centre, 3), unit.name);
+  } else {
+    hp_comparison ratio = hp_compare_groups(group->baseline, group, metric);
     bool is_better = (ratio.ratio > 1) == metric->is_better_larger;
-    hp_printf(html, "<td class=\"%s\">%s</td>",
-              !is_told    ? "unsure"
-              : is_better ? "better"
-                          : "worse",
-              hp_change_text(arena, &ratio));
-    return;
+    const char* told = is_better ? "better" : "worse";
+    fprintf(html, "<td class=\"%s\">%s</td>", ratio.judgement == HP_DIFFERENT ? told : "unsure",
+            hp_change_text(&ratio));
   }
-  hp_puts(html, "<td></td>");
 }
 
 // Workloads by phases, where there are several of both.
-static void put_overview(hp_text* html, const hp_page* page) {
-  hp_arena* arena = &page->data->arena;
-  hp_map phases = {0};
+static void put_overview(FILE* html, const hp_page* page) {
+  hp_map* phases = hp_map_new();
   size_t rows = 0;
-  bool is_new;
-  for (size_t i = 0; i < page->table_count; i++) {
+  for (size_t i = 0; i < page->cases->count; i++) {
     const hp_case* one = &page->cases->at[i];
-    if (page->tables[i]->is_detail) continue;
+    if (hp_is_detail(one)) continue;
     rows++;
-    for (size_t g = 0; g < one->group_count; g++) {
-      hp_map_put(&phases, arena, one->groups[g].label, &is_new);
-    }
+    for (size_t g = 0; g < one->group_count; g++) hp_put(phases, one->groups[g].label, 0);
   }
-  if (rows > 1 && phases.count > 1) {
-    hp_puts(html,
-            "<h2 id=\"overview\">Overview</h2>\n<div class=\"scroll\"><table><thead><tr>"
-            "<th scope=\"col\">workload</th>");
-    for (size_t p = 0; p < phases.count; p++) {
-      hp_puts(html, "<th scope=\"col\">");
-      hp_put_html(html, phases.keys[p]);
-      hp_puts(html, "</th>");
-    }
-    hp_puts(html, "</tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < page->table_count; i++) {
-      if (page->tables[i]->is_detail) continue;
-      hp_puts(html, "<tr><th scope=\"row\">");
-      hp_put_html(html, page->cases->at[i].title);
-      hp_puts(html, "</th>");
-      for (size_t p = 0; p < phases.count; p++) {
-        put_ratio(html, arena, &page->cases->at[i], phases.keys[p]);
-      }
-      hp_puts(html, "</tr>\n");
-    }
-    hp_puts(html,
-            "</tbody></table></div>\n<p class=\"small\">Each phase against the baseline of its "
-            "row, which stands with its own figure. Blue: better; orange: worse; grey: no "
-            "difference can be told, or too few runs.</p>\n");
+  if (rows < 2 || phases->count < 2) return;
+  fputs(
+      "<h2 id=\"overview\">Overview</h2>\n<div class=\"scroll\"><table><thead><tr>"
+      "<th scope=\"col\">workload</th>",
+      html);
+  for (size_t p = 0; p < phases->count; p++) {
+    fprintf(html, "<th scope=\"col\">%s</th>", hp_html(phases->at[p]->key));
   }
-  hp_map_free(&phases);
+  fputs("</tr></thead>\n<tbody>\n", html);
+  for (size_t i = 0; i < page->cases->count; i++) {
+    const hp_case* one = &page->cases->at[i];
+    if (hp_is_detail(one)) continue;
+    fprintf(html, "<tr><th scope=\"row\">%s</th>", hp_html(one->title));
+    for (size_t p = 0; p < phases->count; p++) put_ratio(html, one, phases->at[p]->key);
+    fputs("</tr>\n", html);
+  }
+  fputs(
+      "</tbody></table></div>\n<p class=\"small\">Each phase against the baseline of its "
+      "row, which stands with its own figure. Blue: better; orange: worse; grey: no "
+      "difference can be told, or too few runs.</p>\n",
+      html);
 }
 
-static void put_contents(hp_text* html, const hp_page* page) {
+static void put_contents(FILE* html, const hp_page* page) {
   if (page->picture_count < 2) return;
-  hp_puts(html, "<nav><h2>Contents</h2>\n<ul>\n<li><a href=\"#verdict\">Verdict</a></li>\n");
+  fputs("<nav><h2>Contents</h2>\n<ul>\n<li><a href=\"#verdict\">Verdict</a></li>\n", html);
   for (size_t i = 0; i < page->picture_count; i++) {
     const hp_figure* figure = page->pictures[i].figure;
-    hp_printf(html, "<li><a href=\"#%s\">", figure->name);
-    hp_put_html(html, figure->title);
-    hp_puts(html, "</a></li>\n");
+    fprintf(html, "<li><a href=\"#%s\">%s</a></li>\n", figure->name, hp_html(figure->title));
   }
-  hp_puts(html, "<li><a href=\"#environment\">Environment</a></li>\n</ul></nav>\n");
+  fputs("<li><a href=\"#environment\">Environment</a></li>\n</ul></nav>\n", html);
 }
 
-static void put_tables(hp_text* html, const hp_page* page) {
+static void put_tables(FILE* html, const hp_page* page, bool are_details) {
+  for (size_t i = 0; i < page->cases->count; i++) {
+    const hp_case* one = &page->cases->at[i];
+    if (hp_is_detail(one) == are_details) hp_table_html(hp_verdict_table(one), html);
+  }
+}
+
+static void put_verdict(FILE* html, const hp_page* page) {
   size_t details = 0;
-  for (size_t i = 0; i < page->table_count; i++) {
-    if (page->tables[i]->is_detail) details++;
-    if (!page->tables[i]->is_detail) hp_table_html(page->tables[i], html);
-  }
+  for (size_t i = 0; i < page->cases->count; i++) details += hp_is_detail(&page->cases->at[i]);
+  fputs("<h2 id=\"verdict\">Verdict</h2>\n", html);
+  put_tables(html, page, false);
   if (details == 0) return;
-  hp_printf(html, "<details><summary>%zu more: points of sweeps, limits, latency runs</summary>\n",
-            details);
-  for (size_t i = 0; i < page->table_count; i++) {
-    if (page->tables[i]->is_detail) hp_table_html(page->tables[i], html);
-  }
-  hp_puts(html, "</details>\n");
+  fprintf(html, "<details><summary>%zu more: points of sweeps, limits, latency runs</summary>\n",
+          details);
+  put_tables(html, page, true);
+  fputs("</details>\n", html);
 }
 
-void hp_page_html(const hp_page* page, hp_text* html) {
-  texts titles = texts_of_runs(page, HP_title);
-  const char* title = join(&page->data->arena, &titles);
-  hp_puts(html,
+void hp_page_html(const hp_page* page, FILE* html) {
+  const hp_map* notes = page->data->notes;
+  const char* title = join(texts_of_runs(page, HP_title));
+  bool has_title = title[0] != '\0';
+  fprintf(html,
           "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-  put_element(html, "title", title[0] != '\0' ? title : "hakplot: where the time goes");
-  hp_printf(html, "<style>\n%s</style>\n</head>\n<body>\n<main>\n", kStyle);
-  put_element(html, "h1", title[0] != '\0' ? title : "Where the time goes");
-  if (page->data->note_count > 0) {
-    hp_puts(html, "<div class=\"notes\"><h3>Before you read on</h3>\n<ul>\n");
-    for (size_t i = 0; i < page->data->note_count; i++)
-      put_element(html, "li", page->data->notes[i]);
-    hp_puts(html, "</ul></div>\n");
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+          "<title>%s</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n<h1>%s</h1>\n",
+          has_title ? hp_html(title) : "hakplot: where the time goes", kStyle,
+          has_title ? hp_html(title) : "Where the time goes");
+  if (notes->count > 0) fputs("<div class=\"notes\"><h3>Before you read on</h3>\n<ul>\n", html);
+  for (size_t i = 0; i < notes->count; i++) {
+    fprintf(html, "<li>%s</li>\n", hp_html(notes->at[i]->key));
   }
+  if (notes->count > 0) fputs("</ul></div>\n", html);
   put_overview(html, page);
   put_contents(html, page);
-  hp_puts(html, "<h2 id=\"verdict\">Verdict</h2>\n");
-  put_tables(html, page);
+  put_verdict(html, page);
   put_pictures(html, page);
   put_environment(html, page);
   put_repeat(html, page);
-  hp_puts(html, "</main>\n</body>\n</html>\n");
+  fputs("</main>\n</body>\n</html>\n", html);
 }

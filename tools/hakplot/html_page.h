@@ -18,8 +18,6 @@ typedef struct hp_picture {
 typedef struct hp_page {
   hp_dataset* data;
   const hp_cases* cases;  // a table each
-  hp_table** tables;
-  size_t table_count;
   hp_picture* pictures;
   size_t picture_count;
   unsigned formats;         // of the picture files beside the page
@@ -27,10 +25,10 @@ typedef struct hp_page {
   const char* run_command;  // that runs experiments: their names follow
 } hp_page;
 
-void hp_page_html(const hp_page* page, hp_text* html);
+void hp_page_html(const hp_page* page, FILE* html);
 
 // What gnuplot wrote, to stand inside a page: without prolog, its ids made unique by `prefix`, its
 // title the figure's.
-void hp_put_inline_svg(hp_text* html, const char* svg, const char* prefix, const char* title);
+void hp_put_inline_svg(FILE* html, const char* svg, const char* prefix, const char* title);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_HTML_PAGE_H_

@@ -11,16 +11,18 @@
 
 #include "tools/common/places.h"
 
-const char* hp_workspace(hp_arena* arena) {
-  char* checkout = places_checkout();
-  const char* folder = checkout != NULL ? hp_copy(arena, checkout, strlen(checkout)) : ".";
-  free(checkout);
-  return folder;
+// Ours, of a text that is to be freed; `missing` for NULL.
+static const char* keep(char* text, const char* missing) {
+  const char* kept = text != NULL ? hp_copy(text, strlen(text)) : missing;
+  free(text);
+  return kept;
 }
 
-const char* hp_command(hp_arena* arena, const char* tool) {
+const char* hp_workspace(void) { return keep(places_checkout(), "."); }
+
+const char* hp_command(const char* tool) {
   if (getenv("BUILD_WORKSPACE_DIRECTORY") == NULL) return tool;
-  return hp_format(arena, "bazel run //tools:%s --", tool);
+  return hp_format("bazel run //tools:%s --", tool);
 }
 
 // nftw has no argument to pass on.
@@ -34,29 +36,24 @@ static int visit(const char* path, const struct stat* status, int type, struct F
   const char* dot = strrchr(path, '.');
   if (type != FTW_F || dot == NULL || strcmp(dot, ".jsonl") != 0) return 0;
   if (status->st_size == 0 || strlen(path) >= sizeof(newest.path)) return 0;
-  bool is_newer = status->st_mtim.tv_sec > newest.time.tv_sec ||
-                  (status->st_mtim.tv_sec == newest.time.tv_sec &&
-                   status->st_mtim.tv_nsec > newest.time.tv_nsec);
+  const struct timespec* time = &status->st_mtim;
+  bool is_newer = time->tv_sec != newest.time.tv_sec ? time->tv_sec > newest.time.tv_sec
+                                                     : time->tv_nsec > newest.time.tv_nsec;
   if (newest.path[0] != '\0' && !is_newer) return 0;
   strcpy(newest.path, path);
   newest.time = status->st_mtim;
   return 0;
 }
 
-const char* hp_newest_results(hp_arena* arena) {
-  const char* roots[] = {hp_workspace(arena), "."};
+const char* hp_newest_results(void) {
+  const char* roots[] = {hp_workspace(), "."};
   for (size_t i = 0; i < 2; i++) {
-    char* folder = hp_format(arena, "%s/results", roots[i]);
+    char* folder = hp_format("%s/results", roots[i]);
     newest.path[0] = '\0';
     nftw(folder, visit, 16, FTW_PHYS);
-    if (newest.path[0] != '\0') return hp_copy(arena, newest.path, strlen(newest.path));
+    if (newest.path[0] != '\0') return hp_copy(newest.path, strlen(newest.path));
   }
   return NULL;
 }
 
-const char* hp_recordings(hp_arena* arena) {
-  char* found = places_find("testdata/report");
-  const char* folder = found != NULL ? hp_copy(arena, found, strlen(found)) : NULL;
-  free(found);
-  return folder;
-}
+const char* hp_recordings(void) { return keep(places_find("testdata/report"), NULL); }

@@ -6,15 +6,15 @@
 #include "tools/hakplot/strings.h"
 
 // The checkout the user works in, else ".".
-const char* hp_workspace(hp_arena* arena);
+const char* hp_workspace(void);
 
 // How the user calls one of the tools: by its name, or through `bazel run` where that was used now.
-const char* hp_command(hp_arena* arena, const char* tool);
+const char* hp_command(const char* tool);
 
 // The newest .jsonl file below results/ of the checkout or of the present folder; NULL: none.
-const char* hp_newest_results(hp_arena* arena);
+const char* hp_newest_results(void);
 
 // testdata/report of the checkout, or of the files that came with the program; NULL: none.
-const char* hp_recordings(hp_arena* arena);
+const char* hp_recordings(void);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_LOCATE_H_

@@ -126,30 +126,31 @@ static double peak_rss(const hp_row* row) { return hp_number(row, HP_peak_rss_by
 
 const hp_metric kMetrics[HP_METRIC_COUNT] = {
     [HP_THROUGHPUT] = {"throughput", "throughput, million operations a second", "M ops/s",
-                       throughput, true,
+                       throughput, true, HP_perf_duration_s,
                        "throughput, million operations a second of processor time", "M ops/CPU s"},
     [HP_TIME_PER_OP] = {"time-per-op", "time per operation, ns", "ns/op", time_per_op, false,
-                        "processor time per operation, ns", "CPU ns/op"},
-    [HP_ELAPSED] = {"elapsed", "elapsed time, s", "s", elapsed, false, NULL, NULL},
+                        HP_perf_duration_s, "processor time per operation, ns", "CPU ns/op"},
+    [HP_ELAPSED] = {"elapsed", "elapsed time, s", "s", elapsed, .measured = HP_perf_duration_s},
     [HP_KERNEL_SHARE] = {"kernel-share", "CPU time in the kernel, %", "% kernel", kernel_percent,
-                         false, NULL, NULL},
-    [HP_FAULTS] = {"faults", "page faults per million operations", "faults/Mop", faults, false,
-                   NULL, NULL},
+                         .measured = HP_FIELD_COUNT},
+    [HP_FAULTS] = {"faults", "page faults per million operations", "faults/Mop", faults,
+                   .measured = HP_perf_page_faults},
     [HP_SYSCALLS] = {"syscalls", "memory system calls per million operations", "calls/Mop",
-                     syscalls, false, NULL, NULL},
-    [HP_PEAK_RSS] = {"peak-rss", "peak resident memory, MiB", "MiB peak", peak_rss, false, NULL,
-                     NULL},
-    [HP_CPU_TIME] = {"cpu-time", "CPU time of a run, s", "CPU s", cpu_time, false, NULL, NULL},
-    [HP_FAULTS_TOTAL] = {"faults-total", "page faults of a run", "faults", faults_total, false,
-                         NULL, NULL},
+                     syscalls, .measured = HP_perf_syscalls},
+    [HP_PEAK_RSS] = {"peak-rss", "peak resident memory, MiB", "MiB peak", peak_rss,
+                     .measured = HP_FIELD_COUNT},
+    [HP_CPU_TIME] = {"cpu-time", "CPU time of a run, s", "CPU s", cpu_time,
+                     .measured = HP_FIELD_COUNT},
+    [HP_FAULTS_TOTAL] = {"faults-total", "page faults of a run", "faults", faults_total,
+                         .measured = HP_perf_page_faults},
     [HP_SYSCALLS_TOTAL] = {"syscalls-total", "memory system calls of a run", "calls",
-                           syscalls_total, false, NULL, NULL},
+                           syscalls_total, .measured = HP_perf_syscalls},
     [HP_STEADY] = {"steady", "throughput in the median slice, million operations a second",
-                   "M ops/s steady", steady, true, NULL, NULL},
+                   "M ops/s steady", steady, true, HP_FIELD_COUNT},
     [HP_MEAN_RSS] = {"mean-rss", "resident memory over the run, mean, MiB", "MiB mean", mean_rss,
-                     false, NULL, NULL},
+                     .measured = HP_FIELD_COUNT},
     [HP_LEFT_RSS] = {"left-rss", "resident memory 15 s after the work, MiB", "MiB left", left_rss,
-                     false, NULL, NULL},
+                     .measured = HP_FIELD_COUNT},
 };
 
 const char* hp_metric_title(const hp_metric* metric, const hp_row* row) {
@@ -167,35 +168,14 @@ const hp_metric* hp_metric_named(const char* name) {
   return NULL;
 }
 
-// The relative standard error of a mean's metric is that of the measured value it depends on.
-static double relative_error(const hp_row* row, const hp_metric* metric) {
-  static const hp_field kMeasured[HP_METRIC_COUNT] = {[HP_THROUGHPUT] = HP_perf_duration_s,
-                                                      [HP_TIME_PER_OP] = HP_perf_duration_s,
-                                                      [HP_ELAPSED] = HP_perf_duration_s,
-                                                      [HP_KERNEL_SHARE] = HP_FIELD_COUNT,
-                                                      [HP_FAULTS] = HP_perf_page_faults,
-                                                      [HP_SYSCALLS] = HP_perf_syscalls,
-                                                      [HP_PEAK_RSS] = HP_FIELD_COUNT,
-                                                      [HP_CPU_TIME] = HP_FIELD_COUNT,
-                                                      [HP_FAULTS_TOTAL] = HP_perf_page_faults,
-                                                      [HP_SYSCALLS_TOTAL] = HP_perf_syscalls,
-                                                      [HP_STEADY] = HP_FIELD_COUNT,
-                                                      [HP_MEAN_RSS] = HP_FIELD_COUNT,
-                                                      [HP_LEFT_RSS] = HP_FIELD_COUNT};
-  const hp_value* value = hp_find(row, kMeasured[metric - kMetrics]);
-  return value != NULL && value->error > 0 ? value->error : NAN;
-}
-
 // perf says the standard error; how wide an interval that makes depends on the number of runs,
-// which its -x and -j leave out.
+// which it leaves out.
 static hp_summary summary_of_mean(const hp_row* row, const hp_metric* metric) {
-  double centre = metric->of(row);
-  double error = relative_error(row, metric);
-  double runs = hp_number(row, HP_perf_runs);
-  double half = runs >= 2 ? hp_student_factor((size_t)runs) * error * centre : NAN;
-  return (hp_summary){.centre = centre,
-                      .low = centre - half,
-                      .high = centre + half,
+  const hp_value* measured = hp_find(row, metric->measured);
+  double error = measured != NULL && measured->error > 0 ? measured->error : NAN;
+  return (hp_summary){.centre = metric->of(row),
+                      .low = NAN,
+                      .high = NAN,
                       .error = error,
                       .samples = NAN,
                       .is_mean = true};
@@ -209,27 +189,24 @@ static hp_summary summary_of_range(const hp_group* group) {
     low = hp_number(group->runs[i], HP_mops_low);
     high = hp_number(group->runs[i], HP_mops_high);
   }
-  return (hp_summary){.centre = (low + high) / 2,
-                      .low = low,
-                      .high = high,
-                      .samples = NAN,
+  return (hp_summary){(low + high) / 2, low, high, .samples = NAN,
                       .is_range = isfinite(low + high)};
 }
 
 // The runs' own shares are kept beside the one of all.
 static hp_summary summary_of_share(const hp_group* group, double* values, size_t count) {
   hp_share share = hp_kernel_share(group);
-  return (hp_summary){.centre = share.share * 100,
-                      .low = share.low * 100,
-                      .high = share.high * 100,
-                      .error = NAN,
-                      .samples = hp_share_samples(&share),
-                      .values = values,
-                      .count = count};
+  return (hp_summary){share.share * 100,
+                      share.low * 100,
+                      share.high * 100,
+                      NAN,
+                      values,
+                      count,
+                      .samples = hp_share_samples(&share)};
 }
 
-hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric* metric) {
-  double* values = hp_alloc(arena, (group->run_count + 1) * sizeof(*values));
+hp_summary hp_summarise(const hp_group* group, const hp_metric* metric) {
+  double* values = hp_alloc((group->run_count + 1) * sizeof(*values));
   size_t count = 0;
   for (size_t i = 0; i < group->run_count; i++) {
     double value = metric->of(group->runs[i]);
@@ -239,17 +216,20 @@ hp_summary hp_summarise(hp_arena* arena, const hp_group* group, const hp_metric*
   if (count == 0 && group->mean != NULL) return summary_of_mean(group->mean, metric);
   if (count == 0 && metric == &kMetrics[HP_THROUGHPUT]) return summary_of_range(group);
   hp_interval interval = hp_median_interval(values, count);
-  return (hp_summary){.centre = hp_median(values, count),
-                      .low = interval.low,
-                      .high = interval.high,
-                      .error = NAN,
-                      .samples = NAN,
-                      .values = values,
-                      .count = count};
+  return (hp_summary){
+      hp_median(values, count), interval.low, interval.high, NAN, values, count, .samples = NAN};
+}
+
+const hp_metric* hp_main_metric(const hp_case* one) {
+  for (size_t i = 0; i < one->group_count; i++) {
+    hp_summary summary = hp_summarise(&one->groups[i], &kMetrics[HP_THROUGHPUT]);
+    if (!isnan(summary.centre)) return &kMetrics[HP_THROUGHPUT];
+  }
+  return &kMetrics[hp_is_duet(one->sample) ? HP_CPU_TIME : HP_ELAPSED];
 }
 
 // Titles and units of throughput begin, or go on after the comma, with the word for a million.
-hp_unit hp_unit_of(hp_arena* arena, const hp_case* one, const hp_metric* metric) {
+hp_unit hp_unit_of(const hp_case* one, const hp_metric* metric) {
   static const struct {
     double below;
     double factor;
@@ -261,28 +241,28 @@ hp_unit hp_unit_of(hp_arena* arena, const hp_case* one, const hp_metric* metric)
   const char* word = strstr(unit.title, million);
   double largest = 0;
   for (size_t i = 0; i < one->group_count; i++) {
-    largest = fmax(largest, hp_summarise(arena, &one->groups[i], metric).centre);
+    largest = fmax(largest, hp_summarise(&one->groups[i], metric).centre);
   }
   for (size_t i = 0; i < sizeof(kSteps) / sizeof(kSteps[0]) && word != NULL; i++) {
     if (largest >= kSteps[i].below || largest == 0) continue;
     unit.factor = kSteps[i].factor;
-    unit.name = hp_format(arena, "%s%s", kSteps[i].letter, unit.name + 2);
-    unit.title = hp_format(arena, "%.*s%s%s", (int)(word - unit.title), unit.title, kSteps[i].word,
+    unit.name = hp_format("%s%s", kSteps[i].letter, unit.name + 2);
+    unit.title = hp_format("%.*s%s%s", (int)(word - unit.title), unit.title, kSteps[i].word,
                            word + strlen(million));
     break;
   }
   return unit;
 }
 
-char* hp_summary_text(hp_arena* arena, const hp_summary* summary, double factor) {
-  char* centre = hp_number_text(arena, summary->centre * factor, 3);
+char* hp_summary_text(const hp_summary* summary, double factor) {
+  char* centre = hp_number_text(summary->centre * factor, 3);
   if (summary->is_range && summary->low < summary->high) {
-    return hp_format(arena, "%s to %s", hp_number_text(arena, summary->low * factor, 3),
-                     hp_number_text(arena, summary->high * factor, 3));
+    return hp_format("%s to %s", hp_number_text(summary->low * factor, 3),
+                     hp_number_text(summary->high * factor, 3));
   }
   double half = fmax(summary->high - summary->centre, summary->centre - summary->low);
   if (isnan(half) || summary->is_range || summary->centre == 0) return centre;
-  return hp_format(arena, "%s ± %.*f %%", centre, half < summary->centre / 100 ? 1 : 0,
+  return hp_format("%s ± %.*f %%", centre, half < summary->centre / 100 ? 1 : 0,
                    half / summary->centre * 100);
 }
 
@@ -302,12 +282,8 @@ static hp_share share_of_cycles(const hp_group* group) {
     kernel += hp_number(row_at(group, i), HP_perf_cycles_kernel);
   }
   double share = kernel / (user + kernel);
-  return (hp_share){.share = share,
-                    .low = NAN,
-                    .high = NAN,
-                    .cpu_s = NAN,
-                    .run_count = row_count(group),
-                    .source = isnan(share) ? HP_CPU_UNKNOWN : HP_CPU_CYCLES};
+  hp_cpu_source source = isnan(share) ? HP_CPU_UNKNOWN : HP_CPU_CYCLES;
+  return (hp_share){share, NAN, NAN, NAN, row_count(group), source};
 }
 
 static hp_share share_stated(const hp_group* group) {

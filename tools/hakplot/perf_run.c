@@ -47,69 +47,54 @@ static const event_rule kRules[] = {
 
 // Takes "cpu_core/cycles:u/" and "cpu_core/cycles/u" apart into "cycles" and the mode. Modifiers
 // are the letters that perf list names; a tracepoint's name after its colon has others as well.
-static hp_slice event_name(hp_slice event, bool* is_user, bool* is_kernel) {
+static const char* event_name(const char* event, bool* is_user, bool* is_kernel) {
   static const char* const kUnits[] = {"cpu_core/", "cpu_atom/", "cpu/"};
-  *is_user = false;
-  *is_kernel = false;
+  *is_user = *is_kernel = false;
   for (size_t i = 0; i < sizeof(kUnits) / sizeof(kUnits[0]); i++) {
     size_t length = strlen(kUnits[i]);
-    if (event.size > length && memcmp(event.data, kUnits[i], length) == 0) {
-      event = (hp_slice){event.data + length, event.size - length};
-      break;
-    }
+    if (strncmp(event, kUnits[i], length) != 0 || event[length] == '\0') continue;
+    event += length;
+    break;
   }
-  if (event.size > 0 && event.data[event.size - 1] == '/') event.size--;
-  size_t name = event.size;
-  while (name > 0 && strchr("ukhGHpPSDWIeb", event.data[name - 1]) != NULL) name--;
-  if (name == 0 || name == event.size) return event;
-  if (event.data[name - 1] != ':' && event.data[name - 1] != '/') return event;
-  *is_user = memchr(event.data + name, 'u', event.size - name) != NULL;
-  *is_kernel = memchr(event.data + name, 'k', event.size - name) != NULL;
-  return (hp_slice){event.data, name - 1};
+  size_t size = strlen(event);
+  if (size > 0 && event[size - 1] == '/') size--;
+  size_t name = size;
+  while (name > 0 && strchr("ukhGHpPSDWIeb", event[name - 1]) != NULL) name--;
+  bool has_mode = name > 1 && name < size && (event[name - 1] == ':' || event[name - 1] == '/');
+  *is_user = has_mode && memchr(event + name, 'u', size - name) != NULL;
+  *is_kernel = has_mode && memchr(event + name, 'k', size - name) != NULL;
+  return hp_copy(event, has_mode ? name - 1 : size);
 }
 
-static hp_field field_of(hp_slice event) {
+static hp_field field_of(const char* event) {
   bool is_user;
   bool is_kernel;
-  hp_slice name = event_name(event, &is_user, &is_kernel);
+  const char* name = event_name(event, &is_user, &is_kernel);
   for (size_t i = 0; i < sizeof(kRules) / sizeof(kRules[0]); i++) {
     const event_rule* rule = &kRules[i];
-    if (strlen(rule->event) != name.size || memcmp(rule->event, name.data, name.size) != 0)
-      continue;
+    if (strcmp(rule->event, name) != 0) continue;
     return is_user == is_kernel ? rule->total : is_user ? rule->user : rule->kernel;
   }
   return NONE;
 }
 
-static double scale_of(hp_slice unit) {
-  if (unit.size == 4 && memcmp(unit.data, "msec", 4) == 0) return 1e-3;
-  if (unit.size == 2 && memcmp(unit.data, "ns", 2) == 0) return 1e-9;
-  return 1;
+static double scale_of(const char* unit) {
+  return strcmp(unit, "msec") == 0 ? 1e-3 : strcmp(unit, "ns") == 0 ? 1e-9 : 1;
 }
 
 void hp_perf_init(hp_perf_run* run, hp_dataset* data, const char* file) {
-  *run = (hp_perf_run){.data = data, .file = file, .interval_s = NAN};
+  *run = (hp_perf_run){.data = data, .file = file, .interval_s = NAN, .seen = hp_map_new()};
   run->source = hp_intern(data, "perf stat", 9);
-}
-
-void hp_perf_free(hp_perf_run* run) {
-  hp_map_free(&run->seen);
-  hp_arena_free(&run->scratch);
-}
-
-static void forget_seen(hp_perf_run* run) {
-  hp_map_free(&run->seen);
-  hp_arena_free(&run->scratch);
 }
 
 static hp_row* write_row(hp_perf_run* run, hp_kind kind, const hp_perf_cell* cells) {
   hp_dataset* data = run->data;
   hp_row* row = hp_add_row(data, kind, run->file, (uint32_t)run->run_line);
-  hp_set_text(data, row, HP_source, run->source);
+  hp_set_text(row, HP_source, run->source);
   for (size_t i = 0; i < HP_PERF_FIELDS; i++) {
     if (!cells[i].is_seen || cells[i].is_unknown) continue;
     hp_field field = (hp_field)(HP_PERF_FIRST + i);
-    hp_set_number(data, row, field, cells[i].sum);
+    hp_set_number(row, field, cells[i].sum);
     hp_find(row, field)->error = (float)cells[i].error;
   }
   return row;
@@ -118,7 +103,7 @@ static hp_row* write_row(hp_perf_run* run, hp_kind kind, const hp_perf_cell* cel
 static void end_interval(hp_perf_run* run) {
   if (isnan(run->interval_s)) return;
   hp_row* row = write_row(run, HP_INTERVAL, run->now);
-  hp_set_number(run->data, row, HP_t_ns, run->interval_s * 1e9);
+  hp_set_number(row, HP_t_ns, run->interval_s * 1e9);
   for (size_t i = 0; i < HP_PERF_FIELDS; i++) {
     if (!run->now[i].is_seen) continue;
     run->total[i].is_seen = true;
@@ -126,7 +111,7 @@ static void end_interval(hp_perf_run* run) {
     run->total[i].sum += run->now[i].sum;
   }
   memset(run->now, 0, sizeof(run->now));
-  forget_seen(run);
+  run->seen = hp_map_new();
 }
 
 // Faults known by mode give the total; user and system time that are both 0 were not taken at all
@@ -157,7 +142,7 @@ void hp_perf_end_run(hp_perf_run* run) {
     *duration = (hp_perf_cell){.sum = end_s, .is_seen = true};
   complete(cells);
   write_row(run, run->is_mean ? HP_MEAN : HP_RUN, cells);
-  forget_seen(run);
+  run->seen = hp_map_new();
   memset(run->now, 0, sizeof(run->now));
   memset(run->total, 0, sizeof(run->total));
   memset(run->summary, 0, sizeof(run->summary));
@@ -168,11 +153,8 @@ void hp_perf_end_run(hp_perf_run* run) {
 }
 
 static bool is_repeated(hp_perf_run* run, const hp_perf_count* count) {
-  bool is_new;
-  char* key = hp_format(&run->scratch, "%.*s\n%d\n%.*s", (int)count->part.size, count->part.data,
-                        count->is_summary, (int)count->event.size, count->event.data);
-  hp_map_put(&run->seen, &run->scratch, key, &is_new);
-  return !is_new;
+  const char* key = hp_format("%s\n%d\n%s", count->part, count->is_summary, count->event);
+  return hp_put(run->seen, key, 0)->puts > 1;
 }
 
 // Opens, continues or ends runs and intervals, so that `count` belongs to the present one.
@@ -197,6 +179,7 @@ void hp_perf_add(hp_perf_run* run, const hp_perf_count* count, size_t line) {
   hp_field field = field_of(count->event);
   if (!isnan(count->error_percent)) run->is_mean = true;
   run->has_summary |= count->is_summary;
+  run->counts++;
   if (field == NONE) return;
   run->known_events++;
   hp_perf_cell* cell = hp_perf_cell_of(count->is_summary ? run->summary : run->now, field);
@@ -211,17 +194,7 @@ void hp_perf_add(hp_perf_run* run, const hp_perf_count* count, size_t line) {
   cell->sum = is_clock ? fmax(cell->sum, value) : cell->sum + value;
   if (!isnan(count->error_percent)) cell->error = count->error_percent / 100;
   if (count->running_percent < 100) {
-    hp_note(run->data, "%s: %.*s was counted %.0f %% of the time and scaled by perf", run->file,
-            (int)count->event.size, count->event.data, count->running_percent);
+    hp_note(run->data, "%s: %s was counted %.0f %% of the time and scaled by perf", run->file,
+            count->event, count->running_percent);
   }
-}
-
-void hp_perf_set(hp_perf_run* run, hp_field field, double value, double error, size_t line) {
-  if (run->run_line == 0) run->run_line = line;
-  hp_perf_cell* cells = run->has_summary         ? run->summary
-                        : isnan(run->interval_s) ? run->now
-                                                 : run->total;
-  hp_perf_cell* cell = hp_perf_cell_of(cells, field);
-  run->known_events++;
-  if (!cell->is_seen) *cell = (hp_perf_cell){value, error, true, false};
 }

@@ -1,5 +1,5 @@
-// From single counts of perf stat to rows of the dataset. The three formats of perf stat
-// (read_perf.c, read_json.c) give one hp_perf_count for each line; this collects them into runs:
+// From single counts of perf stat to rows of the dataset. Its two formats for programs (-x:
+// read_perf.c; -j: read_json.c) give one hp_perf_count for each line; this collects them into runs:
 // one row a run, and before it one row for each interval of `perf stat -I`. Parts of a machine
 // (CPU, socket, thread) are summed. A sum with an unknown part is unknown.
 
@@ -11,18 +11,13 @@
 
 #include "tools/hakplot/dataset.h"
 
-typedef struct hp_slice {
-  const char* data;
-  size_t size;
-} hp_slice;
-
 typedef struct hp_perf_count {
   double interval_s;  // end of the interval; NaN outside `-I`
   bool is_summary;    // the line of `-I --summary` that sums all intervals
-  hp_slice part;      // "CPU0", "bash-7095"; empty for the whole
+  const char* part;   // "CPU0", "bash-7095"; empty for the whole
   double value;       // NaN: not counted or not supported
-  hp_slice unit;
-  hp_slice event;
+  const char* unit;
+  const char* event;
   double error_percent;    // of `-r`: standard error of the mean over the mean; NaN otherwise
   double running_percent;  // below 100: the event shared its counter, and perf scaled the value
 } hp_perf_count;
@@ -35,19 +30,19 @@ typedef struct hp_perf_cell {
 } hp_perf_cell;
 
 // The fields that perf stat fills stand together.
-enum { HP_PERF_FIRST = HP_perf_duration_s, HP_PERF_FIELDS = HP_perf_runs - HP_PERF_FIRST + 1 };
+enum { HP_PERF_FIRST = HP_perf_duration_s, HP_PERF_FIELDS = HP_perf_syscalls - HP_PERF_FIRST + 1 };
 
 typedef struct hp_perf_run {
   hp_dataset* data;
   const char* file;
   const char* source;  // "perf stat", interned
-  hp_map seen;         // part and event of the present interval: a repetition starts a new run
-  hp_arena scratch;    // of `seen`
+  hp_map* seen;        // part and event of the present interval: a repetition starts a new run
   size_t run_line;     // where the run began; 0 = none is open
   double interval_s;
   bool is_mean;
   bool has_summary;
-  size_t known_events;                   // in the whole file
+  size_t counts;                         // in the whole file
+  size_t known_events;                   // of them
   hp_perf_cell now[HP_PERF_FIELDS];      // the present interval, or the run outside `-I`; by
                                          // field - HP_PERF_FIRST, as the next two
   hp_perf_cell total[HP_PERF_FIELDS];    // of all finished intervals
@@ -57,16 +52,11 @@ typedef struct hp_perf_run {
 void hp_perf_init(hp_perf_run* run, hp_dataset* data, const char* file);
 void hp_perf_add(hp_perf_run* run, const hp_perf_count* count, size_t line);
 
-// A figure that is not an event: "seconds time elapsed" and its like. Events win over it.
-void hp_perf_set(hp_perf_run* run, hp_field field, double value, double error, size_t line);
-
 void hp_perf_end_run(hp_perf_run* run);
 
 // The cell of a field among `cells`.
 static inline hp_perf_cell* hp_perf_cell_of(hp_perf_cell* cells, hp_field field) {
   return &cells[field - HP_PERF_FIRST];
 }
-
-void hp_perf_free(hp_perf_run* run);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_PERF_RUN_H_

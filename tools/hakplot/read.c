@@ -1,88 +1,18 @@
 // Files and folders: their format is found, their rows read, their phases and hosts named.
 
-#define _GNU_SOURCE
-
 #include "tools/hakplot/read.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-typedef enum hp_file_format { HP_JSON_LINES, HP_PERF_TEXT, HP_PERF_CSV } hp_file_format;
-
-enum { HP_MAX_FILE_BYTES = 1 << 30, HP_MAX_FOLDER_DEPTH = 16 };
-
-bool hp_next_line(hp_lines* lines, hp_slice* line) {
-  if (lines->at >= lines->end) return false;
-  const char* stop = memchr(lines->at, '\n', (size_t)(lines->end - lines->at));
-  const char* next = stop != NULL ? stop + 1 : lines->end;
-  if (stop == NULL) stop = lines->end;
-  *line = (hp_slice){lines->at, (size_t)(stop - lines->at)};
-  if (line->size > 0 && line->data[line->size - 1] == '\r') line->size--;
-  lines->at = next;
-  lines->number++;
-  return true;
-}
+enum { HP_MAX_FOLDER_DEPTH = 16 };
 
 // ---- one file ----
-
-static bool is_skipped(hp_slice line) {
-  for (size_t i = 0; i < line.size; i++) {
-    if (line.data[i] == '#') return true;
-    if (line.data[i] != ' ' && line.data[i] != '\t') return false;
-  }
-  return true;
-}
-
-static bool read_json(hp_dataset* data, const char* name, const char* content, size_t size) {
-  hp_lines lines = {content, content + size, 0};
-  hp_perf_run run;
-  hp_slice line;
-  bool is_good = true;
-  hp_perf_init(&run, data, name);
-  while (is_good && hp_next_line(&lines, &line)) {
-    if (line.size > 0 && line.data[0] == '#') hp_perf_end_run(&run);
-    if (!is_skipped(line)) is_good = hp_read_json_line(data, &run, line, lines.number);
-  }
-  if (is_good) hp_perf_end_run(&run);
-  hp_perf_free(&run);
-  return is_good;
-}
-
-// The format shows in the first line that says something; text for people names itself.
-static hp_file_format format_of(const char* content, size_t size) {
-  hp_lines lines = {content, content + size, 0};
-  hp_slice line;
-  while (hp_next_line(&lines, &line)) {
-    if (is_skipped(line)) continue;
-    for (size_t i = 0; i < line.size; i++) {
-      if (line.data[i] == '{' || line.data[i] == '[') return HP_JSON_LINES;
-      if (line.data[i] != ' ' && line.data[i] != '\t') break;
-    }
-    break;
-  }
-  bool is_text = memmem(content, size, "Performance counter stats for", 29) != NULL ||
-                 memmem(content, size, "counts unit events", 18) != NULL;
-  return is_text ? HP_PERF_TEXT : HP_PERF_CSV;
-}
-
-static bool has_short_lines(hp_dataset* data, const char* name, const char* content, size_t size) {
-  hp_lines lines = {content, content + size, 0};
-  hp_slice line;
-  while (hp_next_line(&lines, &line)) {
-    if (line.size > HP_MAX_LINE_BYTES) {
-      return hp_fail(data, name, lines.number, "expected lines of at most %d bytes",
-                     HP_MAX_LINE_BYTES);
-    }
-  }
-  return true;
-}
 
 // The file's name: at depth 0 without folders and ending, at 1 without folders, from 2 on with the
 // last of its folders, and one more each time.
@@ -97,10 +27,6 @@ static const char* name_at_depth(hp_dataset* data, const char* name, size_t dept
   return hp_intern(data, from, (size_t)(end - from));
 }
 
-static const char* stem_of(hp_dataset* data, const char* name) {
-  return name_at_depth(data, name, 0);
-}
-
 // Every row gets a phase: its own, or the label, or the allocator that served it, or the file's
 // name. A label takes the place of the only phase of a file and goes before the names of several.
 static void name_phases(hp_dataset* data, size_t first, const char* name, const char* label) {
@@ -112,67 +38,57 @@ static void name_phases(hp_dataset* data, size_t first, const char* name, const 
     if (phase != NULL) only = phase;
   }
   const char* interned = label != NULL ? hp_intern(data, label, strlen(label)) : NULL;
-  const char* stem = stem_of(data, name);
+  const char* stem = name_at_depth(data, name, 0);
   for (size_t i = first; i < data->row_count; i++) {
     hp_row* row = &data->rows[i];
     const char* phase = hp_string(row, HP_phase);
     const char* allocator = hp_string(row, HP_allocator);
     if (interned != NULL && has_several && phase != NULL) {
-      hp_text text = {0};
-      hp_printf(&text, "%s: %s", interned, phase);
-      phase = hp_intern(data, text.data, text.size);
-      hp_text_free(&text);
+      const char* both = hp_format("%s: %s", interned, phase);
+      phase = hp_intern(data, both, strlen(both));
     } else if (interned != NULL) {
       phase = interned;
     } else if (phase == NULL) {
       phase = allocator != NULL ? allocator : stem;
     }
-    hp_set_text(data, row, HP_phase, phase);
+    hp_set_text(row, HP_phase, phase);
   }
 }
 
 static bool is_named_by_file(hp_dataset* data, const hp_row* row) {
-  return hp_string(row, HP_phase) == stem_of(data, row->file);
+  return hp_string(row, HP_phase) == name_at_depth(data, row->file, 0);
 }
 
 // Files that give rows their name, each once: paths that were named twice are one.
-static const char** naming_files(hp_dataset* data, size_t* count) {
-  const char** files = hp_alloc(&data->arena, (data->file_count + 1) * sizeof(*files));
-  hp_map seen = {0};
+static hp_map* naming_files(hp_dataset* data) {
+  hp_map* files = hp_map_new();
   const char* last = NULL;
-  *count = 0;
   for (size_t i = 0; i < data->row_count; i++) {
     const hp_row* row = &data->rows[i];
-    bool is_new;
     if (row->file == last || !is_named_by_file(data, row)) continue;
     last = row->file;
-    hp_map_put(&seen, &data->arena, row->file, &is_new);
-    if (is_new) files[(*count)++] = row->file;
+    hp_put(files, row->file, 0);
   }
-  hp_map_free(&seen);
   return files;
 }
 
-static bool are_told_apart(hp_dataset* data, const char** files, size_t count, size_t depth) {
-  hp_map names = {0};
-  bool is_new = true;
-  for (size_t i = 0; i < count && is_new; i++) {
-    hp_map_put(&names, &data->arena, name_at_depth(data, files[i], depth), &is_new);
+static bool are_told_apart(hp_dataset* data, const hp_map* files, size_t depth) {
+  hp_map* names = hp_map_new();
+  for (size_t i = 0; i < files->count; i++) {
+    if (hp_put(names, name_at_depth(data, files->at[i]->key, depth), 0)->puts > 1) return false;
   }
-  hp_map_free(&names);
-  return is_new;
+  return true;
 }
 
 void hp_tell_files_apart(hp_dataset* data) {
   enum { DEPTH_MAX = 64 };
-  size_t count;
   size_t depth = 0;
-  const char** files = naming_files(data, &count);
-  while (depth < DEPTH_MAX && !are_told_apart(data, files, count, depth)) depth++;
+  const hp_map* files = naming_files(data);
+  while (depth < DEPTH_MAX && !are_told_apart(data, files, depth)) depth++;
   for (size_t i = 0; i < data->row_count && depth > 0; i++) {
     hp_row* row = &data->rows[i];
     if (!is_named_by_file(data, row)) continue;
-    hp_set_text(data, row, HP_phase, name_at_depth(data, row->file, depth));
+    hp_set_text(row, HP_phase, name_at_depth(data, row->file, depth));
   }
 }
 
@@ -187,71 +103,76 @@ static void name_hosts(hp_dataset* data, size_t first) {
   }
   for (size_t i = first; i < data->row_count; i++) {
     if (hp_string(&data->rows[i], HP_host_id) == NULL)
-      hp_set_text(data, &data->rows[i], HP_host_id, only);
+      hp_set_text(&data->rows[i], HP_host_id, only);
   }
 }
 
 // The last telemetry line of a process holds its totals: each becomes a run as well, but for those
 // of hakrun, whose record holds them.
 static void add_telemetry_totals(hp_dataset* data, size_t first) {
-  hp_map processes = {0};
-  size_t* last = NULL;  // by process: the index of its last row
-  hp_text key = {0};
+  hp_map* processes = hp_map_new();  // to the index of their last row
   for (size_t i = first; i < data->row_count; i++) {
     const hp_row* row = &data->rows[i];
     const char* phase = hp_string(row, HP_phase);
-    bool is_new;
     if (row->kind != HP_TELEMETRY || hp_string(row, HP_experiment) != NULL) continue;
-    key.size = 0;
-    hp_printf(&key, "%.0f %s", hp_number(row, HP_pid), phase != NULL ? phase : "");
-    size_t at = hp_map_put(&processes, &data->arena, key.data, &is_new);
-    if (is_new) last = hp_grow(&data->arena, last, at, sizeof(*last));
-    last[at] = i;
+    const char* key = hp_format("%.0f %s", hp_number(row, HP_pid), phase != NULL ? phase : "");
+    *(size_t*)hp_put(processes, key, sizeof(size_t))->thing = i;
   }
-  for (size_t i = 0; i < processes.count; i++) {
-    hp_row end = data->rows[last[i]];
+  for (size_t i = 0; i < processes->count; i++) {
+    const hp_row end = data->rows[*(size_t*)processes->at[i]->thing];
     hp_row* total = hp_add_row(data, HP_RUN, end.file, end.line);
     for (size_t k = 0; k < end.value_count; k++) {
-      const hp_value* value = &end.values[k];
-      hp_field field = (hp_field)value->field;
-      if (record_is_number(field)) hp_set_number(data, total, field, value->number);
-      if (!record_is_number(field)) hp_set_text(data, total, field, value->text);
+      *hp_push(total->values, total->value_count) = end.values[k];
     }
-    hp_set_text(data, total, HP_source, hp_intern(data, "telemetry", 9));
+    hp_set_text(total, HP_source, hp_intern(data, "telemetry", 9));
   }
-  hp_map_free(&processes);
-  hp_text_free(&key);
 }
 
-bool hp_read_buffer(hp_dataset* data, const char* name, const char* label, const char* content,
-                    size_t size) {
-  size_t first = data->row_count;
-  size_t notes = data->note_count;
-  const char* file = hp_intern(data, name, strlen(name));
-  bool is_good = has_short_lines(data, file, content, size);
-  if (is_good) {
-    switch (format_of(content, size)) {
-      case HP_JSON_LINES:
-        is_good = read_json(data, file, content, size);
-        break;
-      case HP_PERF_TEXT:
-        is_good = hp_read_perf_text(data, file, content, size);
-        break;
-      case HP_PERF_CSV:
-        is_good = hp_read_perf_csv(data, file, content, size);
-        break;
+// A line of a file: JSON begins with a brace, what perf notes with "#".
+static bool read_line(hp_dataset* data, hp_perf_run* run, const char* line, size_t number) {
+  const char* from = line + strspn(line, " \t");
+  if (strncmp(from, "# started on", 12) == 0) hp_perf_end_run(run);
+  if (*from == '\0' || *from == '#') return true;
+  if (*from == '{' || *from == '[') return hp_read_json_line(data, run, from, number);
+  return hp_read_perf_line(data, run, line + strspn(line, " "), number);
+}
+
+static bool read_lines(hp_dataset* data, const char* file, FILE* stream) {
+  static char line[HP_MAX_LINE_BYTES + 2];
+  hp_perf_run run;
+  size_t number = 0;
+  hp_perf_init(&run, data, file);
+  while (fgets(line, sizeof(line), stream) != NULL) {
+    size_t size = strcspn(line, "\n");
+    number++;
+    if (line[size] != '\n' && !feof(stream)) {
+      return hp_fail(data, file, number, "expected lines of text of at most %d bytes",
+                     HP_MAX_LINE_BYTES);
     }
+    if (size > 0 && line[size - 1] == '\r') size--;
+    line[size] = '\0';
+    if (!read_line(data, &run, line, number)) return false;
   }
-  if (!is_good) {
+  if (ferror(stream)) return hp_fail(data, file, 0, "cannot read: %s", strerror(errno));
+  if (number == 0) return hp_fail(data, file, 0, "the file is empty");
+  if (run.counts > 0 && run.known_events == 0) {
+    return hp_fail(data, file, 0, "no event of perf stat that hakplot knows (docs/HAKPLOT.md)");
+  }
+  hp_perf_end_run(&run);
+  return true;
+}
+
+bool hp_read_stream(hp_dataset* data, const char* name, const char* label, FILE* stream) {
+  size_t first = data->row_count;
+  const char* file = hp_intern(data, name, strlen(name));
+  if (!read_lines(data, file, stream)) {
     data->row_count = first;
-    data->note_count = notes;
     return false;
   }
   add_telemetry_totals(data, first);
   name_phases(data, first, file, label);
   name_hosts(data, first);
-  data->files = hp_grow(&data->arena, data->files, data->file_count, sizeof(*data->files));
-  data->files[data->file_count++] = file;
+  *hp_push(data->files, data->file_count) = file;
   return true;
 }
 
@@ -260,37 +181,17 @@ void hp_assume_ops(hp_dataset* data, double ops) {
     hp_row* row = &data->rows[i];
     bool is_run = row->kind == HP_RUN || row->kind == HP_MEAN;
     if (!is_run || hp_string(row, HP_workload) != NULL || hp_find(row, HP_ops) != NULL) continue;
-    hp_set_number(data, row, HP_ops, ops);
+    hp_set_number(row, HP_ops, ops);
   }
 }
 
 // ---- files and folders ----
 
 static bool read_file(hp_dataset* data, const char* path, const char* label) {
-  struct stat status;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return hp_fail(data, path, 0, "cannot read: %s", strerror(errno));
-  hp_text content = {0};
-  hp_put(&content, "", 0);
-  char buffer[1 << 16];
-  ssize_t got;
-  while ((got = read(fd, buffer, sizeof(buffer))) > 0 && content.size <= HP_MAX_FILE_BYTES) {
-    hp_put(&content, buffer, (size_t)got);
-  }
-  int error = errno;
-  bool is_file = fstat(fd, &status) == 0;
-  close(fd);
-  bool is_good = false;
-  if (got < 0 || !is_file) {
-    hp_fail(data, path, 0, "cannot read: %s", strerror(error));
-  } else if (content.size > HP_MAX_FILE_BYTES) {
-    hp_fail(data, path, 0, "expected at most %d bytes: split the file", HP_MAX_FILE_BYTES);
-  } else if (content.size == 0) {
-    hp_fail(data, path, 0, "the file is empty");
-  } else {
-    is_good = hp_read_buffer(data, path, label, content.data, content.size);
-  }
-  hp_text_free(&content);
+  FILE* stream = fopen(path, "re");
+  if (stream == NULL) return hp_fail(data, path, 0, "cannot read: %s", strerror(errno));
+  bool is_good = hp_read_stream(data, path, label, stream);
+  fclose(stream);
   return is_good;
 }
 
@@ -319,17 +220,15 @@ static void read_folder(read_job* job, const char* path, int depth);
 
 static void read_entry(read_job* job, const char* path, const char* name, int depth) {
   struct stat status;
-  hp_text full = {0};
-  hp_printf(&full, "%s/%s", path, name);
-  if (stat(full.data, &status) != 0) {
-    hp_fail(job->data, full.data, 0, "cannot read: %s", strerror(errno));
+  const char* full = hp_format("%s/%s", path, name);
+  if (stat(full, &status) != 0) {
+    hp_fail(job->data, full, 0, "cannot read: %s", strerror(errno));
     count_failure(job);
   } else if (S_ISDIR(status.st_mode)) {
-    if (depth < HP_MAX_FOLDER_DEPTH) read_folder(job, full.data, depth + 1);
+    if (depth < HP_MAX_FOLDER_DEPTH) read_folder(job, full, depth + 1);
   } else if (has_data_ending(name)) {
-    if (!read_file(job->data, full.data, job->label)) count_failure(job);
+    if (!read_file(job->data, full, job->label)) count_failure(job);
   }
-  hp_text_free(&full);
 }
 
 static void read_folder(read_job* job, const char* path, int depth) {
@@ -355,7 +254,7 @@ size_t hp_read_argument(hp_dataset* data, const char* argument, bool keep_going)
   const char* equals = strchr(argument, '=');
   // A file may have "=" in its name.
   if (equals != NULL && equals > argument && stat(argument, &status) != 0) {
-    job.label = hp_copy(&data->arena, argument, (size_t)(equals - argument));
+    job.label = hp_copy(argument, (size_t)(equals - argument));
     path = equals + 1;
   }
   if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {

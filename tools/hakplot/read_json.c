@@ -32,7 +32,7 @@ static bool is_known_schema(const char* name, hp_kind* kind) {
 enum { CLASSES_MAX = 1024 };
 
 // "class_<N>_<part>" of a telemetry line; other keys change nothing.
-static void take_class(hp_dataset* data, hp_row* row, const char* key, double number) {
+static void take_class(hp_row* row, const char* key, double number) {
   unsigned index = 0;
   size_t at = 6;
   if (strncmp(key, "class_", 6) != 0) return;
@@ -43,8 +43,7 @@ static void take_class(hp_dataset* data, hp_row* row, const char* key, double nu
   // The keys of a class come together, so that it is mostly the last one.
   hp_class* class = row->class_count > 0 ? &row->classes[row->class_count - 1] : NULL;
   if (class == NULL || class->index != index) {
-    row->classes = hp_grow(&data->arena, row->classes, row->class_count, sizeof(*row->classes));
-    class = &row->classes[row->class_count++];
+    class = hp_push(row->classes, row->class_count);
     *class = (hp_class){index, NAN, NAN, NAN};
   }
   const char* part = key + at + 1;
@@ -63,10 +62,10 @@ static void take_value(hp_dataset* data, hp_row* row, hp_field field, const char
   bool is_own = strcmp(key, record_field_name(field)) == 0;
   if (!is_own && hp_find(row, field) != NULL) return;
   if (record_is_number(field)) {
-    hp_set_number(data, row, field, number_of(value));
+    hp_set_number(row, field, number_of(value));
   } else {
     const char* text = json_string_value(value);
-    if (text[0] != '\0') hp_set_text(data, row, field, hp_intern(data, text, strlen(text)));
+    if (text[0] != '\0') hp_set_text(row, field, hp_intern(data, text, strlen(text)));
   }
 }
 
@@ -85,15 +84,15 @@ static bool take_record(hp_dataset* data, const char* file, size_t line, json_t*
     if (field != HP_FIELD_COUNT) {
       take_value(data, row, field, key, value);
     } else if (kind == HP_TELEMETRY && json_is_number(value)) {
-      take_class(data, row, key, number_of(value));
+      take_class(row, key, number_of(value));
     }
   }
   return true;
 }
 
-static hp_slice text_of(const json_t* object, const char* key) {
+static const char* text_of(const json_t* object, const char* key) {
   const char* text = json_string_value(json_object_get(object, key));
-  return text == NULL ? (hp_slice){"", 0} : (hp_slice){text, strlen(text)};
+  return text != NULL ? text : "";
 }
 
 static double number_at(const json_t* object, const char* key, double missing) {
@@ -105,25 +104,24 @@ static bool take_perf_count(hp_dataset* data, hp_perf_run* run, const json_t* ob
   static const char* const kParts[] = {"cpu",     "core",  "die",    "socket", "node",
                                        "cluster", "cache", "thread", "cgroup"};
   if (json_object_get(object, "event") == NULL) return true;  // one more metric of the event above
-  hp_slice value = text_of(object, "counter-value");
+  const char* value = text_of(object, "counter-value");
   hp_perf_count count = {
       .interval_s = number_at(object, "interval", NAN),
+      .part = "",
       .value = NAN,
       .unit = text_of(object, "unit"),
       .event = text_of(object, "event"),
       .error_percent = number_at(object, "variance", NAN),
       .running_percent = number_at(object, "pcnt-running", 100),
   };
-  for (size_t i = 0; i < sizeof(kParts) / sizeof(kParts[0]) && count.part.size == 0; i++) {
+  for (size_t i = 0; i < sizeof(kParts) / sizeof(kParts[0]) && count.part[0] == '\0'; i++) {
     count.part = text_of(object, kParts[i]);
   }
-  bool is_unknown = value.size > 0 && value.data[0] == '<';
-  if (!is_unknown && !hp_parse_number(value.data, value.size, &count.value)) {
+  if (value[0] != '<' && !hp_parse_number(value, &count.value)) {
     return hp_fail(data, run->file, line,
                    "key \"counter-value\": expected a number in quotes, \"<not counted>\" or "
-                   "\"<not supported>\"%s%s",
-                   hp_has_decimal_comma(value) ? "; " : "",
-                   hp_has_decimal_comma(value) ? HP_LOCALE_CURE : "");
+                   "\"<not supported>\"%s",
+                   hp_locale_cure(value, "; "));
   }
   hp_perf_add(run, &count, line);
   return true;
@@ -155,20 +153,19 @@ static bool take_object(hp_dataset* data, hp_perf_run* run, json_t* object, size
   return take_record(data, run->file, line, object, kind);
 }
 
-bool hp_read_json_line(hp_dataset* data, hp_perf_run* run, hp_slice line, size_t number) {
+bool hp_read_json_line(hp_dataset* data, hp_perf_run* run, const char* line, size_t number) {
   json_error_t error;
   // Integers are read as reals: a seed may exceed what jansson's integers hold.
-  json_t* object =
-      json_loadb(line.data, line.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
-  if (object == NULL) {
-    bool is_foreign = hp_has_decimal_comma(line);
-    return hp_fail(data, run->file, number, "expected one JSON object a line: %s (column %d)%s%s",
-                   error.text, error.column, is_foreign ? "; " : "",
-                   is_foreign ? HP_LOCALE_CURE : "");
+  json_t* object = json_loads(line, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+  bool is_good = false;
+  if (json_is_object(object)) {
+    is_good = take_object(data, run, object, number);
+  } else if (object != NULL) {
+    hp_fail(data, run->file, number, "expected one JSON object a line");
+  } else {
+    hp_fail(data, run->file, number, "expected one JSON object a line: %s (column %d)%s",
+            error.text, error.column, hp_locale_cure(line, "; "));
   }
-  bool is_good = json_is_object(object)
-                     ? take_object(data, run, object, number)
-                     : hp_fail(data, run->file, number, "expected one JSON object a line");
   json_decref(object);
   return is_good;
 }

@@ -11,19 +11,16 @@ void hp_table_column(hp_table* table, const char* header) {
 }
 
 hp_table_row* hp_table_row_add(hp_table* table) {
-  table->rows = hp_grow(table->arena, table->rows, table->row_count, sizeof(*table->rows));
-  hp_table_row* row = &table->rows[table->row_count++];
+  hp_table_row* row = hp_push(table->rows, table->row_count);
   *row = (hp_table_row){0};
   return row;
 }
 
 void hp_table_footer(hp_table* table, const char* footer) {
-  for (size_t i = 0; i < table->footer_count; i++) {
+  for (size_t i = 0; i < table->footer_count && footer != NULL; i++) {
     if (strcmp(table->footers[i], footer) == 0) return;
   }
-  table->footers =
-      hp_grow(table->arena, table->footers, table->footer_count, sizeof(*table->footers));
-  table->footers[table->footer_count++] = footer;
+  if (footer != NULL) *hp_push(table->footers, table->footer_count) = footer;
 }
 
 static const char* cell(const hp_table_row* row, size_t column) {
@@ -86,136 +83,126 @@ static void find_block(const hp_table* table, size_t columns, size_t from, outli
   }
 }
 
-static void put_right(hp_text* text, const char* content, size_t width) {
-  hp_puts(text, "  ");
-  for (size_t used = hp_columns(content); used < width; used++) hp_put(text, " ", 1);
-  hp_puts(text, content);
+static void put_right(FILE* text, const char* content, size_t width) {
+  hp_repeat(text, " ", 2 + width - hp_columns(content));
+  fputs(content, text);
 }
 
 // A name that is wider than its column goes on in the lines below.
-static void put_row(const hp_table* table, const hp_table_row* row, size_t from, const outline* at,
-                    hp_text* text) {
+static void put_row(const char* const* cells, size_t from, const outline* at, FILE* text) {
   const char* lines[FIRST_COLUMN_LINES];
-  size_t count = hp_wrap(table->arena, cell(row, 0), at->widths[0], FIRST_COLUMN_LINES, lines);
+  const char* name = cells[0] != NULL ? cells[0] : "";
+  size_t count = hp_wrap(name, at->widths[0], FIRST_COLUMN_LINES, lines);
   hp_pad(text, lines[0], at->widths[0]);
   for (size_t c = from; c < at->end; c++) {
-    if (at->widths[c] > 0) put_right(text, cell(row, c), at->widths[c]);
+    if (at->widths[c] > 0) put_right(text, cells[c] != NULL ? cells[c] : "", at->widths[c]);
   }
-  hp_puts(text, "\n");
-  for (size_t i = 1; i < count; i++) hp_printf(text, "  %s\n", lines[i]);
+  fputc('\n', text);
+  for (size_t i = 1; i < count; i++) fprintf(text, "  %s\n", lines[i]);
 }
 
-static void put_block(const hp_table* table, size_t from, const outline* at, hp_text* text) {
-  hp_pad(text, table->headers[0], at->widths[0]);
-  for (size_t c = from; c < at->end; c++) {
-    if (at->widths[c] > 0) put_right(text, table->headers[c], at->widths[c]);
-  }
-  hp_puts(text, "\n");
-  for (size_t i = 0; i < at->total; i++) hp_puts(text, "─");
-  hp_puts(text, "\n");
-  for (size_t i = 0; i < table->row_count; i++) put_row(table, &table->rows[i], from, at, text);
+static void put_block(const hp_table* table, size_t from, const outline* at, FILE* text) {
+  put_row(table->headers, from, at, text);
+  hp_repeat(text, "─", at->total);
+  fputc('\n', text);
+  for (size_t i = 0; i < table->row_count; i++) put_row(table->rows[i].cells, from, at, text);
 }
 
-void hp_table_text(const hp_table* table, size_t columns, hp_text* text) {
+void hp_table_text(const hp_table* table, size_t columns, FILE* text) {
   enum { FOOTER_LINES = 6 };
   const char* lines[FOOTER_LINES];
   outline at;
   measure(table, columns, &at);
-  if (table->title != NULL) hp_printf(text, "%s\n", table->title);
+  if (table->title != NULL) fprintf(text, "%s\n", table->title);
   find_block(table, columns, 1, &at);
   put_block(table, 1, &at, text);
   while (at.end < table->column_count) {
     size_t from = at.end;
     find_block(table, columns, from, &at);
     if (at.total == at.widths[0]) break;  // nothing shown is left
-    hp_puts(text, "\n");
+    fputs("\n", text);
     put_block(table, from, &at, text);
   }
   for (size_t i = 0; i < table->footer_count; i++) {
-    size_t count = hp_wrap(table->arena, table->footers[i], columns, FOOTER_LINES, lines);
-    for (size_t k = 0; k < count; k++) hp_printf(text, "%s\n", lines[k]);
+    size_t count = hp_wrap(table->footers[i], columns, FOOTER_LINES, lines);
+    for (size_t k = 0; k < count; k++) fprintf(text, "%s\n", lines[k]);
   }
 }
 
-void hp_put_html(hp_text* html, const char* text) {
+void hp_table_print(const hp_table* table) {
+  hp_table_text(table, hp_terminal_columns(), stdout);
+  putchar('\n');
+}
+
+const char* hp_html(const char* text) {
+  char* html = hp_alloc(6 * strlen(text) + 1);
+  char* to = html;
   for (; *text != '\0'; text++) {
     const char* entity = *text == '<'    ? "&lt;"
                          : *text == '>'  ? "&gt;"
                          : *text == '&'  ? "&amp;"
                          : *text == '"'  ? "&quot;"
                          : *text == '\'' ? "&#39;"
-                                         : NULL;
-    if (entity != NULL) hp_puts(html, entity);
-    if (entity == NULL) hp_put(html, text, 1);
+                                         : (char[]){*text, '\0'};
+    to = stpcpy(to, entity);
   }
+  return html;
 }
 
-void hp_table_html(const hp_table* table, hp_text* html) {
-  if (table->title != NULL) {
-    hp_puts(html, "<h3>");
-    hp_put_html(html, table->title);
-    hp_puts(html, "</h3>\n");
-  }
-  hp_puts(html, "<div class=\"scroll\"><table>\n<thead><tr>");
+void hp_table_html(const hp_table* table, FILE* html) {
+  if (table->title != NULL) fprintf(html, "<h3>%s</h3>\n", hp_html(table->title));
+  fputs("<div class=\"scroll\"><table>\n<thead><tr>", html);
   for (size_t c = 0; c < table->column_count; c++) {
-    if (!is_shown(table, c)) continue;
-    hp_puts(html, "<th scope=\"col\">");
-    hp_put_html(html, table->headers[c]);
-    hp_puts(html, "</th>");
+    if (is_shown(table, c)) fprintf(html, "<th scope=\"col\">%s</th>", hp_html(table->headers[c]));
   }
-  hp_puts(html, "</tr></thead>\n<tbody>\n");
+  fputs("</tr></thead>\n<tbody>\n", html);
   for (size_t i = 0; i < table->row_count; i++) {
-    hp_puts(html, "<tr>");
+    fputs("<tr>", html);
     for (size_t c = 0; c < table->column_count; c++) {
+      const char* text = hp_html(cell(&table->rows[i], c));
       if (!is_shown(table, c)) continue;
-      hp_puts(html, c == 0 ? "<th scope=\"row\">" : "<td>");
-      hp_put_html(html, cell(&table->rows[i], c));
-      hp_puts(html, c == 0 ? "</th>" : "</td>");
+      fprintf(html, c == 0 ? "<th scope=\"row\">%s</th>" : "<td>%s</td>", text);
     }
-    hp_puts(html, "</tr>\n");
+    fputs("</tr>\n", html);
   }
-  hp_puts(html, "</tbody></table></div>\n");
+  fputs("</tbody></table></div>\n", html);
   for (size_t i = 0; i < table->footer_count; i++) {
-    hp_puts(html, "<p class=\"small\">");
-    hp_put_html(html, table->footers[i]);
-    hp_puts(html, "</p>\n");
+    fprintf(html, "<p class=\"small\">%s</p>\n", hp_html(table->footers[i]));
   }
 }
 
 // Signs that Markdown would take for its own are escaped.
-static void put_markdown(hp_text* text, const char* content) {
+static void put_markdown(const char* content) {
   for (; *content != '\0'; content++) {
-    const char one[2] = {*content, '\0'};
-    if (strchr("\\`*_[]|~#", *content) != NULL) hp_puts(text, "\\");
-    hp_put_html(text, one);
+    if (strchr("\\`*_[]|~#", *content) != NULL) putchar('\\');
+    fputs(hp_html((char[]){*content, '\0'}), stdout);
   }
 }
 
-static void put_markdown_row(const hp_table* table, const char* const* cells, hp_text* text) {
+static void put_markdown_row(const hp_table* table, const char* const* cells) {
   for (size_t c = 0; c < table->column_count; c++) {
     if (!is_shown(table, c)) continue;
-    hp_puts(text, "| ");
-    put_markdown(text, cells[c] != NULL ? cells[c] : "");
-    hp_puts(text, " ");
+    fputs("| ", stdout);
+    put_markdown(cells[c] != NULL ? cells[c] : "");
+    putchar(' ');
   }
-  hp_puts(text, "|\n");
+  puts("|");
 }
 
-void hp_table_markdown(const hp_table* table, hp_text* text) {
-  if (table->title != NULL) {
-    hp_puts(text, "**");
-    put_markdown(text, table->title);
-    hp_puts(text, "**\n\n");
-  }
-  put_markdown_row(table, table->headers, text);
+void hp_table_markdown(const hp_table* table) {
+  fputs("**", stdout);
+  put_markdown(table->title);
+  puts("**\n");
+  put_markdown_row(table, table->headers);
   for (size_t c = 0; c < table->column_count; c++) {
-    if (is_shown(table, c)) hp_puts(text, c == 0 ? "| --- " : "| ---: ");
+    if (is_shown(table, c)) fputs(c == 0 ? "| --- " : "| ---: ", stdout);
   }
-  hp_puts(text, "|\n");
-  for (size_t i = 0; i < table->row_count; i++) put_markdown_row(table, table->rows[i].cells, text);
+  puts("|");
+  for (size_t i = 0; i < table->row_count; i++) put_markdown_row(table, table->rows[i].cells);
   for (size_t i = 0; i < table->footer_count; i++) {
-    hp_puts(text, "\n");
-    put_markdown(text, table->footers[i]);
-    hp_puts(text, "\n");
+    putchar('\n');
+    put_markdown(table->footers[i]);
+    putchar('\n');
   }
+  putchar('\n');
 }

@@ -15,7 +15,6 @@ typedef struct hp_table_row {
 } hp_table_row;
 
 typedef struct hp_table {
-  hp_arena* arena;
   const char* title;
   const char* headers[HP_TABLE_COLUMNS];
   size_t column_count;  // the first is text, left-aligned; the others are numbers
@@ -23,23 +22,23 @@ typedef struct hp_table {
   size_t row_count;
   const char** footers;  // remarks below
   size_t footer_count;
-  bool is_detail;  // for those who look for it: not on the terminal, folded on the page
 } hp_table;
 
 void hp_table_column(hp_table* table, const char* header);
 hp_table_row* hp_table_row_add(hp_table* table);
-void hp_table_footer(hp_table* table, const char* footer);  // once, however often it is added
+void hp_table_footer(hp_table* table, const char* footer);  // once; NULL: none
 
 // Columns of the terminal at stdout, at most 120; 80 where there is none.
 size_t hp_terminal_columns(void);
 
 // All leave out columns that are empty or unknown in every row, except the first. As text, what is
 // wider than `columns` is wrapped: long names, and columns into further blocks below.
-void hp_table_text(const hp_table* table, size_t columns, hp_text* text);
-void hp_table_html(const hp_table* table, hp_text* html);
-void hp_table_markdown(const hp_table* table, hp_text* text);
+void hp_table_text(const hp_table* table, size_t columns, FILE* text);
+void hp_table_html(const hp_table* table, FILE* html);
+void hp_table_markdown(const hp_table* table);  // to stdout
+void hp_table_print(const hp_table* table);     // as text, to stdout
 
-// Text with <, >, &, and quotes as entities.
-void hp_put_html(hp_text* html, const char* text);
+// The text with <, >, &, and quotes as entities.
+const char* hp_html(const char* text);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_TABLE_H_

@@ -3,27 +3,22 @@
 #include "tools/hakplot/term.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-// A bar of eighths of a column.
-static void put_bar(hp_text* text, double length) {
-  static const char* const kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  int eighths = (int)lround(fmax(length, 0) * 8);
-  for (int i = 0; i < eighths / 8; i++) hp_puts(text, "█");
-  hp_puts(text, kEighths[eighths % 8]);
+static int by_row(const void* a, const void* b) {
+  double x = ((const hp_point*)a)->y;
+  double y = ((const hp_point*)b)->y;
+  return (x > y) - (x < y);
 }
 
-// The points of a series stand in the order of their rows.
-static const hp_point* point_of_row(const hp_series* series, size_t row) {
-  size_t low = 0;
-  size_t high = series->count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (series->points[middle].y < (double)row) low = middle + 1;
-    if (series->points[middle].y >= (double)row) high = middle;
-  }
-  bool is_there = low < series->count && series->points[low].y == (double)row;
-  return is_there ? &series->points[low] : NULL;
+// What a series says of a row; NaN: nothing. Its points stand in the order of their rows.
+static double value_of_row(const hp_series* series, size_t row) {
+  const hp_point wanted = {.y = (double)row};
+  const hp_point* found =
+      series->count == 0 ? NULL
+                         : bsearch(&wanted, series->points, series->count, sizeof(wanted), by_row);
+  return found != NULL ? found->x : NAN;
 }
 
 typedef struct frame {
@@ -48,109 +43,103 @@ static frame frame_of(const hp_figure* figure, size_t columns) {
   return (frame){label, bar, high > 0 ? bar / high : 0};
 }
 
-enum { LABEL_LINES = 3 };
-
-typedef struct label {
-  const char* lines[LABEL_LINES];
-  size_t count;
-} label;
-
-// The first line of a row's label; put_rest puts the others behind the row.
-static label put_label(hp_text* text, const char* name, size_t columns, hp_arena* arena) {
-  label wrapped = {.count = 0};
-  wrapped.count = hp_wrap(arena, name, columns, LABEL_LINES, wrapped.lines);
-  hp_pad(text, wrapped.lines[0], columns);
-  hp_put(text, " ", 1);
-  return wrapped;
+// A row's label, and beside it lines of text.
+static void put_row(FILE* text, const char* label, size_t columns, const char* const* lines,
+                    size_t count) {
+  enum { LABEL_LINES = 3 };
+  const char* labels[LABEL_LINES];
+  size_t label_count = hp_wrap(label, columns, LABEL_LINES, labels);
+  for (size_t i = 0; i < count; i++) {
+    hp_pad(text, i < label_count ? labels[i] : "", columns);
+    fprintf(text, " %s\n", lines[i]);
+  }
+  for (size_t i = count; i < label_count; i++) fprintf(text, "  %s\n", labels[i]);
 }
 
-static void put_rest(hp_text* text, const label* wrapped) {
-  for (size_t i = 1; i < wrapped->count; i++) hp_printf(text, "  %s\n", wrapped->lines[i]);
+// A row whose bar takes so many columns.
+static void put_bar(FILE* text, const hp_figure* figure, size_t row, const frame* at,
+                    const char* bar, size_t columns) {
+  const int rest = columns < (size_t)at->bar ? (int)((size_t)at->bar - columns) : 0;
+  const char* line = hp_format("%s%*s %s", bar, rest, "", figure->rows[row].note);
+  put_row(text, figure->rows[row].label, at->label, &line, 1);
 }
 
-static void put_bars(const hp_figure* figure, const frame* at, hp_text* text) {
+static const char* repeated(const char* before, const char* sign, size_t times) {
+  char* text = hp_alloc(strlen(before) + times * strlen(sign) + 1);
+  char* to = stpcpy(text, before);
+  for (; times > 0; times--) to = stpcpy(to, sign);
+  return text;
+}
+
+// A bar of eighths of a column.
+static void put_bars(const hp_figure* figure, const frame* at, FILE* text) {
+  static const char* const kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   for (size_t i = 0; i < figure->row_count; i++) {
-    const hp_point* point = point_of_row(&figure->series[0], i);
-    hp_text bar = {0};
-    hp_puts(&bar, "");
-    if (point == NULL || isnan(point->x)) {
-      hp_puts(&bar, "unknown");
-    } else {
-      put_bar(&bar, point->x * at->scale);
-    }
-    label name = put_label(text, figure->rows[i].label, at->label, figure->arena);
-    hp_pad(text, bar.data, (size_t)at->bar);
-    hp_printf(text, " %s\n", figure->rows[i].note);
-    put_rest(text, &name);
-    hp_text_free(&bar);
+    double value = value_of_row(&figure->series[0], i);
+    size_t eighths = isnan(value) ? 0 : (size_t)lround(fmax(value * at->scale, 0) * 8);
+    const char* bar = hp_format("%s%s", repeated("", "█", eighths / 8), kEighths[eighths % 8]);
+    put_bar(text, figure, i, at, isnan(value) ? "unknown" : bar,
+            isnan(value) ? 7 : (eighths + 7) / 8);
   }
 }
 
 static const char* const kFills[] = {"█", "▒", "░", "▓", "#", "+", "-", "o", "."};
 enum { FILLS = sizeof(kFills) / sizeof(kFills[0]) };
 
-static void put_stack(const hp_figure* figure, const frame* at, hp_text* text) {
+static void put_stack(const hp_figure* figure, const frame* at, FILE* text) {
   for (size_t i = 0; i < figure->row_count; i++) {
     double end = 0;
     size_t drawn = 0;
-    bool is_known = false;
-    label name = put_label(text, figure->rows[i].label, at->label, figure->arena);
+    const char* bar = NULL;
     for (size_t s = 0; s < figure->series_count; s++) {
-      const hp_point* point = point_of_row(&figure->series[s], i);
-      if (point == NULL || isnan(point->x)) continue;
-      is_known = true;
-      end += point->x * at->scale;
-      for (; drawn < (size_t)lround(fmax(end, 0)); drawn++) hp_puts(text, kFills[s % FILLS]);
+      double value = value_of_row(&figure->series[s], i);
+      if (isnan(value)) continue;
+      end += value * at->scale;
+      size_t to = (size_t)lround(fmax(end, 0));
+      bar = repeated(bar != NULL ? bar : "", kFills[s % FILLS], to > drawn ? to - drawn : 0);
+      drawn = to > drawn ? to : drawn;
     }
-    if (!is_known) hp_puts(text, "unknown");
-    for (size_t used = is_known ? drawn : 7; used < (size_t)at->bar; used++) hp_puts(text, " ");
-    hp_printf(text, " %s\n", figure->rows[i].note);
-    put_rest(text, &name);
+    put_bar(text, figure, i, at, bar != NULL ? bar : "unknown", bar != NULL ? drawn : 7);
   }
   for (size_t s = 0; s < figure->series_count; s++) {
-    hp_printf(text, "%s%s %s", s == 0 ? "" : "   ", kFills[s % FILLS], figure->series[s].name);
+    fprintf(text, "%s%s %s", s == 0 ? "" : "   ", kFills[s % FILLS], figure->series[s].name);
   }
-  hp_puts(text, "\n");
+  fputs("\n", text);
 }
 
 // Dots are numbers here: a logarithmic axis of a few columns says less.
-static void put_numbers(const hp_figure* figure, const frame* at, size_t columns, hp_text* text) {
+static void put_numbers(const hp_figure* figure, const frame* at, size_t columns, FILE* text) {
   enum { VALUE_LINES = 8 };
   const char* lines[VALUE_LINES];
   for (size_t i = 0; i < figure->row_count; i++) {
-    hp_text values = {0};
+    const char* values = "";
     for (size_t s = 0; s < figure->series_count; s++) {
-      const hp_point* point = point_of_row(&figure->series[s], i);
-      if (point == NULL || isnan(point->x)) continue;
-      hp_printf(&values, "%s%s %s", values.size > 0 ? ", " : "", figure->series[s].name,
-                hp_number_text(figure->arena, point->x, 3));
+      double value = value_of_row(&figure->series[s], i);
+      if (isnan(value)) continue;
+      values = hp_format("%s%s%s %s", values, values[0] != '\0' ? ", " : "", figure->series[s].name,
+                         hp_number_text(value, 3));
     }
-    if (values.size == 0) hp_puts(&values, "unknown");
-    label name = put_label(text, figure->rows[i].label, at->label, figure->arena);
-    size_t count = hp_wrap(figure->arena, values.data, columns - at->label - 1, VALUE_LINES, lines);
-    hp_printf(text, "%s\n", lines[0]);
-    for (size_t k = 1; k < count || k < name.count; k++) {
-      hp_pad(text, k < name.count ? name.lines[k] : "", at->label);
-      hp_printf(text, " %s\n", k < count ? lines[k] : "");
-    }
-    hp_text_free(&values);
+    size_t count = hp_wrap(values[0] != '\0' ? values : "unknown", columns - at->label - 1,
+                           VALUE_LINES, lines);
+    put_row(text, figure->rows[i].label, at->label, lines, count);
   }
 }
 
-static void put_heat(const hp_figure* figure, size_t columns, hp_text* text) {
-  static const char* const kShades[] = {"·", "░", "▒", "▓", "█"};
+static void put_heat(const hp_figure* figure, size_t columns, FILE* text) {
+  static const char* const kShades[] = {" ", "·", "░", "▒", "▓", "█"};
   size_t width = columns > 20 ? columns - 12 : 10;
   for (size_t i = figure->series_count; i-- > 0;) {
     const hp_series* series = &figure->series[i];
-    put_label(text, series->name, 10, figure->arena);
     size_t step = (series->count + width - 1) / width;
+    const char* shades = "";
     for (size_t k = 0; k < series->count; k += step) {
       double percent = series->points[k].y;
-      hp_puts(text, isnan(percent) ? " " : kShades[(size_t)fmin(fmax(percent / 20, 0), 4)]);
+      size_t shade = isnan(percent) ? 0 : 1 + (size_t)fmin(fmax(percent / 20, 0), 4);
+      shades = repeated(shades, kShades[shade], 1);
     }
-    hp_puts(text, "\n");
+    put_row(text, series->name, 10, &shades, 1);
   }
-  hp_puts(text, "· below 20 %, █ above 80 % of the capacity live\n");
+  fputs("· below 20 %, █ above 80 % of the capacity live\n", text);
 }
 
 // ---- lines ----
@@ -220,53 +209,53 @@ static void find_extent(plane* at) {
 }
 
 // The axis' text nearest to a place, or the number there.
-static const char* tick_text(const hp_figure* figure, const hp_axis* axis, double place) {
+static const char* tick_text(const hp_axis* axis, double place) {
   const hp_mark* nearest = NULL;
   for (size_t i = 0; i < axis->tick_count; i++) {
     double far = fabs(scaled(axis, axis->ticks[i].at) - place);
     if (nearest == NULL || far < fabs(scaled(axis, nearest->at) - place)) nearest = &axis->ticks[i];
   }
-  return nearest != NULL ? nearest->text : hp_number_text(figure->arena, unscaled(axis, place), 3);
+  return nearest != NULL ? nearest->text : hp_number_text(unscaled(axis, place), 3);
 }
 
-static void put_lines(const hp_figure* figure, size_t columns, hp_text* text) {
+static void put_lines(const hp_figure* figure, size_t columns, FILE* text) {
   plane at = {.figure = figure, .columns = columns - Y_COLUMNS - 2};
-  at.cells = hp_alloc(figure->arena, LINE_ROWS * at.columns * sizeof(*at.cells));
+  at.cells = hp_alloc(LINE_ROWS * at.columns * sizeof(*at.cells));
   find_extent(&at);
   for (size_t i = 0; i < figure->series_count; i++) {
     draw_series(&at, &figure->series[i], kSigns[i % SIGNS]);
   }
-  hp_printf(text, "%s\n", figure->y.title);
+  fprintf(text, "%s\n", figure->y.title);
   for (size_t row = 0; row < LINE_ROWS; row++) {
     bool has_number = row % 5 == 0 || row + 1 == LINE_ROWS;
     double y = at.high[1] - (at.high[1] - at.low[1]) * (double)row / (LINE_ROWS - 1);
-    hp_pad(text, has_number ? tick_text(figure, &figure->y, y) : "", Y_COLUMNS);
-    hp_puts(text, "│");
+    hp_pad(text, has_number ? tick_text(&figure->y, y) : "", Y_COLUMNS);
+    fputs("│", text);
     size_t end = at.columns;
     while (end > 0 && at.cells[row * at.columns + end - 1] == NULL) end--;
     for (size_t column = 0; column < end; column++) {
       const char* sign = at.cells[row * at.columns + column];
-      hp_puts(text, sign != NULL ? sign : " ");
+      fputs(sign != NULL ? sign : " ", text);
     }
-    hp_puts(text, "\n");
+    fputs("\n", text);
   }
-  const char* last = tick_text(figure, &figure->x, at.high[0]);
+  const char* last = tick_text(&figure->x, at.high[0]);
   size_t room = columns - Y_COLUMNS - 1 - hp_columns(last);
-  hp_printf(text, "%*s", Y_COLUMNS + 1, "");
-  hp_pad(text, tick_text(figure, &figure->x, at.low[0]), room);
-  hp_printf(text, "%s\n", last);
+  fprintf(text, "%*s", Y_COLUMNS + 1, "");
+  hp_pad(text, tick_text(&figure->x, at.low[0]), room);
+  fprintf(text, "%s\n", last);
   for (size_t i = 0; i < figure->series_count && figure->series_count > 1; i++) {
-    hp_printf(text, "%s %s\n", kSigns[i % SIGNS], figure->series[i].name);
+    fprintf(text, "%s %s\n", kSigns[i % SIGNS], figure->series[i].name);
   }
 }
 
-void hp_figure_text(const hp_figure* figure, size_t columns, hp_text* text) {
-  hp_printf(text, "%s\n", figure->title);
+void hp_figure_text(const hp_figure* figure, size_t columns, FILE* text) {
+  fprintf(text, "%s\n", figure->title);
   frame layout = frame_of(figure, columns);
   if (figure->shape == HP_BARS) put_bars(figure, &layout, text);
   if (figure->shape == HP_STACK) put_stack(figure, &layout, text);
   if (figure->shape == HP_DOTS) put_numbers(figure, &layout, columns, text);
   if (figure->shape == HP_HEAT) put_heat(figure, columns, text);
   if (figure->shape == HP_LINES || figure->shape == HP_AREA) put_lines(figure, columns, text);
-  if (figure->shape != HP_HEAT) hp_printf(text, "(%s)\n", figure->x.title);
+  if (figure->shape != HP_HEAT) fprintf(text, "(%s)\n", figure->x.title);
 }

@@ -7,6 +7,6 @@
 #include "tools/hakplot/figure.h"
 
 // For a terminal of that many columns.
-void hp_figure_text(const hp_figure* figure, size_t columns, hp_text* text);
+void hp_figure_text(const hp_figure* figure, size_t columns, FILE* text);
 
 #endif  // HAKMEM_TOOLS_HAKPLOT_TERM_H_

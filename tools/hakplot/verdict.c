@@ -70,14 +70,14 @@ static void compare_samples(hp_comparison* result) {
   result->judgement = isnan(result->p) ? HP_TOO_FEW : result->p < kAlpha ? HP_DIFFERENT : HP_ALIKE;
 }
 
-hp_comparison hp_compare_groups(hp_arena* arena, const hp_group* base, const hp_group* now,
+hp_comparison hp_compare_groups(const hp_group* base, const hp_group* now,
                                 const hp_metric* metric) {
-  double* ratios = hp_alloc(arena, (now->run_count + 1) * sizeof(*ratios));
+  double* ratios = hp_alloc((now->run_count + 1) * sizeof(*ratios));
   hp_comparison result = {.judgement = HP_UNKNOWN,
                           .of = {NAN, NAN},
                           .p = NAN,
-                          .base = hp_summarise(arena, base, metric),
-                          .now = hp_summarise(arena, now, metric)};
+                          .base = hp_summarise(base, metric),
+                          .now = hp_summarise(now, metric)};
   result.ratio = ratio_of(result.now.centre, result.base.centre);
   if (isnan(result.base.centre) || isnan(result.now.centre)) return result;
   size_t pairs = pair_ratios(base, now, metric, ratios);
@@ -89,71 +89,54 @@ hp_comparison hp_compare_groups(hp_arena* arena, const hp_group* base, const hp_
   return result;
 }
 
-static char* percent_text(hp_arena* arena, double ratio) {
+static char* percent_text(double ratio) {
   double percent = (ratio - 1) * 100;
-  return hp_format(arena, "%+.*f", fabs(percent) < 100 ? 1 : 0, percent);
+  return hp_format("%+.*f", fabs(percent) < 100 ? 1 : 0, percent);
 }
 
-char* hp_change_text(hp_arena* arena, const hp_comparison* comparison) {
-  if (comparison->judgement == HP_UNKNOWN) return hp_format(arena, "unknown");
-  if (comparison->judgement == HP_ALIKE) return hp_format(arena, "~");
-  if (!isfinite(comparison->ratio)) return hp_format(arena, "from 0");
-  return hp_format(arena, "%s %%", percent_text(arena, comparison->ratio));
+char* hp_change_text(const hp_comparison* comparison) {
+  if (comparison->judgement == HP_UNKNOWN) return hp_format("unknown");
+  if (comparison->judgement == HP_ALIKE) return hp_format("~");
+  if (!isfinite(comparison->ratio)) return hp_format("from 0");
+  return hp_format("%s %%", percent_text(comparison->ratio));
 }
 
-char* hp_evidence_text(hp_arena* arena, const hp_comparison* comparison) {
-  if (comparison->judgement == HP_UNKNOWN) return hp_copy(arena, "", 0);
-  if (comparison->judgement == HP_TOO_FEW) return hp_format(arena, "too few");
+char* hp_evidence_text(const hp_comparison* comparison) {
+  if (comparison->judgement == HP_UNKNOWN) return hp_copy("", 0);
+  if (comparison->judgement == HP_TOO_FEW) return hp_format("too few");
   if (isfinite(comparison->of.low + comparison->of.high)) {
-    return hp_format(arena, "%s..%s %%", percent_text(arena, comparison->of.low),
-                     percent_text(arena, comparison->of.high));
+    return hp_format("%s..%s %%", percent_text(comparison->of.low),
+                     percent_text(comparison->of.high));
   }
-  if (comparison->p < 0.001) return hp_format(arena, "p<0.001");
-  return hp_format(arena, "p=%.3f", comparison->p);
+  if (comparison->p < 0.001) return hp_format("p<0.001");
+  return hp_format("p=%.3f", comparison->p);
 }
 
 const char* hp_comparison_remark(const hp_comparison* comparison) {
-  switch (comparison->judgement) {
-    case HP_TOO_FEW:
-      return "too few: a change may be noise (6 rounds of one experiment, or 4 runs on each "
-             "side, are the least; 10 are good)";
-    case HP_ALIKE:
-      return "~  no difference can be told, at 5 %";
-    case HP_UNKNOWN:
-    case HP_DIFFERENT:
-      break;
-  }
-  return NULL;
+  static const char* const kRemarks[] = {
+      [HP_TOO_FEW] =
+          "too few: a change may be noise (6 rounds of one experiment, or 4 runs on each "
+          "side, are the least; 10 are good)",
+      [HP_ALIKE] = "~  no difference can be told, at 5 %",
+      [HP_DIFFERENT] = NULL,
+  };
+  return kRemarks[comparison->judgement];
 }
 
 const char* hp_duet_remark(const hp_row* row) {
   if (!hp_is_duet(row)) return NULL;
   return "duet: the phases shared one processor at the same time; throughput and time per "
-         "operation "
-         "are of processor time, all threads together";
+         "operation are of processor time, all threads together";
 }
 
 // ---- the verdict table ----
 
-const hp_metric* hp_main_metric(hp_arena* arena, const hp_case* one) {
-  for (size_t i = 0; i < one->group_count; i++) {
-    hp_summary summary = hp_summarise(arena, &one->groups[i], &kMetrics[HP_THROUGHPUT]);
-    if (!isnan(summary.centre)) return &kMetrics[HP_THROUGHPUT];
-  }
-  return &kMetrics[hp_is_duet(one->sample) ? HP_CPU_TIME : HP_ELAPSED];
-}
-
-static const char* share_text(hp_arena* arena, const hp_group* group) {
+static const char* share_text(const hp_group* group) {
   hp_share share = hp_kernel_share(group);
   if (isnan(share.share)) return "unknown";
   double half = fmax(share.high - share.share, share.share - share.low) * 100;
-  if (isnan(half)) return hp_format(arena, "%.0f %%", share.share * 100);
-  return hp_format(arena, "%.1f ± %.1f %%", share.share * 100, half);
-}
-
-static const char* metric_text(hp_arena* arena, const hp_group* group, hp_metric_id id) {
-  hp_summary summary = hp_summarise(arena, group, &kMetrics[id]);
-  return hp_number_text(arena, summary.centre, 3);
+  if (isnan(half)) return hp_format("%.0f %%", share.share * 100);
+  return hp_format("%.1f ± %.1f %%", share.share * 100, half);
 }
 
 // The metrics of the last columns.
@@ -163,120 +146,90 @@ static const hp_metric_id kFurther[] = {HP_STEADY,       HP_FAULTS,         HP_S
 
 static void fill_row(hp_table* table, const hp_group* group, bool is_alone, const hp_metric* metric,
                      double factor) {
-  hp_arena* arena = table->arena;
   hp_table_row* row = hp_table_row_add(table);
-  hp_summary summary = hp_summarise(arena, group, metric);
-  const char* count = hp_count_note(arena, group, &summary);
+  hp_summary summary = hp_summarise(group, metric);
   row->cells[0] = group->label;
-  row->cells[1] = hp_summary_text(arena, &summary, factor);
+  row->cells[1] = hp_summary_text(&summary, factor);
   if (group->baseline == group) {
     row->cells[2] = is_alone ? "" : "baseline";
   } else if (group->baseline != NULL) {
-    hp_comparison comparison = hp_compare_groups(arena, group->baseline, group, metric);
-    const char* remark = hp_comparison_remark(&comparison);
-    row->cells[2] = hp_change_text(arena, &comparison);
-    row->cells[3] = hp_evidence_text(arena, &comparison);
-    if (remark != NULL) hp_table_footer(table, remark);
+    hp_comparison comparison = hp_compare_groups(group->baseline, group, metric);
+    row->cells[2] = hp_change_text(&comparison);
+    row->cells[3] = hp_evidence_text(&comparison);
+    hp_table_footer(table, hp_comparison_remark(&comparison));
   }
-  row->cells[4] = count;
-  row->cells[5] = share_text(arena, group);
+  row->cells[4] = hp_count_note(group, &summary);
+  row->cells[5] = share_text(group);
   for (size_t i = 0; i < sizeof(kFurther) / sizeof(kFurther[0]); i++) {
     if (&kMetrics[kFurther[i]] == metric) continue;  // stands in the second column
-    row->cells[6 + i] = metric_text(arena, group, kFurther[i]);
+    row->cells[6 + i] = hp_number_text(hp_summarise(group, &kMetrics[kFurther[i]]).centre, 3);
   }
 }
 
-hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one) {
-  hp_table* table = hp_alloc(&data->arena, sizeof(*table));
-  *table = (hp_table){.arena = &data->arena, .title = one->title};
-  const hp_metric* metric = hp_main_metric(&data->arena, one);
+hp_table* hp_verdict_table(const hp_case* one) {
+  static const char* const kHeaders[] = {"vs base", "95 % or p", "runs", "in kernel"};
+  hp_table* table = hp_alloc(sizeof(*table));
+  const hp_metric* metric = hp_main_metric(one);
+  const hp_unit unit = hp_unit_of(one, metric);
+  table->title = one->title;
   hp_table_column(table, "phase");
-  const hp_unit unit = hp_unit_of(&data->arena, one, metric);
   hp_table_column(table, unit.name);
-  hp_table_column(table, "vs base");
-  hp_table_column(table, "95 % or p");
-  hp_table_column(table, "runs");
-  hp_table_column(table, "in kernel");
+  for (size_t i = 0; i < 4; i++) hp_table_column(table, kHeaders[i]);
   for (size_t i = 0; i < sizeof(kFurther) / sizeof(kFurther[0]); i++) {
     hp_table_column(table, kMetrics[kFurther[i]].unit);
   }
   for (size_t i = 0; i < one->group_count; i++) {
     fill_row(table, &one->groups[i], one->group_count == 1, metric, unit.factor);
   }
-  const char* remark = hp_duet_remark(one->sample);
-  if (remark != NULL) hp_table_footer(table, remark);
+  hp_table_footer(table, hp_duet_remark(one->sample));
   return table;
 }
 
-// Points of sweeps, limits and latency runs: their charts say it better.
-static bool is_detail(const hp_figures* figures, const hp_case* one) {
-  return hp_is_sweep_point(figures, one) || hp_string(one->sample, HP_mode) != NULL ||
-         hp_is_dry(one);
+bool hp_is_detail(const hp_case* one) {
+  return one->is_sweep_point || hp_string(one->sample, HP_mode) != NULL || hp_is_dry(one);
 }
 
-hp_table** hp_verdict_tables(const hp_figures* figures) {
-  const hp_cases* cases = figures->cases;
-  hp_table** tables = hp_alloc(&figures->data->arena, (cases->count + 1) * sizeof(*tables));
-  for (size_t i = 0; i < cases->count; i++) {
-    tables[i] = hp_verdict_table(figures->data, &cases->at[i]);
-    tables[i]->is_detail = is_detail(figures, &cases->at[i]);
-  }
-  return tables;
-}
-
-void hp_verdict_print(const hp_figures* figures, hp_table* const* tables) {
-  const hp_dataset* data = figures->data;
-  hp_text text = {0};
+void hp_verdict_print(const hp_figures* figures) {
+  const hp_map* notes = figures->data->notes;
   size_t details = 0;
   for (size_t i = 0; i < figures->cases->count; i++) {
-    if (tables[i]->is_detail) details++;
-    if (tables[i]->is_detail) continue;
-    text.size = 0;
-    hp_table_text(tables[i], hp_terminal_columns(), &text);
-    printf("%s\n", text.data);
+    const hp_case* one = &figures->cases->at[i];
+    if (hp_is_detail(one)) details++;
+    if (!hp_is_detail(one)) hp_table_print(hp_verdict_table(one));
   }
   if (details > 0)
     printf("%zu more (points of sweeps, limits, latency runs): in the charts and on the page\n\n",
            details);
-  for (size_t i = 0; i < data->note_count; i++) printf("note: %s\n", data->notes[i]);
-  if (data->note_count > 0) putchar('\n');
-  hp_text_free(&text);
+  for (size_t i = 0; i < notes->count; i++) printf("note: %s\n", notes->at[i]->key);
+  if (notes->count > 0) putchar('\n');
+}
+
+static void print_eras(const hp_case* one, const hp_group* group) {
+  static const char* const kHeaders[] = {"records",   "",     "vs the one before",
+                                         "95 % or p", "runs", "commit"};
+  const hp_metric* metric = hp_main_metric(one);
+  const hp_unit unit = hp_unit_of(one, metric);
+  hp_group* eras;
+  size_t count = hp_history_of(group, &eras);
+  hp_table table = {.title = hp_format("%s, %s", one->title, group->label)};
+  for (size_t c = 0; c < sizeof(kHeaders) / sizeof(kHeaders[0]); c++) {
+    hp_table_column(&table, c == 1 ? unit.name : kHeaders[c]);
+  }
+  for (size_t e = 0; e < count; e++) {
+    hp_comparison change = hp_compare_groups(&eras[e > 0 ? e - 1 : 0], &eras[e], metric);
+    const char* commit = hp_string(eras[e].runs[0], HP_commit);
+    *hp_table_row_add(&table) = (hp_table_row){
+        {eras[e].label, hp_summary_text(&change.now, unit.factor),
+         e > 0 ? hp_change_text(&change) : "", e > 0 ? hp_evidence_text(&change) : "",
+         hp_count_note(&eras[e], &change.now), commit != NULL ? hp_format("%.10s", commit) : ""}};
+    if (e > 0) hp_table_footer(&table, hp_comparison_remark(&change));
+  }
+  if (count > 0) hp_table_print(&table);
 }
 
 void hp_history_print(const hp_figures* figures) {
-  static const char* const kHeaders[] = {"records",   "",     "vs the one before",
-                                         "95 % or p", "runs", "commit"};
-  hp_arena* arena = &figures->data->arena;
-  hp_text text = {0};
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    const hp_metric* metric = hp_main_metric(arena, one);
-    const hp_unit unit = hp_unit_of(arena, one, metric);
-    for (size_t g = 0; g < one->group_count; g++) {
-      hp_group* eras;
-      size_t count = hp_history_of(arena, &one->groups[g], &eras);
-      hp_table table = {.arena = arena};
-      table.title = hp_format(arena, "%s, %s", one->title, one->groups[g].label);
-      for (size_t c = 0; c < sizeof(kHeaders) / sizeof(kHeaders[0]); c++) {
-        hp_table_column(&table, c == 1 ? unit.name : kHeaders[c]);
-      }
-      for (size_t e = 0; e < count; e++) {
-        hp_comparison change = hp_compare_groups(arena, &eras[e > 0 ? e - 1 : 0], &eras[e], metric);
-        const char* remark = e > 0 ? hp_comparison_remark(&change) : NULL;
-        const char* commit = hp_string(eras[e].runs[0], HP_commit);
-        hp_table_row* row = hp_table_row_add(&table);
-        row->cells[0] = eras[e].label;
-        row->cells[1] = hp_summary_text(arena, &change.now, unit.factor);
-        row->cells[2] = e > 0 ? hp_change_text(arena, &change) : "";
-        row->cells[3] = e > 0 ? hp_evidence_text(arena, &change) : "";
-        row->cells[4] = hp_count_note(arena, &eras[e], &change.now);
-        row->cells[5] = commit != NULL ? hp_format(arena, "%.10s", commit) : "";
-        if (remark != NULL) hp_table_footer(&table, remark);
-      }
-      text.size = 0;
-      if (count > 0) hp_table_text(&table, hp_terminal_columns(), &text);
-      if (count > 0) printf("%s\n", text.data);
-    }
+    for (size_t g = 0; g < one->group_count; g++) print_eras(one, &one->groups[g]);
   }
-  hp_text_free(&text);
 }

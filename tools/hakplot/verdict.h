@@ -31,13 +31,12 @@ typedef struct hp_comparison {
   hp_summary now;
 } hp_comparison;
 
-hp_comparison hp_compare_groups(hp_arena* arena, const hp_group* base, const hp_group* now,
-                                const hp_metric* metric);
+hp_comparison hp_compare_groups(const hp_group* base, const hp_group* now, const hp_metric* metric);
 
 // "+12.3 %", "~", "unknown".
-char* hp_change_text(hp_arena* arena, const hp_comparison* comparison);
+char* hp_change_text(const hp_comparison* comparison);
 // How sure that is: "-10.3..-9.1 %", "p=0.012", "too few".
-char* hp_evidence_text(hp_arena* arena, const hp_comparison* comparison);
+char* hp_evidence_text(const hp_comparison* comparison);
 
 // The remark that a table with such a comparison needs; NULL: none.
 const char* hp_comparison_remark(const hp_comparison* comparison);
@@ -45,19 +44,15 @@ const char* hp_comparison_remark(const hp_comparison* comparison);
 // What the reader of a table with this row must know; NULL: nothing.
 const char* hp_duet_remark(const hp_row* row);
 
-// What the phases of a case are compared by: throughput, or where that is unknown elapsed time, in
-// a duet processor time.
-const hp_metric* hp_main_metric(hp_arena* arena, const hp_case* one);
-
 // One row for each group of the case: throughput (or elapsed time), change against the baseline, p,
 // n, kernel share, faults and calls per million operations, peak RSS.
-hp_table* hp_verdict_table(hp_dataset* data, const hp_case* one);
+hp_table* hp_verdict_table(const hp_case* one);
 
-// The tables of all cases.
-hp_table** hp_verdict_tables(const hp_figures* figures);
+// Points of sweeps, limits and latency runs: their charts say it better.
+bool hp_is_detail(const hp_case* one);
 
-// Prints them but for the details, and the notes.
-void hp_verdict_print(const hp_figures* figures, hp_table* const* tables);
+// Prints the tables of all cases but the details, and the notes.
+void hp_verdict_print(const hp_figures* figures);
 
 // Prints, of each case and phase, the files of records one by one, each against the one before.
 void hp_history_print(const hp_figures* figures);

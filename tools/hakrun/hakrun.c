@@ -215,7 +215,7 @@ static int run_round(session* self, int run) {
   return 0;
 }
 
-typedef void (*on_records)(const session* self, hp_figures* figures, void* context);
+typedef void (*on_records)(const session* self, const hp_figures* figures, void* context);
 
 // Has the records read so far by hakplot.
 static void with_records(const session* self, on_records use, void* context) {
@@ -226,30 +226,28 @@ static void with_records(const session* self, on_records use, void* context) {
     hp_cases cases = hp_group_runs(&data);
     hp_figures_begin(&figures, &data, &cases);
     use(self, &figures, context);
-    hp_figures_end(&figures);
   }
-  hp_dataset_free(&data);
+  hp_free_all();
 }
 
-static void print_summary(const session* self, hp_figures* figures, void* unused) {
+static void print_summary(const session* self, const hp_figures* figures, void* unused) {
   (void)unused;
   printf("%s\n\n", self->experiment.title);
-  hp_verdict_print(figures, hp_verdict_tables(figures));
+  hp_verdict_print(figures);
 }
 
 // The widest interval of a phase's ratio to the baseline, half of it; infinite without one.
-static void find_width(const session* self, hp_figures* figures, void* context) {
+static void find_width(const session* self, const hp_figures* figures, void* context) {
   double* width = context;
   (void)self;
   *width = 0;
   for (size_t i = 0; i < figures->cases->count; i++) {
     const hp_case* one = &figures->cases->at[i];
-    const hp_metric* metric = hp_main_metric(&figures->data->arena, one);
+    const hp_metric* metric = hp_main_metric(one);
     for (size_t g = 0; g < one->group_count; g++) {
       const hp_group* group = &one->groups[g];
       if (group->baseline == NULL || group->baseline == group) continue;
-      hp_comparison ratio =
-          hp_compare_groups(&figures->data->arena, group->baseline, group, metric);
+      hp_comparison ratio = hp_compare_groups(group->baseline, group, metric);
       double half = (ratio.of.high - ratio.of.low) / 2;
       *width = fmax(*width, isfinite(half) ? half : INFINITY);
     }

@@ -55,6 +55,6 @@ bool perf_read(const char* file, json_t* record) {
                         : is_count   ? json_integer((json_int_t)value)
                                      : json_real(value));
   }
-  hp_dataset_free(&data);
+  hp_free_all();
   return is_read;
 }
