@@ -120,6 +120,13 @@ std::vector<Row> Rows() {
       {"call_latency", {"20000", "300"}, seed, 20000, false, false},
       {"call_latency", {"20000", "300", "--threads=2"}, seed, 40000, false, false},
       {"peak_shrink", {"1m", "--idle=50", "--cycles=2"}, seed, 0, true, false},
+      {"peak_shrink", {"1m", "--idle=50", "--hands=other", "--rest=light"}, seed, 0, true, false},
+      {"peak_shrink",
+       {"1m", "--idle=0", "--hands=many", "--survivors=10", "--stay", "--shuffled", "--ramp=20"},
+       seed,
+       0,
+       true,
+       false},
       {"random_mixed", {"20", "4", "--min=5m", "--max=25m"}, seed, 20, true, true},
       {"realloc_grow", {"20000", "--threads=2"}, seed, 40000, true, true},
       {"realloc_grow", {"5000", "--growth=append"}, seed, 5000, true, true},
@@ -433,11 +440,19 @@ TEST(ListMallocTest, ServesProgramsOfOneThread) {
   }
 }
 
+// Meanwhile the workload does what it does when it rests, every 50 ms if the machine is quiet.
 TEST(ReportTest, MemoryLeftIsLookedAtAfterTheWork) {
-  Json record = RunForRecord({"random_mixed", {"1000", "64"}, {}, 0, false, false}, {"--left"});
+  const std::string report = testing::TempDir() + "/left_calls";
+  Json record = RunForRecord(
+      {"peak_shrink", {"1m", "--rest=light", "--cycles=1"}, {}, 0, false, false}, {"--left"},
+      {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}, {"PROBE_REPORT", report}});
   for (const char* key : {"left_1s_bytes", "left_5s_bytes", "left_15s_bytes"}) {
     EXPECT_GT(Integer(record, key), 0) << key;
   }
+  json_int_t allocations = 0;
+  std::istringstream(ReadFile(report)) >> allocations;
+  EXPECT_GE(allocations, Integer(record, "ops") / 2 + 3 * 2000);
+  EXPECT_EQ(json_object_get(record.get(), "rss_after_idle_bytes"), nullptr);  // there was no rest
 }
 
 TEST(SweepTest, WritesARecordForEachWorkingSet) {
@@ -462,6 +477,66 @@ TEST(PeakShrinkTest, WritesSamplesBesideItsRecord) {
     EXPECT_LE(Integer(sample, "live_bytes"), (1 << 20) + 1040);
     last = Integer(sample, "t_ns");
   }
+}
+
+// (The allocator gives nothing back, so that what a sample says and what goes into the means, read
+// one after the other, are the same but for some pages of the harness.)
+TEST(PeakShrinkTest, MeansAreThoseOfItsSamples) {
+  Outcome outcome =
+      RunWorkload("peak_shrink",
+                  {"8m", "--idle=200", "--survivors=0", "--cycles=2", "--ramp=100", "--json", "-"},
+                  {{"LD_PRELOAD", "workloads/libprobe_malloc.so"}});
+  double time_ns = 0, rss = 0, live = 0, first_rss = 0;
+  Json last(nullptr, &json_decref);
+  for (size_t i = 0; i + 1 < outcome.lines.size(); i++) {
+    Json sample = Parse(outcome.lines[i]);
+    if (last == nullptr) {
+      first_rss = static_cast<double>(Integer(sample, "rss_bytes"));
+    } else {
+      double ns = static_cast<double>(Integer(sample, "t_ns") - Integer(last, "t_ns"));
+      auto mean = [&](const char* key) {
+        return static_cast<double>(Integer(sample, key) + Integer(last, key)) / 2;
+      };
+      time_ns += ns;
+      rss += ns * mean("rss_bytes");
+      live += ns * mean("live_bytes");
+    }
+    last = std::move(sample);
+  }
+  ASSERT_GT(time_ns, 0);
+  Json record = Parse(outcome.lines.back());
+  auto number = [&](const char* key) {
+    return json_number_value(json_object_get(record.get(), key));
+  };
+  const double nearly = 128 << 10;
+  EXPECT_NEAR(number("mean_rss_bytes"), rss / time_ns, nearly);
+  EXPECT_NEAR(number("mean_over_bytes"), (rss - live) / time_ns - first_rss, nearly);
+  EXPECT_GT(number("mean_over_bytes"), 4 << 20);  // all of it stays
+}
+
+TEST(PeakShrinkTest, TheSameWorkIsDoneWhoeverDoesIt) {
+  std::map<std::string, Json> records;
+  for (const char* hands : {"one", "other", "many"}) {
+    Json record = RunForRecord({"peak_shrink", {"1m", "--idle=0", "--survivors=20"}, {}, 0, 0, 0},
+                               {"--hands", hands});
+    EXPECT_EQ(Text(record, "hands"), hands);
+    records.emplace(hands, std::move(record));
+  }
+  for (const char* hands : {"other", "many"}) {
+    for (const char* key : {"ops", "live_bytes"}) {
+      EXPECT_EQ(Integer(records.at("one"), key), Integer(records.at(hands), key)) << hands;
+    }
+    EXPECT_EQ(Text(records.at("one"), "checksum"), Text(records.at(hands), "checksum")) << hands;
+  }
+}
+
+TEST(PeakShrinkTest, WhatStaysIsLookedAtOnce) {
+  // A tenth of each peak: of 1 MiB, then of what is not there yet.
+  Json stays = RunForRecord({"peak_shrink", {"1m", "--idle=0", "--survivors=10"}, {}, 0, 0, 0},
+                            {"--stay", "--cycles=5"});
+  const double mean = (0.1 + 0.19 + 0.271 + 0.3439 + 0.40951) / 5;
+  EXPECT_NEAR(static_cast<double>(Integer(stays, "live_bytes")), mean * (1 << 20),
+              0.04 * (1 << 20));
 }
 
 TEST(EmpiricalTest, ProfileErrorsNameFileAndLine) {

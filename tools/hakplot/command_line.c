@@ -23,7 +23,7 @@ static const char kAbout[] =
     "newest results.\n\n"
     "compare: BASE and NEW are files, folders or LABEL=FILE, or two phases of FILE... Metrics are "
     "throughput, steady, time-per-op, elapsed, kernel-share, faults, syscalls, peak-rss, mean-rss, "
-    "left-rss; "
+    "over-rss, left-rss; "
     "of runs "
     "without operations cpu-time, faults-total, syscalls-total.";
 

@@ -59,6 +59,7 @@ typedef enum hp_metric_id {
   HP_SYSCALLS_TOTAL,
   HP_STEADY,
   HP_MEAN_RSS,
+  HP_OVER_RSS,
   HP_LEFT_RSS,
   HP_METRIC_COUNT
 } hp_metric_id;

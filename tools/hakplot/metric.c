@@ -120,6 +120,8 @@ static double syscalls_total(const hp_row* row) { return unless_per_op(row, call
 
 static double mean_rss(const hp_row* row) { return hp_number(row, HP_mean_rss_bytes) / 1048576; }
 
+static double over_rss(const hp_row* row) { return hp_number(row, HP_mean_over_bytes) / 1048576; }
+
 static double left_rss(const hp_row* row) { return hp_number(row, HP_left_15s_bytes) / 1048576; }
 
 static double peak_rss(const hp_row* row) { return hp_number(row, HP_peak_rss_bytes) / 1048576; }
@@ -149,6 +151,8 @@ const hp_metric kMetrics[HP_METRIC_COUNT] = {
                    "M ops/s steady", steady, true, HP_FIELD_COUNT},
     [HP_MEAN_RSS] = {"mean-rss", "resident memory over the run, mean, MiB", "MiB mean", mean_rss,
                      .measured = HP_FIELD_COUNT},
+    [HP_OVER_RSS] = {"over-rss", "resident memory beyond what is live, mean over the run, MiB",
+                     "MiB over", over_rss, .measured = HP_FIELD_COUNT},
     [HP_LEFT_RSS] = {"left-rss", "resident memory 15 s after the work, MiB", "MiB left", left_rss,
                      .measured = HP_FIELD_COUNT},
 };

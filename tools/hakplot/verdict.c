@@ -140,9 +140,9 @@ static const char* share_text(const hp_group* group) {
 }
 
 // The metrics of the last columns.
-static const hp_metric_id kFurther[] = {HP_STEADY,       HP_FAULTS,         HP_SYSCALLS,
-                                        HP_PEAK_RSS,     HP_MEAN_RSS,       HP_CPU_TIME,
-                                        HP_FAULTS_TOTAL, HP_SYSCALLS_TOTAL, HP_LEFT_RSS};
+static const hp_metric_id kFurther[] = {
+    HP_STEADY,   HP_FAULTS,       HP_SYSCALLS,       HP_PEAK_RSS, HP_MEAN_RSS,
+    HP_CPU_TIME, HP_FAULTS_TOTAL, HP_SYSCALLS_TOTAL, HP_OVER_RSS, HP_LEFT_RSS};
 
 static void fill_row(hp_table* table, const hp_group* group, bool is_alone, const hp_metric* metric,
                      double factor) {

@@ -49,6 +49,9 @@ typedef enum wl_touch { WL_TOUCH_NONE, WL_TOUCH_FIRST, WL_TOUCH_ALL } wl_touch;
 // machine now and then, and none is too short to be timed.
 enum { WL_SLICES = 128, WL_LEAST_SLICE_OPS = 10000 };
 
+// While a workload rests it does something so often, if it does anything.
+enum { WL_REST_STEP_MS = 50 };
+
 enum { WL_MAX_EXTRAS = 40, WL_MAX_THREADS = 4096, WL_STATUS_BYTES = 4608, WL_ARGS_BYTES = 1024 };
 
 typedef struct wl_program {
@@ -88,6 +91,9 @@ typedef struct wl_run {
   bool verify;
   bool latency;
   bool left;
+  // What is done every WL_REST_STEP_MS while --left waits; NULL: nothing.
+  void (*rest_a_step)(void* context);
+  void* rest_context;
   const char* json_path;           // NULL: no record
   const char* expected_allocator;  // NULL: any
 

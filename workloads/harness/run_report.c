@@ -290,19 +290,25 @@ void wl_report_row(wl_run* run, const char* name, uint64_t value, bool is_first)
   if (wl_has_failed(run)) row(run, "status", "failed: %s", run->failure);
 }
 
-// The blocks are freed, and the program does nothing: what it holds is what the allocator keeps.
+// Sleeps, or does meanwhile what the workload does.
+static void rest_until(const wl_run* run, uint64_t until_ns) {
+  for (uint64_t now_ns; (now_ns = wl_now_ns()) < until_ns;) {
+    uint64_t ns = until_ns - now_ns;
+    const uint64_t step_ns = (uint64_t)WL_REST_STEP_MS * 1000000;
+    if (run->rest_a_step != NULL && ns > step_ns) ns = step_ns;
+    nanosleep(&(struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)}, NULL);
+    if (run->rest_a_step != NULL) run->rest_a_step(run->rest_context);
+  }
+}
+
+// The work is done: what the program holds beside what is live is what the allocator keeps.
 static void add_left(wl_run* run) {
   static const uint64_t kSeconds[] = {1, 5, 15};
   const uint64_t end_ns = wl_now_ns();
   for (size_t i = 0; i < WL_COUNT(kSeconds); i++) {
     char key[32];
     uint64_t bytes;
-    const uint64_t until_ns = end_ns + kSeconds[i] * 1000000000;
-    for (uint64_t now_ns; (now_ns = wl_now_ns()) < until_ns;) {
-      struct timespec pause = {(time_t)((until_ns - now_ns) / 1000000000),
-                               (long)((until_ns - now_ns) % 1000000000)};
-      nanosleep(&pause, NULL);
-    }
+    rest_until(run, end_ns + kSeconds[i] * 1000000000);
     snprintf(key, sizeof(key), "left_%" PRIu64 "s_bytes", kSeconds[i]);
     if (wl_rss_bytes(&bytes)) wl_add_u64(run, key, bytes);
   }
