@@ -100,8 +100,8 @@ static uint64_t sample(peak_heap* heap) {
   uint64_t rss = 0;
   wl_clock_pause(heap->run);
   uint64_t t_ns = wl_now_ns() - heap->start_ns;
-  wl_sample(heap->run, t_ns, heap->live_bytes);
   if (!wl_rss_bytes(&rss)) wl_fail(heap->run, "resident memory is unknown on this system");
+  wl_sample(heap->run, t_ns, rss, heap->live_bytes);
   add_to_curve(&heap->curve, t_ns, rss, heap->live_bytes);
   wl_clock_resume(heap->run);
   return rss;

@@ -186,9 +186,9 @@ void wl_report(wl_run* run);
 // whose heading stands before the first.
 void wl_report_row(wl_run* run, const char* name, uint64_t value, bool is_first);
 
-// A line of a time series beside the record: resident and live bytes at a moment of the run. Needs
-// --json.
-void wl_sample(wl_run* run, uint64_t t_ns, uint64_t live_bytes);
+// A line of a time series beside the record: resident and live bytes at a moment of the run.
+// Nothing without --json.
+void wl_sample(wl_run* run, uint64_t t_ns, uint64_t rss_bytes, uint64_t live_bytes);
 
 int wl_end(wl_run* run);
 

@@ -322,14 +322,13 @@ void wl_report(wl_run* run) {
   print_table(run, &all);
 }
 
-void wl_sample(wl_run* run, uint64_t t_ns, uint64_t live_bytes) {
+void wl_sample(wl_run* run, uint64_t t_ns, uint64_t rss_bytes, uint64_t live_bytes) {
   wl_record record;
-  uint64_t rss;
   if (run->json_fd < 0) return;
   wl_record_open(&record, "hakmem.sample.1");
   wl_record_text(&record, "workload", run->program->name);
   wl_record_u64(&record, "t_ns", t_ns);
-  if (wl_rss_bytes(&rss)) wl_record_u64(&record, "rss_bytes", rss);
+  wl_record_u64(&record, "rss_bytes", rss_bytes);
   wl_record_u64(&record, "live_bytes", live_bytes);
   if (!wl_record_write(&record, run->json_fd)) {
     wl_fail(run, "cannot write a sample to %s", run->json_path);
