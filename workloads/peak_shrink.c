@@ -283,7 +283,7 @@ static void rest_a_step(void* argument) {
 
 static void rest(peak_heap* heap) {
   for (uint64_t ms = 0; ms < heap->plan->idle_ms; ms += WL_REST_STEP_MS) {
-    sleep_untimed(heap, WL_REST_STEP_MS * 1000000);
+    sleep_untimed(heap, WL_REST_STEP_MS * UINT64_C(1000000));
     rest_a_step(heap);
     sample(heap);
   }
