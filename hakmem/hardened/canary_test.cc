@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <initializer_list>
 #include <vector>
 
 extern "C" {
@@ -36,7 +37,7 @@ TEST(CanaryTest, TheSizeIsKept) {
 }
 
 TEST(CanaryTest, AnyByteThatIsWrittenBehindTheSizeIsNoticed) {
-  for (size_t size : {0, 1, 23, 24, 50, 99, 103, 104}) {
+  for (size_t size : std::initializer_list<size_t>{0, 1, 23, 24, 50, 99, 103, 104}) {
     Block block(112, size);
     for (size_t at = size; at < block.bytes; ++at) {
       for (int change : {1, 0x80, 0xff}) {

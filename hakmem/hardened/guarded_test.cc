@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 #include <set>
 #include <vector>
 
@@ -45,7 +46,8 @@ TEST(GuardedTest, AGuardLiesBehindThem) {
 TEST(GuardedTest, TheGuardComesWithThemWhenTheyAreResized) {
   char* block = Alloc(3 << 20);
   memset(block, 1, 3 << 20);
-  for (size_t bytes : {4 << 20, 40 << 20, 30 << 20, 3 << 20}) {
+  for (size_t mib : std::initializer_list<size_t>{4, 40, 30, 3}) {
+    size_t bytes = mib << 20;
     auto* resized = static_cast<char*>(hak_guarded_resize(block, bytes));
     if (resized == nullptr) continue;  // it would have to be copied
     block = resized;

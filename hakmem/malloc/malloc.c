@@ -95,9 +95,10 @@ size_t hak_usable_size(const void* ptr) {
 // grows be larger by up to a quarter.)
 static void check_size(const void* ptr, size_t size, size_t good) {
   size_t usable = usable_size(ptr, HAK_MISUSE_FREE);
-  bool fits =
-      hak_is_hardened() ? size == usable : size <= usable && (size > usable / 2 || good == usable);
-  if (hak_unlikely(!fits)) hak_fatal_pointer("free with a size that the block cannot have", ptr);
+  size_t least = hak_is_hardened() ? usable : usable / 2 + 1;
+  bool fits = size <= usable && (size >= least || good == usable);
+  if (hak_likely(fits) || (size < usable && hak_load_relaxed(&hak_has_ill_fitting))) return;
+  hak_fatal_pointer("free with a size that the block cannot have", ptr);
 }
 
 void hak_free_sized(void* ptr, size_t size) {
@@ -140,6 +141,12 @@ static void* move_block(void* ptr, size_t old_size, size_t size) {
   return block;
 }
 
+// A smaller size always succeeds: where there is no other block for it, the one there is has to do.
+static void* stay(void* ptr) {
+  hak_store_relaxed(&hak_has_ill_fitting, true);
+  return ptr;
+}
+
 // A block of `old_size` that does not just stay as it is. (Out of line, as the next one:
 // hak_realloc is to save no registers.)
 hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
@@ -153,7 +160,7 @@ hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
     if (resized != NULL) return resized;
   }
   void* moved = move_block(ptr, old_size, size);
-  return moved != NULL || size > old_size ? moved : ptr;  // a smaller size always succeeds
+  return moved != NULL || size > old_size ? moved : stay(ptr);
 }
 
 // realloc of NULL, to nothing, or of what is neither a small block nor a span.
@@ -180,7 +187,7 @@ hak_noinline static void* realloc_hardened(void* ptr, size_t size) {
   void* block = hak_hardened_resize(ptr, size);
   if (block != NULL) return block;
   block = hak_malloc(size);
-  if (block == NULL) return size > old_size ? NULL : ptr;
+  if (block == NULL) return size > old_size ? NULL : stay(ptr);
   memcpy(block, ptr, hak_min_size(old_size, size));
   hak_free(ptr);
   return block;

@@ -86,6 +86,8 @@ static bool empty_caches(size_t bytes) {
 
 // ---- malloc ----
 
+_Atomic(bool) hak_has_ill_fitting;
+
 static void* alloc_small(hak_heap_t* heap, request_t request) {
   void* block = refill(heap, request);
   if (hak_likely(block != NULL)) return block;
@@ -98,6 +100,7 @@ void* hak_malloc_refill(size_t size, hak_heap_t* heap, size_t size_class) {
   if (size_class == 0) {  // malloc(0)
     void* nothing = hak_zero_size_alloc();
     if (nothing != NULL) return nothing;
+    hak_store_relaxed(&hak_has_ill_fitting, true);
     size_class = 1;
   }
   return alloc_small(heap, (request_t){size, HAK_MIN_ALIGNMENT, (unsigned)size_class});

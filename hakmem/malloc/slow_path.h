@@ -4,10 +4,16 @@
 #ifndef HAKMEM_SLOW_PATH_H_
 #define HAKMEM_SLOW_PATH_H_
 
+#include "hakmem/base/atomic.h"
 #include "hakmem/heap/heap.h"
 
 // NULL, with errno ENOMEM.
 void* hak_refuse(void);
+
+// Whether there has been a block that is much larger than what it was asked for last: of size 0,
+// with memory after all; or one that had to stay where it was, for want of another, when it shrank.
+// From then on a sized free may say less than half of what a block has.
+extern _Atomic(bool) hak_has_ill_fitting;
 
 // A block of `size`, above the small classes. NULL: out of memory, with errno.
 hak_nodiscard hak_noinline void* hak_malloc_large(size_t size);

@@ -46,7 +46,14 @@ TEST(ZeroSizeTest, AnyNumberOfBlocksOfSizeZero) {
   std::set<void*> blocks;
   for (size_t i = 0; i < HAK_ZERO_SIZE_BLOCKS + 1000; ++i) blocks.insert(hak_malloc(0));
   EXPECT_EQ(blocks.size(), HAK_ZERO_SIZE_BLOCKS + 1000);
-  for (void* block : blocks) hak_free(block);
+  size_t i = 0;
+  for (void* block : blocks) {
+    if (i++ % 2 == 0) {
+      hak_free(block);
+    } else {
+      hak_free_sized(block, 0);
+    }
+  }
 }
 
 TEST(ZeroSizeTest, ThreadsTakeBlocksOfSizeZeroAtOnce) {
