@@ -27,27 +27,28 @@ static const char kAbout[] =
     "of runs "
     "without operations cpu-time, faults-total, syscalls-total.";
 
-enum { KEY_CHART = 256, KEY_FORMAT, KEY_OUT, KEY_OPS, KEY_KEEP, KEY_METRIC, KEY_FAIL };
+#define AT(member) offsetof(hp_options, member)
 
-static const struct argp_option kOptions[] = {
-    {"chart", KEY_CHART, "NAME[,NAME]", 0, "only these charts (`--chart help' lists them)", 0},
-    {"format", KEY_FORMAT, "F[,F]", 0,
+static const argument_option kOptions[] = {
+    {"chart", ARGUMENT_TEXT, AT(chart_names), "NAME[,NAME]",
+     "only these charts (`--chart help' lists them)", 0, 0, 0},
+    {"format", ARGUMENT_TEXT, AT(format_names), "F[,F]",
      "svg (default), png, pdf; term: all charts in the terminal, and files only of formats named "
      "beside it. compare: text (default), md: Markdown, or csv: the numbers",
-     0},
-    {"out", KEY_OUT, "DIR", 0,
-     "where the pictures and index.html go, in place of plots/ of the checkout", 0},
-    {"ops", KEY_OPS, "N", 0, "operations of each run, for perf stat files, which cannot know it",
-     0},
-    {"keep-going", KEY_KEEP, NULL, 0,
-     "draw what can be read; files that cannot still make the exit status 2", 0},
-    {NULL, 0, NULL, 0, "compare:", 1},
-    {"metric", KEY_METRIC, "NAME", 0, "only this one; the gate is on throughput otherwise", 1},
-    {"fail-above", KEY_FAIL, "PERCENT", 0,
+     0, 0, 0},
+    {"out", ARGUMENT_TEXT, AT(out), "DIR",
+     "where the pictures and index.html go, in place of plots/ of the checkout", 0, 0, 0},
+    {"ops", ARGUMENT_NUMBER, AT(ops), "N",
+     "operations of each run, for perf stat files, which cannot know it", 1, 1e18, 0},
+    {"keep-going", ARGUMENT_FLAG, AT(keep_going), NULL,
+     "draw what can be read; files that cannot still make the exit status 2", 0, 0, 0},
+    {.help = "compare:"},
+    {"metric", ARGUMENT_TEXT, AT(metric_name), "NAME",
+     "only this one; the gate is on throughput otherwise", 0, 0, 0},
+    {"fail-above", ARGUMENT_NUMBER, AT(compare.fail_above), "PERCENT",
      "exit 1 if something loses more than that, has new failed runs, is missing, or has too few "
      "runs to tell",
-     1},
-    {0},
+     0, 1e6, 0},
 };
 
 static _Noreturn void list_charts(void) {
@@ -110,12 +111,29 @@ static void finish_compare(hp_options* options, const struct argp_state* state) 
   argp_error(state, "compare --format: expected text, md or csv: \"%s\"", wanted);
 }
 
-static void finish(hp_options* options, const struct argp_state* state) {
-  if (options->argument_count > 0 && strcmp(options->arguments[0], "compare") == 0) {
+static void finish(void* into, char** words, size_t count, const struct argp_state* state) {
+  hp_options* options = into;
+  options->arguments = words;
+  options->argument_count = count;
+  options->has_charts = options->chart_names != NULL;
+  if (options->has_charts && strcmp(options->chart_names, "help") == 0) list_charts();
+  if (options->has_charts &&
+      !for_names(options->chart_names, take_chart, options->is_chart_wanted)) {
+    argp_error(state, "--chart: no chart \"%s\" (`--chart help' lists them)", options->chart_names);
+  }
+  if (options->out != NULL && options->out[0] == '\0')
+    argp_error(state, "--out: expected a folder");
+  if (options->metric_name != NULL) {
+    options->compare.metric = hp_metric_named(options->metric_name);
+    if (options->compare.metric == NULL) {
+      argp_error(state, "--metric: no metric \"%s\"", options->metric_name);
+    }
+  }
+  if (count > 0 && strcmp(words[0], "compare") == 0) {
     finish_compare(options, state);
     return;
   }
-  if (options->argument_count > 0 && strcmp(options->arguments[0], "history") == 0) {
+  if (count > 0 && strcmp(words[0], "history") == 0) {
     options->is_history = true;
     options->arguments++;
     options->argument_count--;
@@ -133,49 +151,9 @@ static void finish(hp_options* options, const struct argp_state* state) {
   }
 }
 
-static error_t take_option(int key, char* value, struct argp_state* state) {
-  hp_options* options = state->input;
-  switch (key) {
-    case KEY_CHART:
-      if (strcmp(value, "help") == 0) list_charts();
-      options->has_charts = true;
-      if (!for_names(value, take_chart, options->is_chart_wanted)) {
-        argp_error(state, "--chart: no chart \"%s\" (`--chart help' lists them)", value);
-      }
-      return 0;
-    case KEY_FORMAT:
-      options->format_names = value;  // their meaning depends on whether we compare
-      return 0;
-    case KEY_OUT:
-      options->out = value;
-      if (value[0] == '\0') argp_error(state, "--out: expected a folder");
-      return 0;
-    case KEY_OPS:
-      options->ops = arguments_number(state, "--ops", value, 1, 1e18);
-      return 0;
-    case KEY_KEEP:
-      options->keep_going = true;
-      return 0;
-    case KEY_METRIC:
-      options->compare.metric = hp_metric_named(value);
-      if (options->compare.metric == NULL) argp_error(state, "--metric: no metric \"%s\"", value);
-      return 0;
-    case KEY_FAIL:
-      options->compare.fail_above = arguments_number(state, "--fail-above", value, 0, 1e6);
-      return 0;
-    case ARGP_KEY_ARGS:
-      options->arguments = state->argv + state->next;
-      options->argument_count = (size_t)(state->argc - state->next);
-      return 0;
-    case ARGP_KEY_END:
-      finish(options, state);
-      return 0;
-    default:
-      return ARGP_ERR_UNKNOWN;
-  }
-}
-
 void hp_parse_options(hp_options* options, int argc, char** argv) {
+  static const argument_syntax kSyntax = {
+      kOptions, sizeof(kOptions) / sizeof(kOptions[0]), kUsage, kAbout, false, finish};
   *options = (hp_options){.ops = NAN, .compare = {.fail_above = NAN}};
-  arguments_parse(kOptions, take_option, kUsage, kAbout, 0, argc, argv, options);
+  arguments_parse(&kSyntax, argc, argv, options);
 }

@@ -14,10 +14,12 @@ typedef struct hp_options {
   bool keep_going;
   bool has_charts;  // some are named; otherwise all are wanted
   bool is_chart_wanted[HP_CHARTS_MAX];
-  const char* format_names;  // as given; NULL: none
-  unsigned formats;          // HP_SVG ..., HP_TERMINAL
-  const char* out;           // NULL: plots/ of the checkout
-  double ops;                // NaN: unknown
+  const char* chart_names;  // as given; NULL: none, as the next two
+  const char* format_names;
+  const char* metric_name;
+  unsigned formats;  // HP_SVG ..., HP_TERMINAL
+  const char* out;   // NULL: plots/ of the checkout
+  double ops;        // NaN: unknown
   char** arguments;
   size_t argument_count;
   bool is_history;

@@ -43,47 +43,26 @@ typedef struct options {
   char** command;
 } options;
 
-enum { KEY_CHILDREN = 256, KEY_CONVERT, KEY_PRINT };
-
-static const struct argp_option kOptions[] = {
-    {"output", 'o', "TRACE", 0, "where the trace goes", 0},
-    {"children", KEY_CHILDREN, NULL, 0,
-     "record the processes it starts, too: each in a TRACE.NUMBER", 0},
-    {"convert", KEY_CONVERT, "FOLDER", 0,
-     "write the trace of a recording whose hakrecord was killed: TRACE.raw-...", 0},
-    {"print", KEY_PRINT, "TRACE", 0, "print a trace as a text of Android's memory_replay", 0},
-    {0},
+static const argument_option kOptions[] = {
+    {"output", ARGUMENT_TEXT, offsetof(options, trace), "TRACE", "where the trace goes", 0, 0, 'o'},
+    {"children", ARGUMENT_FLAG, offsetof(options, has_children), NULL,
+     "record the processes it starts, too: each in a TRACE.NUMBER", 0, 0, 0},
+    {"convert", ARGUMENT_TEXT, offsetof(options, raw), "FOLDER",
+     "write the trace of a recording whose hakrecord was killed: TRACE.raw-...", 0, 0, 0},
+    {"print", ARGUMENT_TEXT, offsetof(options, print), "TRACE",
+     "print a trace as a text of Android's memory_replay", 0, 0, 0},
 };
 
-// NOLINTNEXTLINE(readability-non-const-parameter): argp's type
-static error_t take_option(int key, char* value, struct argp_state* state) {
-  options* self = state->input;
-  switch (key) {
-    case 'o':
-      self->trace = value;
-      return 0;
-    case KEY_CHILDREN:
-      self->has_children = true;
-      return 0;
-    case KEY_CONVERT:
-      self->raw = value;
-      return 0;
-    case KEY_PRINT:
-      self->print = value;
-      return 0;
-    case ARGP_KEY_ARG:  // what follows is the program's
-      self->command = state->argv + state->next - 1;
-      state->next = state->argc;
-      return 0;
-    case ARGP_KEY_END:
-      if (self->print != NULL) return 0;
-      if (self->trace == NULL) argp_error(state, "-o TRACE is missing");
-      if (self->command == NULL && self->raw == NULL) argp_error(state, "PROGRAM is missing");
-      return 0;
-    default:
-      return ARGP_ERR_UNKNOWN;
-  }
+static void finish(void* into, char** words, size_t count, const struct argp_state* state) {
+  options* self = into;
+  if (count > 0) self->command = words;
+  if (self->print != NULL) return;
+  if (self->trace == NULL) argp_error(state, "-o TRACE is missing");
+  if (self->command == NULL && self->raw == NULL) argp_error(state, "PROGRAM is missing");
 }
+
+static const argument_syntax kSyntax = {kOptions, 4,    "-o TRACE PROGRAM [ARGUMENT...]",
+                                        kAbout,   true, finish};
 
 static _Noreturn void fail(const char* what) {
   fprintf(stderr, "hakrecord: %s: %s\n", what, strerror(errno));
@@ -234,8 +213,7 @@ int main(int argc, char** argv) {
   char folder[PATH_MAX];
   options chosen = {0};
   if (!places_enter_user_folder("hakrecord")) return EXIT_BAD_INPUT;
-  arguments_parse(kOptions, take_option, "-o TRACE PROGRAM [ARGUMENT...]", kAbout, ARGP_IN_ORDER,
-                  argc, argv, &chosen);
+  arguments_parse(&kSyntax, argc, argv, &chosen);
   if (chosen.print != NULL) return print(chosen.print);
   if (chosen.raw != NULL) return write_traces(chosen.raw, chosen.trace) ? 0 : EXIT_INCOMPLETE;
   make_folder(chosen.trace, folder);

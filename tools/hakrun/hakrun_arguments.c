@@ -19,134 +19,66 @@ static const char kAbout[] =
     "compare runs COMMAND on several allocators (hakmem, glibc, mimalloc, jemalloc, tcmalloc, or "
     "the path of a library), the first being the baseline.";
 
-enum {
-  KEY_RUNS = 256,
-  KEY_OUT,
-  KEY_ONLY,
-  KEY_LIST,
-  KEY_DRY,
-  KEY_WITH,
-  KEY_PREPARE,
-  KEY_RATE,
-  KEY_RATE_PATH,
-  KEY_SERVER,
-  KEY_READY,
-  KEY_LEFT,
-  KEY_IN_TURN,
-  KEY_SAVE,
-  KEY_PRECISION,
-  KEY_TIME
-};
+#define AT(member) offsetof(hakrun_options, member)
 
-static const struct argp_option kOptions[] = {
-    {"runs", KEY_RUNS, "N", 0, "runs of each workload and phase", 0},
-    {"precision", KEY_PRECISION, "PERCENT", 0,
-     "runs until all ratios to the baseline are known that well, 1000 at most or --runs", 0},
-    {"max-time", KEY_TIME, "SECONDS", 0, "no new round after that", 0},
-    {"out", KEY_OUT, "DIR", 0, "folder for records (default: results)", 0},
-    {"save", KEY_SAVE, "NAME", 0, "name the records, for `hakplot history': TIME otherwise", 0},
-    {"only", KEY_ONLY, "LABEL", 0, "only this phase, or this workload", 0},
-    {"list", KEY_LIST, NULL, 0, "list the shipped experiments", 0},
-    {"dry-run", KEY_DRY, NULL, 0, "check and print the commands only", 0},
-    {NULL, 0, NULL, 0, "compare:", 1},
-    {"with", KEY_WITH, "A,B...", 0, "the allocators (default: hakmem,glibc)", 1},
-    {"prepare", KEY_PREPARE, "LINE", 0, "a line for sh before each run", 1},
-    {"rate", KEY_RATE, "REGEX", 0,
+static const argument_option kOptions[] = {
+    {"runs", ARGUMENT_WHOLE, AT(runs), "N", "runs of each workload and phase", 1, 10000, 0},
+    {"precision", ARGUMENT_NUMBER, AT(precision), "PERCENT",
+     "runs until all ratios to the baseline are known that well, 1000 at most or --runs", 0.01, 100,
+     0},
+    {"max-time", ARGUMENT_NUMBER, AT(max_time_s), "SECONDS", "no new round after that", 1, 1e6, 0},
+    {"out", ARGUMENT_TEXT, AT(out), "DIR", "folder for records (default: results)", 0, 0, 0},
+    {"save", ARGUMENT_TEXT, AT(save), "NAME",
+     "name the records, for `hakplot history': TIME otherwise", 0, 0, 0},
+    {"only", ARGUMENT_TEXT, AT(only), "LABEL", "only this phase, or this workload", 0, 0, 0},
+    {"list", ARGUMENT_FLAG, AT(list), NULL, "list the shipped experiments", 0, 0, 0},
+    {"dry-run", ARGUMENT_FLAG, AT(dry_run), NULL, "check and print the commands only", 0, 0, 0},
+    {.help = "compare:"},
+    {"with", ARGUMENT_TEXT, AT(with), "A,B...", "the allocators (default: hakmem,glibc)", 0, 0, 0},
+    {"prepare", ARGUMENT_TEXT, AT(prepare), "LINE", "a line for sh before each run", 0, 0, 0},
+    {"rate", ARGUMENT_TEXT, AT(rate), "REGEX",
      "the command's figure a second, the first group of what this finds last in its output; else "
      "its time is compared",
-     1},
-    {"rate-path", KEY_RATE_PATH, "KEY.KEY", 0, "the same, from JSON in its output", 1},
-    {"server", KEY_SERVER, "LINE", 0,
-     "what the allocators serve instead: started before COMMAND, its client, and ended after it",
-     1},
-    {"ready", KEY_READY, "LINE", 0, "a line for sh that succeeds when the server answers", 1},
-    {"left", KEY_LEFT, NULL, 0, "look at the server's memory 1, 5 and 15 s after the work, too", 1},
-    {"in-turn", KEY_IN_TURN, NULL, 0,
-     "run one after the other, and compare by the clock, what has one thread, too", 1},
-    {0},
+     0, 0, 0},
+    {"rate-path", ARGUMENT_TEXT, AT(rate_path), "KEY.KEY", "the same, from JSON in its output", 0,
+     0, 0},
+    {"server", ARGUMENT_TEXT, AT(server), "LINE",
+     "what the allocators serve instead: started before COMMAND, its client, and ended after it", 0,
+     0, 0},
+    {"ready", ARGUMENT_TEXT, AT(ready), "LINE",
+     "a line for sh that succeeds when the server answers", 0, 0, 0},
+    {"left", ARGUMENT_FLAG, AT(wants_left), NULL,
+     "look at the server's memory 1, 5 and 15 s after the work, too", 0, 0, 0},
+    {"in-turn", ARGUMENT_FLAG, AT(in_turn), NULL,
+     "run one after the other, and compare by the clock, what has one thread, too", 0, 0, 0},
 };
 
-static error_t take_option(int key, char* value, struct argp_state* state) {
-  hakrun_options* self = state->input;
-  switch (key) {
-    case KEY_RUNS:
-      self->runs = arguments_whole(state, "--runs", value, 1, 10000);
-      return 0;
-    case KEY_PRECISION:
-      self->precision = arguments_number(state, "--precision", value, 0.01, 100) / 100;
-      return 0;
-    case KEY_TIME:
-      self->max_time_s = arguments_number(state, "--max-time", value, 1, 1e6);
-      return 0;
-    case KEY_OUT:
-      self->out = value;
-      return 0;
-    case KEY_ONLY:
-      self->only = value;
-      return 0;
-    case KEY_LIST:
-      self->list = true;
-      return 0;
-    case KEY_DRY:
-      self->dry_run = true;
-      return 0;
-    case KEY_WITH:
-      self->with = value;
-      return 0;
-    case KEY_PREPARE:
-      self->prepare = value;
-      return 0;
-    case KEY_RATE:
-      self->rate = value;
-      return 0;
-    case KEY_RATE_PATH:
-      self->rate_path = value;
-      return 0;
-    case KEY_SERVER:
-      self->server = value;
-      return 0;
-    case KEY_READY:
-      self->ready = value;
-      return 0;
-    case KEY_LEFT:
-      self->wants_left = true;
-      return 0;
-    case KEY_IN_TURN:
-      self->in_turn = true;
-      return 0;
-    case KEY_SAVE:
-      self->save = value;
-      if (value[0] == '\0' || value[0] == '.' || strchr(value, '/') != NULL) {
-        argp_error(state, "--save: '%s' cannot name a file", value);
-      }
-      return 0;
-    case ARGP_KEY_ARGS:
-      self->experiment = state->argv[state->next];
-      self->command = &state->argv[state->next + 1];
-      return 0;
-    case ARGP_KEY_END:
-      break;
-    default:
-      return ARGP_ERR_UNKNOWN;
-  }
-  bool is_compare = self->experiment != NULL && strcmp(self->experiment, "compare") == 0;
-  if (self->experiment == NULL && !self->list) {
+static void finish(void* into, char** words, size_t count, const struct argp_state* state) {
+  hakrun_options* self = into;
+  bool is_compare = count > 0 && strcmp(words[0], "compare") == 0;
+  const char* save = self->save;
+  if (count == 0 && !self->list) {
     argp_error(state, "EXPERIMENT is missing (--list shows those shipped)");
-  } else if (is_compare && self->command[0] == NULL) {
+  } else if (is_compare && count == 1) {
     argp_error(state, "compare: COMMAND is missing");
-  } else if (!is_compare && self->experiment != NULL && self->command[0] != NULL) {
-    argp_error(state, "unexpected argument '%s'", self->command[0]);
+  } else if (!is_compare && count > 1) {
+    argp_error(state, "unexpected argument '%s'", words[1]);
   } else if (!is_compare && (self->with != NULL || self->prepare != NULL || self->rate != NULL ||
                              self->rate_path != NULL || self->server != NULL ||
                              self->ready != NULL || self->wants_left || self->in_turn)) {
     argp_error(state, "--with and the options below it belong to compare");
+  } else if (save != NULL && (save[0] == '\0' || save[0] == '.' || strchr(save, '/') != NULL)) {
+    argp_error(state, "--save: '%s' cannot name a file", save);
   }
-  if (!is_compare) self->command = NULL;
-  return 0;
+  if (count > 0) self->experiment = words[0];
+  if (is_compare) self->command = words + 1;
+  self->precision /= 100;
 }
 
 void hakrun_parse(hakrun_options* chosen, int argc, char** argv) {
-  arguments_parse(kOptions, take_option, kUsage, kAbout, 0, argc, argv, chosen);
+  static const argument_syntax kSyntax = {
+      kOptions, sizeof(kOptions) / sizeof(kOptions[0]), kUsage, kAbout, false, finish};
+  arguments_parse(&kSyntax, argc, argv, chosen);
 }
 
 // ---- compare as an experiment ----

@@ -16,7 +16,7 @@
 #include "tools/haktop/view.h"
 #include "tools/haktop/watch.h"
 
-enum { EXIT_FAILED = 1, KEY_ONCE = 256, KEY_INTERVAL };
+enum { EXIT_FAILED = 1 };
 
 typedef struct options {
   pid_t pid;  // 0: none was named
@@ -29,33 +29,25 @@ static const char kAbout[] =
     "time and memory go. Without PID, those that can be watched are listed, to choose one. The key "
     "h explains the screen; q quits.";
 
-static const struct argp_option kOptions[] = {
-    {"once", KEY_ONCE, NULL, 0, "print one frame as text, and no more", 0},
-    {"interval", KEY_INTERVAL, "MS", 0,
-     "time between frames (default 1000), or between the two looks of --once", 0},
-    {0},
+static const argument_option kOptions[] = {
+    {"once", ARGUMENT_FLAG, offsetof(options, is_once), NULL,
+     "print one frame as text, and no more", 0, 0, 0},
+    {"interval", ARGUMENT_NUMBER, offsetof(options, interval_ms), "MS",
+     "time between frames (default 1000), or between the two looks of --once", 50, 3600000, 0},
 };
 
-static error_t take_option(int key, char* value, struct argp_state* state) {
-  options* self = state->input;
-  switch (key) {
-    case KEY_ONCE:
-      self->is_once = true;
-      return 0;
-    case KEY_INTERVAL:
-      self->interval_ms = arguments_number(state, "--interval", value, 50, 3600000);
-      return 0;
-    case ARGP_KEY_ARG:
-      if (self->pid != 0) argp_error(state, "unexpected argument '%s'", value);
-      self->pid = arguments_whole(state, "PID", value, 1, INT_MAX);
-      return 0;
-    case ARGP_KEY_END:
-      if (self->pid == 0 && self->is_once) argp_error(state, "--once: PID is missing");
-      return 0;
-    default:
-      return ARGP_ERR_UNKNOWN;
+static void finish(void* into, char** words, size_t count, const struct argp_state* state) {
+  options* self = into;
+  if (count > 1) argp_error(state, "unexpected argument '%s'", words[1]);
+  if (count == 1) {
+    double pid = arguments_number(state, "PID", words[0], 1, INT_MAX);
+    self->pid = (pid_t)pid;
+    if (self->pid != pid) argp_error(state, "PID: '%s' is not a whole number", words[0]);
   }
+  if (self->pid == 0 && self->is_once) argp_error(state, "--once: PID is missing");
 }
+
+static const argument_syntax kSyntax = {kOptions, 2, "[PID]", kAbout, false, finish};
 
 // Whether all that was printed has arrived; else a message.
 static bool finish_output(void) {
@@ -113,7 +105,7 @@ int main(int argc, char** argv) {
   // Characters only: numbers and messages stay as they are.
   setlocale(LC_CTYPE, "");
   bool has_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-  arguments_parse(kOptions, take_option, "[PID]", kAbout, 0, argc, argv, &chosen);
+  arguments_parse(&kSyntax, argc, argv, &chosen);
   bool has_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
   if (chosen.pid == 0 && !has_terminal) return list(has_utf8);
   if (chosen.pid == 0) {
