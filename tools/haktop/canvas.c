@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 ht_canvas ht_canvas_new(int rows, int columns, bool has_utf8) {
@@ -68,6 +69,16 @@ int ht_put(ht_canvas* canvas, int row, int column, int width, ht_style style, co
     if (wide == 2) set(canvas, row, column + used + 1, style, 0);
   }
   return used;
+}
+
+int ht_printf(ht_canvas* canvas, int row, int column, int width, ht_style style, const char* format,
+              ...) {
+  char text[256];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof(text), format, arguments);
+  va_end(arguments);
+  return ht_put(canvas, row, column, width, style, text);
 }
 
 int ht_put_right(ht_canvas* canvas, int row, int column, int width, ht_style style,

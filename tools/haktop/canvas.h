@@ -49,6 +49,8 @@ static inline const ht_cell* ht_canvas_row(const ht_canvas* canvas, int row) {
 // used. Text that is cut off ends in a sign that says so; what goes to the right is a number, which
 // must not be cut: one that does not fit is replaced by #.
 int ht_put(ht_canvas* canvas, int row, int column, int width, ht_style style, const char* text);
+int ht_printf(ht_canvas* canvas, int row, int column, int width, ht_style style, const char* format,
+              ...) __attribute__((format(printf, 6, 7)));
 int ht_put_right(ht_canvas* canvas, int row, int column, int width, ht_style style,
                  const char* text);
 

@@ -13,10 +13,7 @@ extern "C" {
 
 namespace {
 
-std::string Text(ht_format* format, double value) {
-  char out[HT_NUMBER_BYTES];
-  return format(out, value);
-}
+std::string Text(ht_format* format, double value) { return format(value).text; }
 
 TEST(FormatTest, UnknownIsADashAndNeverZero) {
   for (ht_format* format :

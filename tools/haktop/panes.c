@@ -3,7 +3,6 @@
 #include "tools/haktop/panes.h"
 
 #include <math.h>
-#include <stdio.h>
 
 // ---- figures ----
 
@@ -15,12 +14,11 @@ void ht_put_figures(ht_canvas* canvas, ht_area area, const ht_figure* figures, i
   if (width > MAX_FIGURE_WIDTH) width = MAX_FIGURE_WIDTH;
   for (int i = 0; i < n_figures && i / in_row < area.rows; i++) {
     const ht_figure* figure = &figures[i];
-    char value[HT_NUMBER_BYTES];
     int row = area.row + i / in_row;
     int column = area.column + i % in_row * width;
     int used = ht_put(canvas, row, column, width - 2, HT_LABEL, figure->name) + 1;
     ht_put_right(canvas, row, column + used, width - 2 - used, figure->style,
-                 figure->text != NULL ? figure->text : figure->format(value, figure->value));
+                 figure->text != NULL ? figure->text : figure->format(figure->value).text);
   }
 }
 
@@ -29,14 +27,11 @@ void ht_put_figures(ht_canvas* canvas, ht_area area, const ht_figure* figures, i
 enum { REASON_WIDTH = 15, BYTES_WIDTH = 9, PERCENT_WIDTH = 7 };
 
 void ht_draw_retention(ht_canvas* canvas, ht_area area, const ht_model* model) {
-  char text[96];
-  char bytes[HT_NUMBER_BYTES];
-  char percent[HT_NUMBER_BYTES];
   double retained = ht_retained_bytes(model);
   double committed = ht_known(model->now.retention.committed_bytes);
-  snprintf(text, sizeof(text), "retained %s, %s of committed", ht_format_bytes(bytes, retained),
-           ht_format_percent(percent, committed > 0 ? retained / committed : NAN));
-  ht_put(canvas, area.row, area.column, area.columns, HT_HEADING, text);
+  double part = committed > 0 ? retained / committed : NAN;
+  ht_printf(canvas, area.row, area.column, area.columns, HT_HEADING, "retained %s, %s of committed",
+            ht_format_bytes(retained).text, ht_format_percent(part).text);
   int bar = REASON_WIDTH + BYTES_WIDTH + PERCENT_WIDTH + 1;
   for (unsigned i = 0; i < HT_N_REASONS && (int)i + 1 < area.rows; i++) {
     int row = area.row + 1 + (int)i;
@@ -45,9 +40,9 @@ void ht_draw_retention(ht_canvas* canvas, ht_area area, const ht_model* model) {
     double share = retained > 0 ? value / retained : NAN;
     ht_put(canvas, row, column, REASON_WIDTH, HT_LABEL, ht_reason_name(i));
     ht_put_right(canvas, row, column + REASON_WIDTH, BYTES_WIDTH, HT_PLAIN,
-                 ht_format_bytes(bytes, value));
+                 ht_format_bytes(value).text);
     ht_put_right(canvas, row, column + REASON_WIDTH + BYTES_WIDTH, PERCENT_WIDTH, HT_PLAIN,
-                 ht_format_percent(percent, share));
+                 ht_format_percent(share).text);
     ht_put_bar(canvas, row, column + bar, area.columns - bar, share);
   }
 }
@@ -62,63 +57,48 @@ typedef struct column {
   ht_format* format;
 } column;
 
+// Without values the headings.
 static void put_row(ht_canvas* canvas, ht_area area, const char* name, const column* columns,
                     int n_columns, const double* values) {
-  char text[HT_NUMBER_BYTES];
-  ht_style name_style = values != NULL ? HT_LABEL : HT_HEADING;
   int at = area.column + CALL_NAME_WIDTH;
-  ht_put(canvas, area.row, area.column, CALL_NAME_WIDTH, name_style, name);
+  ht_put(canvas, area.row, area.column, CALL_NAME_WIDTH, values != NULL ? HT_LABEL : HT_HEADING,
+         name);
   for (int i = 0; i < n_columns; at += columns[i++].width) {
-    if (values != NULL) {
-      ht_put_right(canvas, area.row, at, columns[i].width, HT_PLAIN,
-                   columns[i].format(text, values[i]));
-    } else {
-      ht_put_right(canvas, area.row, at, columns[i].width, HT_HEADING, columns[i].heading);
-    }
+    ht_put_right(canvas, area.row, at, columns[i].width, values != NULL ? HT_PLAIN : HT_HEADING,
+                 values != NULL ? columns[i].format(values[i]).text : columns[i].heading);
   }
 }
 
-void ht_draw_calls(ht_canvas* canvas, ht_area area, const ht_model* model) {
-  static const column kColumns[] = {
-      {"calls/s", 8, ht_format_count},
-      {"bytes/s", 10, ht_format_bytes},
-      {"time/s", 9, ht_format_duration},
-  };
-  put_row(canvas, area, "kernel", kColumns, 3, NULL);
-  for (unsigned i = 0; i < HT_N_KERNEL_CALLS && (int)i + 1 < area.rows; i++) {
-    const ht_kernel_rates* rates = &model->rates.kernel[i];
-    const double values[] = {rates->calls, rates->bytes, rates->ns};
-    ht_area row = {area.row + 1 + (int)i, area.column, 1, area.columns};
-    put_row(canvas, row, ht_kernel_call_name(i), kColumns, 3, values);
-  }
-}
-
-static void draw_call_totals(ht_canvas* canvas, ht_area area, const ht_model* model) {
+// As many columns as are asked for: the rates, then the totals.
+static void draw_calls(ht_canvas* canvas, ht_area area, const ht_model* model, const char* heading,
+                       int n_columns) {
   static const column kColumns[] = {
       {"calls/s", 8, ht_format_count},   {"bytes/s", 10, ht_format_bytes},
       {"time/s", 9, ht_format_duration}, {"calls", 8, ht_format_count},
       {"bytes", 9, ht_format_bytes},     {"failed", 7, ht_format_count},
       {"time", 9, ht_format_duration},   {"each", 9, ht_format_duration},
   };
-  put_row(canvas, area, "call", kColumns, 8, NULL);
+  put_row(canvas, area, heading, kColumns, n_columns, NULL);
   for (unsigned i = 0; i < HT_N_KERNEL_CALLS && (int)i + 1 < area.rows; i++) {
     const ht_kernel_rates* rates = &model->rates.kernel[i];
     const hak_kernel_stats* total = ht_kernel_call(&model->now.stats, i);
     double calls = ht_known(total->calls);
     double ns = ht_known(total->ns);
-    const double values[] = {
-        rates->calls,
-        rates->bytes,
-        rates->ns,
-        calls,
-        ht_known(total->bytes),
-        ht_known(total->failures),
-        ns,
-        calls > 0 ? ns / calls : NAN,
-    };
+    const double values[] = {rates->calls,
+                             rates->bytes,
+                             rates->ns,
+                             calls,
+                             ht_known(total->bytes),
+                             ht_known(total->failures),
+                             ns,
+                             calls > 0 ? ns / calls : NAN};
     ht_area row = {area.row + 1 + (int)i, area.column, 1, area.columns};
-    put_row(canvas, row, ht_kernel_call_name(i), kColumns, 8, values);
+    put_row(canvas, row, ht_kernel_call_name(i), kColumns, n_columns, values);
   }
+}
+
+void ht_draw_calls(ht_canvas* canvas, ht_area area, const ht_model* model) {
+  draw_calls(canvas, area, model, "kernel", 3);
 }
 
 void ht_draw_kernel(ht_canvas* canvas, ht_area area, const ht_model* model) {
@@ -151,7 +131,7 @@ void ht_draw_kernel(ht_canvas* canvas, ht_area area, const ht_model* model) {
       {"refused", ht_format_count, ht_known(now->limit_refusals), NULL, HT_PLAIN},
   };
   int n_figures = (int)(sizeof(figures) / sizeof(figures[0]));
-  draw_call_totals(canvas, area, model);
+  draw_calls(canvas, area, model, "call", 8);
   area.row += HT_CALLS_ROWS + 1;
   area.rows -= HT_CALLS_ROWS + 1;
   ht_put_figures(canvas, area, figures, n_figures, 4);
@@ -178,21 +158,20 @@ static const struct {
 // The name and the newest value, the graph from 0 to the most of what is shown, and that.
 static void draw_series(ht_canvas* canvas, ht_area area, const ht_model* model, ht_series series) {
   enum { NAME = 11, VALUE = 9 };
-  char text[HT_NUMBER_BYTES];
   int width = area.columns - NAME - 2 * VALUE - 3;
   int bottom = area.row + area.rows - 1;
   double most = NAN;
   for (int i = 0; i < width; i++) most = fmax(most, ht_history(model, series, (unsigned)i));
   ht_put(canvas, bottom, area.column, NAME, HT_LABEL, kSeries[series].name);
   ht_put_right(canvas, bottom, area.column + NAME, VALUE, HT_PLAIN,
-               kSeries[series].format(text, ht_history(model, series, 0)));
+               kSeries[series].format(ht_history(model, series, 0)).text);
   for (int i = 0; i < width; i++) {
     double value = ht_history(model, series, (unsigned)i);
     ht_put_column(canvas, bottom, area.rows, area.column + NAME + VALUE + width - i,
                   most > 0 ? value / most : NAN);
   }
   ht_put_right(canvas, area.row, area.column + area.columns - VALUE, VALUE, HT_LABEL,
-               kSeries[series].format(text, most));
+               kSeries[series].format(most).text);
 }
 
 void ht_draw_past(ht_canvas* canvas, ht_area area, const ht_model* model) {

@@ -21,12 +21,11 @@ static shown fit_rows(ht_canvas* canvas, ht_area area, int n, int* scroll) {
     if (scroll != NULL) *scroll = 0;
     return (shown){0, n < room ? n : room};
   }
-  char text[64];
   room--;
   if (*scroll > n - room) *scroll = n - room;
   if (*scroll < 0) *scroll = 0;
-  snprintf(text, sizeof(text), "%d more above, %d below", *scroll, n - room - *scroll);
-  ht_put(canvas, area.row + area.rows - 1, area.column, area.columns, HT_LABEL, text);
+  ht_printf(canvas, area.row + area.rows - 1, area.column, area.columns, HT_LABEL,
+            "%d more above, %d below", *scroll, n - room - *scroll);
   return (shown){*scroll, room};
 }
 
@@ -91,12 +90,11 @@ static void put_class_headings(ht_canvas* canvas, ht_area area, int n, int bar,
 
 static void put_class(ht_canvas* canvas, ht_area area, int n, int bar, const ht_model* model,
                       unsigned size_class) {
-  char text[HT_NUMBER_BYTES];
   int column = area.column;
   for (int i = 0; i < n; column += kColumns[i++].width) {
     double value = ht_class_value(model, size_class, (ht_class_column)i);
     ht_put_right(canvas, area.row, column, kColumns[i].width, HT_PLAIN,
-                 kColumns[i].format(text, value));
+                 kColumns[i].format(value).text);
     if (i == HT_CLASS_OCCUPANCY) {
       ht_put_bar(canvas, area.row, column + kColumns[i].width + 1, bar, value);
       column += bar + 1;
@@ -125,7 +123,6 @@ enum { DESCRIPTION_BYTES = 160 };
 // What an event is about. The page is a stranger's: kinds and classes need not be ones we know.
 static void describe(const ht_model* model, const hak_event_t* event, bool has_address,
                      char text[DESCRIPTION_BYTES]) {
-  char bytes[HT_NUMBER_BYTES];
   char subject[64] = "";
   char amount[40] = "";
   char place[32] = "";
@@ -136,11 +133,11 @@ static void describe(const ht_model* model, const hak_event_t* event, bool has_a
     snprintf(subject, sizeof(subject), "%s: %s", call, strerror(event->detail));
   } else if (event->size_class > 0 && event->size_class < HAK_N_CLASSES) {
     double block_bytes = ht_class_value(model, event->size_class, HT_CLASS_BLOCK_BYTES);
-    snprintf(subject, sizeof(subject), "%s-byte blocks", ht_format_count(bytes, block_bytes));
+    snprintf(subject, sizeof(subject), "%s-byte blocks", ht_format_count(block_bytes).text);
   }
   if (event->bytes != 0) {
     snprintf(amount, sizeof(amount), "%s%s", subject[0] != '\0' ? ", " : "",
-             ht_format_bytes(bytes, (double)event->bytes));
+             ht_format_bytes((double)event->bytes).text);
   }
   if (has_address && event->address != 0) {
     snprintf(place, sizeof(place), " at 0x%" PRIx64, event->address);
@@ -160,14 +157,12 @@ static double age_of(const hak_event_t* event, uint64_t now_ns) {
 static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
                       const hak_event_t* event, bool is_wide) {
   char text[DESCRIPTION_BYTES];
-  char age[HT_NUMBER_BYTES];
-  ht_format_duration(age, age_of(event, model->now.stats.time_ns));
   int column = area.column;
-  ht_put_right(canvas, area.row, column, 7, HT_PLAIN, age);
+  ht_put_right(canvas, area.row, column, 7, HT_PLAIN,
+               ht_format_duration(age_of(event, model->now.stats.time_ns)).text);
   column += 8;
   if (is_wide) {
-    snprintf(text, sizeof(text), "thread %" PRIu32, event->thread);
-    ht_put(canvas, area.row, column, 11, HT_LABEL, text);
+    ht_printf(canvas, area.row, column, 11, HT_LABEL, "thread %" PRIu32, event->thread);
     column += 12;
   }
   const char* name = event->kind < HAK_EVENT_N_KINDS ? hak_event_name((hak_event_kind_t)event->kind)
@@ -181,12 +176,10 @@ static void put_event(ht_canvas* canvas, ht_area area, const ht_model* model,
 }
 
 void ht_draw_events(ht_canvas* canvas, ht_area area, const ht_model* model, int* scroll) {
-  char text[64];
-  char total[HT_NUMBER_BYTES];
   int n_events = (int)ht_event_count(model);
-  snprintf(text, sizeof(text), "last events of %s, newest first",
-           ht_format_count(total, ht_known(model->now.stats.events)));
-  ht_put(canvas, area.row, area.column, area.columns, HT_HEADING, text);
+  ht_printf(canvas, area.row, area.column, area.columns, HT_HEADING,
+            "last events of %s, newest first",
+            ht_format_count(ht_known(model->now.stats.events)).text);
   shown rows = fit_rows(canvas, area, n_events, scroll);
   for (int i = 0; i < rows.count; i++) {
     ht_area row = {area.row + 1 + i, area.column, 1, area.columns};

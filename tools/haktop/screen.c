@@ -106,23 +106,15 @@ static void resize(void) {
 
 // ---- keys ----
 
-static const double kIntervals[] = {0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60};
-enum { N_INTERVALS = sizeof(kIntervals) / sizeof(kIntervals[0]) };
-
 static void change_interval(ht_view* view, bool is_longer) {
-  if (is_longer) {
-    for (int i = 0; i < N_INTERVALS; i++) {
-      if (kIntervals[i] <= view->interval_s) continue;
-      view->interval_s = kIntervals[i];
-      return;
-    }
-  } else {
-    for (int i = N_INTERVALS; i-- > 0;) {
-      if (kIntervals[i] >= view->interval_s) continue;
-      view->interval_s = kIntervals[i];
-      return;
-    }
+  static const double kIntervals[] = {0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60};
+  enum { N_INTERVALS = sizeof(kIntervals) / sizeof(kIntervals[0]) };
+  int at = is_longer ? 0 : N_INTERVALS - 1;
+  while (at >= 0 && at < N_INTERVALS &&
+         (is_longer ? kIntervals[at] <= view->interval_s : kIntervals[at] >= view->interval_s)) {
+    at += is_longer ? 1 : -1;
   }
+  if (at >= 0 && at < N_INTERVALS) view->interval_s = kIntervals[at];
 }
 
 static void show_pane(ht_view* view, int pane) {
@@ -138,32 +130,17 @@ static void sort_by(ht_view* view, int step) {
 }
 
 static bool take_scroll_key(ht_view* view, int key) {
-  int page = LINES > HT_MIN_ROWS ? LINES - 9 : 1;  // what the frame leaves a list
-  switch (key) {
-    case KEY_UP:
-    case 'k':
-      view->scroll--;
-      return true;
-    case KEY_DOWN:
-    case 'j':
-      view->scroll++;
-      return true;
-    case KEY_PPAGE:
-      view->scroll -= page;
-      return true;
-    case KEY_NPAGE:
-    case ' ':
-      view->scroll += page;
-      return true;
-    case KEY_HOME:
-      view->scroll = 0;
-      return true;
-    case KEY_END:
-      view->scroll = HAK_N_CLASSES + HAK_SHARED_PAGE_EVENTS;  // beyond any end
-      return true;
-    default:
-      return false;
-  }
+  const int page = LINES > HT_MIN_ROWS ? LINES - 9 : 1;    // what the frame leaves a list
+  const int end = HAK_N_CLASSES + HAK_SHARED_PAGE_EVENTS;  // beyond any end
+  int step = key == KEY_UP || key == 'k'      ? -1
+             : key == KEY_DOWN || key == 'j'  ? 1
+             : key == KEY_PPAGE               ? -page
+             : key == KEY_NPAGE || key == ' ' ? page
+             : key == KEY_HOME                ? -view->scroll
+             : key == KEY_END                 ? end
+                                              : 0;
+  view->scroll += step;
+  return step != 0 || key == KEY_HOME;
 }
 
 // False when the user quits.
@@ -173,14 +150,8 @@ static bool take_key(ht_view* view, int key) {
   view->has_help = false;
   if (had_help && (key == 'h' || key == '?' || key == 27)) return true;
   if (take_scroll_key(view, key)) return true;
+  if (key >= '1' && key < '1' + HT_N_PANES) show_pane(view, key - '1');
   switch (key) {
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-      show_pane(view, key - '1');
-      break;
     case '\t':
       show_pane(view, (int)(view->pane + 1) % HT_N_PANES);
       break;

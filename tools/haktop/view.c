@@ -16,25 +16,17 @@ ht_view ht_view_new(double interval_s) {
 
 // ---- the header: a title and the figures of process and allocator ----
 
-enum { HEADER_FIGURES = 16, FIGURE_COLUMNS = 20, FIGURES_IN_ROW = 4, VMAS_BYTES = 64 };
-
-// "57/65530", and whether that is many: with a sign, for colour alone says nothing.
-static ht_style vmas_text(const ht_model* model, char text[VMAS_BYTES]) {
-  double vmas = ht_known(model->now.stats.vmas);
-  double most = ht_known(model->now.stats.vmas_max);
-  char count[HT_NUMBER_BYTES];
-  char limit[HT_NUMBER_BYTES];
-  bool is_many = vmas > kManyVmas * most;
-  snprintf(text, VMAS_BYTES, "%s%s/%s", is_many ? "!" : "", ht_format_count(count, vmas),
-           ht_format_count(limit, most));
-  return is_many ? HT_WARNING : HT_PLAIN;
-}
+enum { HEADER_FIGURES = 16, FIGURE_COLUMNS = 20, FIGURES_IN_ROW = 4 };
 
 static void put_header(const ht_model* model, ht_canvas* canvas, ht_area area, int in_row) {
   const hak_stats* now = &model->now.stats;
   const ht_rates* rates = &model->rates;
-  char vmas[VMAS_BYTES];
-  ht_style vmas_style = vmas_text(model, vmas);
+  // "57/65530", and whether that is many: with a sign, for colour alone says nothing.
+  char vmas[2 * sizeof(ht_number) + 2];
+  bool has_many = ht_known(now->vmas) > kManyVmas * ht_known(now->vmas_max);
+  snprintf(vmas, sizeof(vmas), "%s%s/%s", has_many ? "!" : "",
+           ht_format_count(ht_known(now->vmas)).text,
+           ht_format_count(ht_known(now->vmas_max)).text);
 #define FIGURE(name, format, value) \
   { name, format, value, NULL, HT_PLAIN }
   const ht_figure figures[HEADER_FIGURES] = {
@@ -44,7 +36,7 @@ static void put_header(const ht_model* model, ht_canvas* canvas, ht_area area, i
       FIGURE("faults/s", ht_format_count, rates->minor_faults + rates->major_faults),
 
       FIGURE("RSS", ht_format_bytes, ht_known(now->rss_bytes)),
-      {"VMAs", NULL, 0, vmas, vmas_style},
+      {"VMAs", NULL, 0, vmas, has_many ? HT_WARNING : HT_PLAIN},
       FIGURE("threads", ht_format_count, ht_known(now->heaps)),
       FIGURE("exhaustions", ht_format_count, ht_known(now->exhaustions)),
 
@@ -73,44 +65,38 @@ static int draw_header(const ht_model* model, ht_canvas* canvas) {
 }
 
 static void draw_title(const ht_view* view, const ht_model* model, ht_canvas* canvas) {
-  char left[128];
   char right[96];
-  char phase[sizeof(model->now.phase) + 16];
-  char watched[HT_NUMBER_BYTES];
-  snprintf(left, sizeof(left), "haktop  %d %s", model->pid, model->command);
-  snprintf(right, sizeof(right), "watched %s, every %g s",
-           ht_format_clock(watched, model->watched_s), view->interval_s);
+  snprintf(right, sizeof(right), "watched %s, every %g s", ht_format_clock(model->watched_s).text,
+           view->interval_s);
   int columns = canvas->columns;
-  int used = ht_put(canvas, 0, 0, columns, HT_HEADING, left);
+  int used =
+      ht_printf(canvas, 0, 0, columns, HT_HEADING, "haktop  %d %s", model->pid, model->command);
   if (columns >= HT_FULL_COLUMNS) {
     columns -= (int)strlen(right);
     ht_put(canvas, 0, columns, (int)strlen(right), HT_LABEL, right);
   }
-  if (model->n_states > 0 && model->now.phase[0] != '\0') {
-    // The label need not be terminated: it is a stranger's.
-    snprintf(phase, sizeof(phase), "phase %.*s", (int)sizeof(model->now.phase), model->now.phase);
-    ht_put(canvas, 0, used + 2, columns - used - 4, HT_PLAIN, phase);
-  }
+  if (model->n_states == 0 || model->now.phase[0] == '\0') return;
+  // The label need not be terminated: it is a stranger's.
+  ht_printf(canvas, 0, used + 2, columns - used - 4, HT_PLAIN, "phase %.*s",
+            (int)sizeof(model->now.phase), model->now.phase);
 }
 
+typedef struct status_line {
+  char text[64];
+} status_line;
+
 // What is unusual about the process or the view; empty when nothing is.
-static ht_style status_text(const ht_view* view, const ht_model* model, char text[96]) {
-  text[0] = '\0';
-  switch (model->status) {
-    case HT_ENDED:
-      snprintf(text, 96, "THE PROCESS HAS ENDED");
-      return HT_WARNING;
-    case HT_STUCK:
-      snprintf(text, 96, "WRITER STOPPED MID-UPDATE");
-      return HT_WARNING;
-    case HT_SILENT:
-      snprintf(text, 96, "NO UPDATE FOR %.0f s", model->silent_s);
-      return HT_WARNING;
-    case HT_RUNNING:
-      break;
+static status_line status_of(const ht_view* view, const ht_model* model) {
+  status_line line = {""};
+  if (model->status == HT_SILENT) {
+    snprintf(line.text, sizeof(line.text), "NO UPDATE FOR %.0f s", model->silent_s);
+    return line;
   }
-  if (view->is_paused) snprintf(text, 96, "PAUSED");
-  return HT_WARNING;
+  strcpy(line.text, model->status == HT_ENDED   ? "THE PROCESS HAS ENDED"
+                    : model->status == HT_STUCK ? "WRITER STOPPED MID-UPDATE"
+                    : view->is_paused           ? "PAUSED"
+                                                : "");
+  return line;
 }
 
 // ---- around the panes ----
@@ -118,26 +104,24 @@ static ht_style status_text(const ht_view* view, const ht_model* model, char tex
 static void draw_tabs(const ht_view* view, const ht_model* model, ht_canvas* canvas, int row) {
   static const char* const kNames[HT_N_PANES] = {"1 overview", "2 classes", "3 events", "4 kernel",
                                                  "5 past"};
-  char text[96];
   int column = 0;
   for (int i = 0; i < HT_N_PANES; i++) {
     bool is_shown = !view->has_help && (int)view->pane == i;
     ht_style style = is_shown ? HT_SELECTED : HT_LABEL;
-    snprintf(text, sizeof(text), is_shown ? "[%s]" : " %s ", kNames[i]);
-    column += ht_put(canvas, row, column, canvas->columns - column, style, text);
+    column += ht_printf(canvas, row, column, canvas->columns - column, style,
+                        is_shown ? "[%s]" : " %s ", kNames[i]);
   }
-  ht_style style = status_text(view, model, text);
-  ht_put(canvas, row, column + 2, canvas->columns - column - 2, style, text);
+  ht_put(canvas, row, column + 2, canvas->columns - column - 2, HT_WARNING,
+         status_of(view, model).text);
 }
 
 // The line at the bottom: the keys, or in a narrow frame what is unusual.
 static void draw_keys(const ht_view* view, const ht_model* model, ht_canvas* canvas) {
-  char text[96];
-  ht_style style = status_text(view, model, text);
+  status_line status = status_of(view, model);
   bool is_narrow = canvas->columns < HT_FULL_COLUMNS;
-  bool has_status = is_narrow && text[0] != '\0';
-  ht_put(canvas, canvas->rows - 1, 0, canvas->columns, has_status ? style : HT_LABEL,
-         has_status ? text
+  bool has_status = is_narrow && status.text[0] != '\0';
+  ht_put(canvas, canvas->rows - 1, 0, canvas->columns, has_status ? HT_WARNING : HT_LABEL,
+         has_status ? status.text
          : is_narrow
              ? "q quit h help 1-5 pane s sort r p + -"
              : "q quit  h help  1-5 Tab pane  s < > sort  r reverse  p pause  + - interval");
@@ -227,12 +211,9 @@ static void draw_pane(ht_view* view, const ht_model* model, ht_canvas* canvas, h
 // ---- frames ----
 
 static void draw_small(const ht_view* view, const ht_model* model, ht_canvas* canvas) {
-  char text[96];
-  snprintf(text, sizeof(text), "needs %dx%d, this is %dx%d", HT_MIN_COLUMNS, HT_MIN_ROWS,
-           canvas->columns, canvas->rows);
-  ht_put(canvas, 1, 0, canvas->columns, HT_WARNING, text);
-  ht_style style = status_text(view, model, text);
-  ht_put(canvas, 2, 0, canvas->columns, style, text);
+  ht_printf(canvas, 1, 0, canvas->columns, HT_WARNING, "needs %dx%d, this is %dx%d", HT_MIN_COLUMNS,
+            HT_MIN_ROWS, canvas->columns, canvas->rows);
+  ht_put(canvas, 2, 0, canvas->columns, HT_WARNING, status_of(view, model).text);
   put_header(model, canvas, (ht_area){3, 0, canvas->rows - 3, canvas->columns}, 1);
 }
 
@@ -263,11 +244,9 @@ ht_canvas ht_view_frame(const ht_view* view, const ht_model* model, int columns,
   int classes = upper + HT_RETENTION_ROWS + 1;
   int events = classes + 1 + n_classes + 1;
   ht_canvas canvas = ht_canvas_new(events + 1 + n_events, columns, has_utf8);
-  char text[96];
   draw_title(view, model, &canvas);
   draw_header(model, &canvas);
-  ht_style style = status_text(view, model, text);
-  ht_put(&canvas, header, 0, columns, style, text);
+  ht_put(&canvas, header, 0, columns, HT_WARNING, status_of(view, model).text);
   draw_upper(&canvas, (ht_area){upper, 0, HT_RETENTION_ROWS, columns}, model, false);
   ht_draw_classes(&canvas, (ht_area){classes, 0, 1 + n_classes, columns}, model, view, NULL);
   ht_draw_events(&canvas, (ht_area){events, 0, 1 + n_events, columns}, model, NULL);

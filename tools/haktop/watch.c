@@ -80,30 +80,8 @@ void ht_watch_end(ht_watch* watch) { ht_page_close(&watch->page); }
 
 // ---- listing ----
 
-static int compare_pids(const void* a, const void* b) {
-  int x = *(const int*)a;
-  int y = *(const int*)b;
-  return (x > y) - (x < y);
-}
-
-// The numbers of all processes, ascending; to be freed. NULL when there is no /proc or no memory.
-static int* all_pids(size_t* count) {
-  DIR* folder = opendir("/proc");
-  int* pids = NULL;
-  *count = 0;
-  if (folder == NULL) return NULL;
-  for (struct dirent* entry; (entry = readdir(folder)) != NULL;) {
-    if (!isdigit((unsigned char)entry->d_name[0])) continue;
-    if (*count % 256 == 0) {
-      int* more = realloc(pids, (*count + 256) * sizeof(*pids));
-      if (more == NULL) break;
-      pids = more;
-    }
-    pids[(*count)++] = (int)strtol(entry->d_name, NULL, 10);
-  }
-  closedir(folder);
-  if (pids != NULL) qsort(pids, *count, sizeof(*pids), compare_pids);
-  return pids;
+static int is_number(const struct dirent* entry) {
+  return isdigit((unsigned char)entry->d_name[0]);
 }
 
 static int by_value(double a, double b) { return (a < b) - (a > b); }
@@ -111,21 +89,11 @@ static int by_value(double a, double b) { return (a < b) - (a > b); }
 static int compare_found(const void* left, const void* right, void* column) {
   const ht_found* a = left;
   const ht_found* b = right;
-  int order = 0;
-  switch (*(ht_found_column*)column) {
-    case HT_FOUND_COMMAND:
-      order = strcmp(a->command, b->command);
-      break;
-    case HT_FOUND_LIVE:
-      order = by_value(a->live_bytes, b->live_bytes);
-      break;
-    case HT_FOUND_RSS:
-      order = by_value(a->rss_bytes, b->rss_bytes);
-      break;
-    case HT_FOUND_PID:
-    case HT_FOUND_N_COLUMNS:
-      break;
-  }
+  const ht_found_column by = *(ht_found_column*)column;
+  int order = by == HT_FOUND_COMMAND ? strcmp(a->command, b->command)
+              : by == HT_FOUND_LIVE  ? by_value(a->live_bytes, b->live_bytes)
+              : by == HT_FOUND_RSS   ? by_value(a->rss_bytes, b->rss_bytes)
+                                     : 0;
   return order != 0 ? order : (a->pid > b->pid) - (a->pid < b->pid);
 }
 
@@ -142,18 +110,18 @@ static ht_found found_of(const ht_watch* watch) {
 ht_found* ht_find_all(ht_found_column sort, bool is_reversed, size_t* count) {
   static ht_watch watch;
   char message[HT_MESSAGE_BYTES];
-  size_t n_pids;
-  int* pids = all_pids(&n_pids);
-  ht_found* found = NULL;
+  struct dirent** entries;
+  int n_entries = scandir("/proc", &entries, is_number, versionsort);
+  ht_found* found = calloc(n_entries > 0 ? (size_t)n_entries : 1, sizeof(*found));
   *count = 0;
-  for (size_t i = 0; i < n_pids; i++) {
-    if (!ht_watch_start(&watch, pids[i], message)) continue;
-    ht_found* more = realloc(found, (*count + 1) * sizeof(*found));
-    if (more != NULL) found = more;
-    if (more != NULL) found[(*count)++] = found_of(&watch);
+  for (int i = 0; i < n_entries; i++) {
+    pid_t pid = (pid_t)strtol(entries[i]->d_name, NULL, 10);
+    free(entries[i]);
+    if (found == NULL || !ht_watch_start(&watch, pid, message)) continue;
+    found[(*count)++] = found_of(&watch);
     ht_watch_end(&watch);
   }
-  free(pids);
+  if (n_entries >= 0) free(entries);
   if (*count > 0) qsort_r(found, *count, sizeof(*found), compare_found, &sort);
   for (size_t i = 0; is_reversed && i < *count / 2; i++) {
     ht_found swapped = found[i];
@@ -166,18 +134,14 @@ ht_found* ht_find_all(ht_found_column sort, bool is_reversed, size_t* count) {
 void ht_put_found(ht_canvas* canvas, int row, ht_style style, const ht_found* found,
                   ht_found_column sort, bool is_reversed) {
   static const int kEnds[HT_FOUND_N_COLUMNS] = {8, 0, 36, 46};
-  char pid[16] = "PID";
-  char live[HT_NUMBER_BYTES] = "LIVE";
-  char rss[HT_NUMBER_BYTES] = "RSS";
-  if (found != NULL) {
-    snprintf(pid, sizeof(pid), "%d", (int)found->pid);
-    ht_format_bytes(live, found->live_bytes);
-    ht_format_bytes(rss, found->rss_bytes);
-  }
-  ht_put_right(canvas, row, 0, 8, style, pid);
+  ht_number pid = {"PID"};
+  if (found != NULL) snprintf(pid.text, sizeof(pid.text), "%d", (int)found->pid);
+  ht_put_right(canvas, row, 0, 8, style, pid.text);
   ht_put(canvas, row, 10, 16, style, found != NULL ? found->command : "COMMAND");
-  ht_put_right(canvas, row, 27, 9, style, live);
-  ht_put_right(canvas, row, 37, 9, style, rss);
+  ht_put_right(canvas, row, 27, 9, style,
+               found != NULL ? ht_format_bytes(found->live_bytes).text : "LIVE");
+  ht_put_right(canvas, row, 37, 9, style,
+               found != NULL ? ht_format_bytes(found->rss_bytes).text : "RSS");
   ht_put(canvas, row, 48, 32, style, found != NULL ? found->phase : "PHASE");
   if (found != NULL || sort == HT_FOUND_N_COLUMNS) return;
   int sign = sort == HT_FOUND_COMMAND ? 9 : kEnds[sort] - (sort == HT_FOUND_LIVE ? 5 : 4);
