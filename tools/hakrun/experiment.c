@@ -15,7 +15,6 @@
 
 #include "tools/common/places.h"
 #include "tools/common/text_format.h"
-#include "tools/hakrun/allocator_libraries.h"
 #include "tools/hakrun/json_line.h"
 
 static const char kFolder[] = "workloads/experiments";
@@ -91,6 +90,11 @@ static bool read_text(reader* self, json_t* object, const char* key, const char*
   return true;
 }
 
+// An optional text.
+static bool read_option(reader* self, json_t* object, const char* key, const char** out) {
+  return json_object_get(object, key) == NULL || read_text(self, object, key, out);
+}
+
 // Keeps `*out` where the key is absent.
 static bool read_integer(reader* self, json_t* object, const char* key, int min, int max,
                          int* out) {
@@ -124,24 +128,26 @@ static const char* as_text(json_t* value) {
 
 // "0-3,6" into a set. Only processors that this process may use.
 static bool read_processors(reader* self, json_t* object) {
-  const char* text;
   cpu_set_t allowed;
-  if (json_object_get(object, "pin") == NULL) return true;
-  if (!read_text(self, object, "pin", &text)) return false;
+  const char* text = NULL;
+  if (!read_option(self, object, "pin", &text)) return false;
+  if (text == NULL) return true;
   enter(self, "pin");
   CPU_ZERO(&self->out->processors);
   sched_getaffinity(0, sizeof(allowed), &allowed);
-  for (const char* at = text;;) {
+  for (const char* at = text;; at++) {
     char* end;
     unsigned long first = strtoul(at, &end, 10);
     unsigned long last = first;
-    if (end == at) return wrong(self, "'%s' is not a list of processors like 0-3,6", text);
+    bool is_number = end > at;
     if (*end == '-') {
       at = end + 1;
       last = strtoul(at, &end, 10);
-      if (end == at || last < first) {
-        return wrong(self, "'%s' is not a list of processors like 0-3,6", text);
-      }
+      is_number &= end > at && last >= first;
+    }
+    at = end;
+    if (!is_number || (*at != ',' && *at != '\0')) {
+      return wrong(self, "'%s' is not a list of processors like 0-3,6", text);
     }
     for (unsigned long i = first; i <= last; i++) {
       if (i >= CPU_SETSIZE || !CPU_ISSET(i, &allowed)) {
@@ -149,9 +155,7 @@ static bool read_processors(reader* self, json_t* object) {
       }
       CPU_SET(i, &self->out->processors);
     }
-    if (*end == '\0') break;
-    if (*end != ',') return wrong(self, "'%s' is not a list of processors like 0-3,6", text);
-    at = end + 1;
+    if (*at == '\0') break;
   }
   self->out->pin = text;
   leave(self);
@@ -199,11 +203,6 @@ static bool read_args(reader* self, json_t* object, const char* key, const char*
   *count = json_array_size(list);
   leave(self);
   return true;
-}
-
-// An optional text.
-static bool read_option(reader* self, json_t* object, const char* key, const char** out) {
-  return json_object_get(object, key) == NULL || read_text(self, object, key, out);
 }
 
 static bool find_workload(reader* self, const experiment_workload* workload) {
@@ -325,96 +324,64 @@ static bool read_env(reader* self, json_t* object, experiment_phase* phase) {
   return true;
 }
 
-static const struct {
-  const char* name;
-  allocator_kind kind;
-  const char* expected;
-} kKinds[] = {
-    {"hakmem", ALLOCATOR_HAKMEM, "hakmem"},
-    {"hakmem-static", ALLOCATOR_HAKMEM_STATIC, "hakmem"},
-    {"system", ALLOCATOR_SYSTEM, "glibc"},
-    {"glibc", ALLOCATOR_SYSTEM, "glibc"},
-    {"mimalloc", ALLOCATOR_LIBRARY, "mimalloc"},
-    {"jemalloc", ALLOCATOR_LIBRARY, "jemalloc"},
-    {"tcmalloc", ALLOCATOR_LIBRARY, "tcmalloc"},
-    {"void", ALLOCATOR_VOID, NULL},
-    {"list", ALLOCATOR_LIST, NULL},
-};
-
 // Sets kind, expected name and library from the phase's "allocator".
 static bool resolve_allocator(reader* self, experiment_phase* phase) {
+  const allocator* known = allocator_named(phase->allocator);
   enter(self, "allocator");
-  size_t row = 0;
-  size_t rows = sizeof(kKinds) / sizeof(kKinds[0]);
-  while (row < rows && strcmp(kKinds[row].name, phase->allocator) != 0) row++;
-  if (row == rows) {
-    if (strchr(phase->allocator, '/') == NULL) {
-      return wrong(
-          self,
-          "'%s' is none of hakmem, hakmem-static, system, glibc, mimalloc, jemalloc, tcmalloc, "
-          "void, list, nor the path of a library",
-          phase->allocator);
-    }
-    phase->kind = ALLOCATOR_LIBRARY;
-    phase->library = realpath(phase->allocator, NULL);
-    if (phase->library == NULL) return wrong(self, "%s: %s", phase->allocator, strerror(errno));
-    leave(self);
-    return true;
+  if (known == NULL && strchr(phase->allocator, '/') == NULL) {
+    return wrong(self,
+                 "'%s' is none of hakmem, hakmem-static, system, glibc, mimalloc, jemalloc, "
+                 "tcmalloc, void, list, nor the path of a library",
+                 phase->allocator);
   }
-  phase->kind = kKinds[row].kind;
-  phase->expected = kKinds[row].expected;
-  if (phase->kind == ALLOCATOR_HAKMEM) {
-    phase->library = places_find("hakmem/libhakmem.so");
-    if (phase->library == NULL) return wrong(self, "libhakmem.so is not built");
-  } else if (phase->kind == ALLOCATOR_LIBRARY) {
-    phase->library = allocator_library_find(phase->allocator);
-    if (phase->library == NULL) {
-      return wrong(self, "%s is not installed (Debian: apt-get install %s)", phase->allocator,
-                   allocator_library_package(phase->allocator));
-    }
+  phase->kind = known != NULL ? known->kind : ALLOCATOR_LIBRARY;
+  phase->expected = known != NULL ? known->expected : NULL;
+  phase->library = known != NULL ? allocator_library(known) : realpath(phase->allocator, NULL);
+  if (phase->library == NULL && known == NULL) {
+    return wrong(self, "%s: %s", phase->allocator, strerror(errno));
+  }
+  if (phase->library == NULL && phase->kind == ALLOCATOR_HAKMEM) {
+    return wrong(self, "libhakmem.so is not built");
+  }
+  if (phase->library == NULL && phase->kind == ALLOCATOR_LIBRARY) {
+    return wrong(self, "%s is not installed (Debian: apt-get install %s)", phase->allocator,
+                 known->package);
   }
   leave(self);
   return true;
 }
 
 static bool read_phase(reader* self, json_t* object, experiment_phase* phase) {
-  if (!check_keys(self, object, "label allocator env telemetry")) return false;
-  if (!read_text(self, object, "allocator", &phase->allocator)) return false;
-  phase->label = phase->allocator;
-  if (json_object_get(object, "label") != NULL &&
-      !read_text(self, object, "label", &phase->label)) {
+  if (!check_keys(self, object, "label allocator env telemetry") ||
+      !read_text(self, object, "allocator", &phase->allocator)) {
     return false;
   }
-  return read_flag(self, object, "telemetry", &phase->wants_telemetry) &&
+  phase->label = phase->allocator;
+  return read_option(self, object, "label", &phase->label) &&
+         read_flag(self, object, "telemetry", &phase->wants_telemetry) &&
          resolve_allocator(self, phase) && read_env(self, json_object_get(object, "env"), phase);
 }
 
-static json_t* read_list(reader* self, json_t* root, const char* key, size_t max) {
+// A list of objects, of which none has the label of another. `read` reads one into the experiment
+// and returns its label; NULL: it is wrong.
+static bool read_list(reader* self, json_t* root, const char* key, size_t max,
+                      const char* (*read)(reader* self, json_t* object, size_t index)) {
+  const char* labels[EXPERIMENT_MAX_PHASES + EXPERIMENT_MAX_WORKLOADS];
   json_t* list = json_object_get(root, key);
-  if (list == NULL) {
-    wrong(self, "\"%s\" is missing", key);
-    return NULL;
-  }
+  size_t index;
+  json_t* object;
+  if (list == NULL) return wrong(self, "\"%s\" is missing", key);
   enter(self, key);
   if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > max) {
-    wrong(self, "must be a list of 1 to %zu objects", max);
-    return NULL;
+    return wrong(self, "must be a list of 1 to %zu objects", max);
   }
-  return list;
-}
-
-static bool read_workloads(reader* self, json_t* root) {
-  experiment* out = self->out;
-  json_t* list = read_list(self, root, "workloads", EXPERIMENT_MAX_WORKLOADS);
-  if (list == NULL) return false;
-  for (; out->workload_count < json_array_size(list); out->workload_count++) {
-    experiment_workload* workload = &out->workloads[out->workload_count];
-    workload->index = out->workload_count;
-    enter_element(self, out->workload_count);
-    if (!read_workload(self, json_array_get(list, out->workload_count), workload)) return false;
-    for (size_t i = 0; i < out->workload_count; i++) {
-      if (strcmp(out->workloads[i].label, workload->label) != 0) continue;
-      return wrong(self, "a second workload labelled '%s'", workload->label);
+  json_array_foreach(list, index, object) {
+    enter_element(self, index);
+    labels[index] = read(self, object, index);
+    if (labels[index] == NULL) return false;
+    for (size_t i = 0; i < index; i++) {
+      if (strcmp(labels[i], labels[index]) != 0) continue;
+      return wrong(self, "a second %.*s labelled '%s'", (int)strlen(key) - 1, key, labels[index]);
     }
     leave(self);
   }
@@ -422,23 +389,22 @@ static bool read_workloads(reader* self, json_t* root) {
   return true;
 }
 
-static bool read_phases(reader* self, json_t* root) {
-  experiment* out = self->out;
-  json_t* list = read_list(self, root, "phases", EXPERIMENT_MAX_PHASES);
-  if (list == NULL) return false;
-  for (; out->phase_count < json_array_size(list); out->phase_count++) {
-    experiment_phase* phase = &out->phases[out->phase_count];
-    phase->index = out->phase_count;
-    enter_element(self, out->phase_count);
-    if (!read_phase(self, json_array_get(list, out->phase_count), phase)) return false;
-    for (size_t i = 0; i < out->phase_count; i++) {
-      if (strcmp(out->phases[i].label, phase->label) != 0) continue;
-      return wrong(self, "a second phase labelled '%s'", phase->label);
-    }
-    leave(self);
-  }
-  leave(self);
-  if (!out->is_duet || out->phase_count > 1) return true;
+static const char* take_workload(reader* self, json_t* object, size_t index) {
+  experiment_workload* workload = &self->out->workloads[index];
+  workload->index = index;
+  self->out->workload_count = index + 1;
+  return read_workload(self, object, workload) ? workload->label : NULL;
+}
+
+static const char* take_phase(reader* self, json_t* object, size_t index) {
+  experiment_phase* phase = &self->out->phases[index];
+  phase->index = index;
+  self->out->phase_count = index + 1;
+  return read_phase(self, object, phase) ? phase->label : NULL;
+}
+
+static bool check_duet(reader* self) {
+  if (!self->out->is_duet || self->out->phase_count > 1) return true;
   enter(self, "duet");
   return wrong(self, "there is one phase only");
 }
@@ -496,7 +462,9 @@ char* experiment_parse(const char* path, const char* name, const char* text, exp
       read_integer(&self, root, "timeout_s", 1, 86400, &out->timeout_s) &&
       read_integer(&self, root, "sample_ms", 5, 60000, &out->sample_ms) &&
       read_flag(&self, root, "duet", &out->is_duet) && read_processors(&self, root) &&
-      choose_processor(&self) && read_workloads(&self, root) && read_phases(&self, root);
+      choose_processor(&self) &&
+      read_list(&self, root, "workloads", EXPERIMENT_MAX_WORKLOADS, take_workload) &&
+      read_list(&self, root, "phases", EXPERIMENT_MAX_PHASES, take_phase) && check_duet(&self);
   return is_right ? NULL : self.message;
 }
 

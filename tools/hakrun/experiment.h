@@ -20,21 +20,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tools/hakrun/allocators.h"
+
 enum {
   EXPERIMENT_MAX_WORKLOADS = 64,
   EXPERIMENT_MAX_PHASES = 64,
   EXPERIMENT_MAX_ARGS = 32,
   EXPERIMENT_MAX_ENV = 32,
 };
-
-typedef enum allocator_kind {
-  ALLOCATOR_HAKMEM,         // libhakmem.so, preloaded
-  ALLOCATOR_HAKMEM_STATIC,  // the workload linked with hakmem
-  ALLOCATOR_SYSTEM,         // the C library's
-  ALLOCATOR_LIBRARY,        // any other, preloaded
-  ALLOCATOR_VOID,  // random_mixed only: the limit without an allocator (see the workload dry)
-  ALLOCATOR_LIST,  // random_mixed only: the ideal allocator
-} allocator_kind;
 
 typedef struct experiment_workload {
   size_t index;  // in the file

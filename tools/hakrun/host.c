@@ -24,68 +24,57 @@ static bool read_first_line(const char* path, char* line, size_t bytes) {
   return is_read;
 }
 
-static json_t* text_or_null(bool is_known, const char* text) {
-  return is_known ? json_string(text) : json_null();
+// NULL where the file cannot be read, which jansson packs as null.
+static json_t* first_line(const char* path) {
+  char line[512];
+  return read_first_line(path, line, sizeof(line)) ? json_string(line) : NULL;
 }
 
 static json_t* processor_name(void) {
   FILE* file = fopen("/proc/cpuinfo", "re");
   char line[512];
-  json_t* name = NULL;
-  if (file == NULL) return json_null();
-  while (name == NULL && fgets(line, sizeof(line), file) != NULL) {
-    char* colon = strchr(line, ':');
-    if (strncmp(line, "model name", 10) != 0 || colon == NULL) continue;
-    line[strcspn(line, "\n")] = '\0';
-    name = json_string(colon + 1 + strspn(colon + 1, " \t"));
+  char name[512];
+  json_t* found = NULL;
+  while (file != NULL && found == NULL && fgets(line, sizeof(line), file) != NULL) {
+    if (sscanf(line, "model name : %511[^\n]", name) == 1) found = json_string(name);
   }
-  fclose(file);
-  return name != NULL ? name : json_null();
+  if (file != NULL) fclose(file);
+  return found;
 }
 
-// "48K" or "32M" in bytes; 0 when it is neither.
-static json_int_t parse_cache_size(const char* text) {
-  char* end;
-  json_int_t number = strtoll(text, &end, 10);
-  switch (*end) {
-    case 'K':
-      return number << 10;
-    case 'M':
-      return number << 20;
-    case '\0':
-      return number;
-    default:
-      return 0;
-  }
-}
-
-// The size of processor 0's cache of this level that holds data.
+// The size of processor 0's cache of this level that holds data: "48K" or "32M", in bytes.
 static json_t* cache_bytes(char level) {
   for (int i = 0; i < 16; i++) {
     char path[128];
     char text[64];
-    snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu0/cache/index%d/level", i);
+    int end =
+        snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu0/cache/index%d/level", i) - 5;
     if (!read_first_line(path, text, sizeof(text))) break;
     if (text[0] != level) continue;
-    snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu0/cache/index%d/type", i);
+    strcpy(path + end, "type");
     if (!read_first_line(path, text, sizeof(text)) || strcmp(text, "Instruction") == 0) continue;
-    snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu0/cache/index%d/size", i);
-    if (!read_first_line(path, text, sizeof(text))) break;
-    json_int_t bytes = parse_cache_size(text);
-    return bytes > 0 ? json_integer(bytes) : json_null();
+    strcpy(path + end, "size");
+    long long size = 0;
+    char unit = ' ';
+    if (!read_first_line(path, text, sizeof(text)) || sscanf(text, "%lld%c", &size, &unit) < 1)
+      break;
+    const long long bytes = unit == ' '   ? size
+                            : unit == 'K' ? size << 10
+                            : unit == 'M' ? size << 20
+                                          : 0;
+    return bytes > 0 ? json_integer(bytes) : NULL;
   }
-  return json_null();
+  return NULL;
 }
 
 // The chosen word of "always [madvise] never".
 static json_t* huge_page_mode(void) {
   char line[128];
-  if (!read_first_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof(line))) {
-    return json_null();
+  char* word = NULL;
+  if (read_first_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof(line))) {
+    word = strchr(line, '[');
   }
-  char* word = strchr(line, '[');
-  if (word == NULL) return json_null();
-  return json_stringn(word + 1, strcspn(word + 1, "]"));
+  return word != NULL ? json_stringn(word + 1, strcspn(word + 1, "]")) : NULL;
 }
 
 // A hash of what makes this machine this one; its name cannot be read out of it.
@@ -101,7 +90,7 @@ static json_t* machine_id(json_t* host) {
   return json_stringn(hex, 12);
 }
 
-static void describe_checkout(json_t* host) {
+static json_t* describe_checkout(void) {
   char* root = places_checkout();
   char commit[128];
   char status[4096];
@@ -110,10 +99,10 @@ static void describe_checkout(json_t* host) {
   const char* const ask_status[] = {"git", "-c",     "safe.directory=*", "-C",
                                     root,  "status", "--porcelain",      NULL};
   bool is_known = root != NULL && process_capture(ask_commit, commit, sizeof(commit));
-  json_object_set_new(host, "commit", text_or_null(is_known, commit));
-  is_known = is_known && process_capture(ask_status, status, sizeof(status));
-  json_object_set_new(host, "dirty", is_known ? json_boolean(status[0] != '\0') : json_null());
+  bool is_dirty_known = is_known && process_capture(ask_status, status, sizeof(status));
   free(root);
+  return json_pack("{s:s?, s:o?}", "commit", is_known ? commit : NULL, "dirty",
+                   is_dirty_known ? json_boolean(status[0] != '\0') : NULL);
 }
 
 double host_steal_s(void) {
@@ -129,21 +118,18 @@ double host_steal_s(void) {
 
 json_t* host_describe(void) {
   struct utsname system;
-  char governor[64];
-  json_t* host = json_object();
-  json_object_set_new(host, "host_cpu", processor_name());
-  json_object_set_new(host, "host_cores", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
-  json_object_set_new(host, "host_l1d_bytes", cache_bytes('1'));
-  json_object_set_new(host, "host_l2_bytes", cache_bytes('2'));
-  json_object_set_new(host, "host_l3_bytes", cache_bytes('3'));
-  json_object_set_new(host, "host_id", machine_id(host));
-  json_object_set_new(host, "host_kernel", text_or_null(uname(&system) == 0, system.release));
-  json_object_set_new(host, "host_thp", huge_page_mode());
-  json_object_set_new(
-      host, "host_governor",
-      text_or_null(read_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
-                                   governor, sizeof(governor)),
-                   governor));
-  describe_checkout(host);
+  json_t* host =
+      json_pack("{s:o?, s:I, s:o?, s:o?, s:o?}", "host_cpu", processor_name(), "host_cores",
+                (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "host_l1d_bytes", cache_bytes('1'),
+                "host_l2_bytes", cache_bytes('2'), "host_l3_bytes", cache_bytes('3'));
+  json_t* more = json_pack("{s:o, s:s?, s:o?, s:o?}", "host_id", machine_id(host), "host_kernel",
+                           uname(&system) == 0 ? system.release : NULL, "host_thp",
+                           huge_page_mode(), "host_governor",
+                           first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"));
+  json_t* checkout = describe_checkout();
+  json_object_update(host, more);
+  json_object_update(host, checkout);
+  json_decref(more);
+  json_decref(checkout);
   return host;
 }

@@ -171,43 +171,38 @@ bool process_sleep(double seconds) {
   return true;
 }
 
-static double seconds_of(struct timeval time) {
+double process_seconds(struct timeval time) {
   return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
 }
 
 double process_processors(const process_result* result) {
   const struct rusage* usage = &result->usage;
-  return (seconds_of(usage->ru_utime) + seconds_of(usage->ru_stime)) / result->duration_s;
+  return (process_seconds(usage->ru_utime) + process_seconds(usage->ru_stime)) / result->duration_s;
 }
 
 bool process_capture(const char* const* argv, char* output, size_t bytes) {
   int ends[2];
   size_t length = 0;
   int status = -1;
-  if (pipe(ends) != 0) return false;
+  output[0] = '\0';
+  if (pipe2(ends, O_CLOEXEC) != 0) return false;
   pid_t child = fork();
   if (child == 0) {
     int nowhere = open("/dev/null", O_RDWR);
     dup2(nowhere, STDIN_FILENO);
     dup2(nowhere, STDERR_FILENO);
     dup2(ends[1], STDOUT_FILENO);
-    close(ends[0]);
-    close(ends[1]);
     sigprocmask(SIG_SETMASK, &original_mask, NULL);
     execvp(argv[0], (char* const*)(uintptr_t)argv);
     _exit(127);
   }
   close(ends[1]);
-  char rest[4096];
-  for (;;) {
-    bool is_full = length == bytes - 1;
-    ssize_t got = read(ends[0], is_full ? rest : output + length,
-                       is_full ? sizeof(rest) : bytes - 1 - length);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    if (!is_full) length += (size_t)got;
+  FILE* from = fdopen(ends[0], "r");
+  if (from != NULL) {
+    length = fread(output, 1, bytes - 1, from);
+    while (fgetc(from) != EOF) continue;  // what has no room
+    fclose(from);
   }
-  close(ends[0]);
   output[length] = '\0';
   if (length > 0 && output[length - 1] == '\n') output[length - 1] = '\0';
   if (child < 0) return false;

@@ -57,6 +57,8 @@ void process_stop(process_result* result, pid_t polite, double patience_s);
 // False, at once, where a signal came that ends hakrun.
 bool process_sleep(double seconds);
 
+double process_seconds(struct timeval time);
+
 // How many processors it kept busy, with all that it waited for.
 double process_processors(const process_result* result);
 

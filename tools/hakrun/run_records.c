@@ -118,41 +118,34 @@ static double find_at_path(const char* path, const char* output_path) {
   return value;
 }
 
+// NULL for NAN: jansson leaves out what is packed with "*", and packs null with "?".
+static json_t* real_or_null(double value) { return isnan(value) ? NULL : json_real(value); }
+
+// NULL also for what is no UTF-8.
+static json_t* text_or_null(const char* text) { return text != NULL ? json_string(text) : NULL; }
+
 json_t* record_of_command(const finished_run* run) {
-  static const char* const kLeft[REST_LOOKS] = {"left_1s_bytes", "left_5s_bytes", "left_15s_bytes"};
   const experiment_workload* workload = run->job->workload;
   const experiment_phase* phase = run->job->phase;
-  const run_command* command = &run->command;
+  const char* output = run->command.files.output;
   run_end end = {.peak_bytes = NAN};
-  json_t* record = json_object();
+  double rate = NAN;
   const char* status = run->client_failure != NULL ? run->client_failure : "ok";
-  records_read_end(command->files.end, &end);
-  json_object_set_new(record, "schema", json_string("hakmem.workload.1"));
+  records_read_end(run->command.files.end, &end);
   bool has_rate = workload->rate != NULL || workload->rate_path != NULL;
   if (has_rate && run->client_failure == NULL) {
-    double rate = workload->rate != NULL ? find_rate(workload->rate, command->files.output)
-                                         : find_at_path(workload->rate_path, command->files.output);
+    rate = workload->rate != NULL ? find_rate(workload->rate, output)
+                                  : find_at_path(workload->rate_path, output);
     if (isnan(rate)) status = "failed: its output holds no rate";
-    if (!isnan(rate)) json_object_set_new(record, "mops", json_real(rate * 1e-6));
   }
-  if (!isnan(run->client_s)) {
-    json_object_set_new(record, "ns_total", json_real(run->client_s * 1e9));
-  }
-  for (size_t i = 0; i < REST_LOOKS; i++) {
-    if (!isnan(run->left_bytes[i])) {
-      json_object_set_new(record, kLeft[i], json_real(run->left_bytes[i]));
-    }
-  }
-  if (!isnan(end.peak_bytes)) {
-    json_object_set_new(record, "peak_rss_bytes", json_real(end.peak_bytes));
-  }
-  json_object_set_new(record, "allocator",
-                      json_string(phase->expected != NULL ? phase->expected : "unknown"));
-  if (phase->library != NULL) {
-    json_object_set_new(record, "allocator_path", json_string(phase->library));
-  }
-  json_object_set_new(record, "status", json_string(status));
-  return record;
+  return json_pack("{s:s, s:o*, s:o*, s:o*, s:o*, s:o*, s:o*, s:s, s:o*, s:s}", "schema",
+                   "hakmem.workload.1", "mops", real_or_null(rate * 1e-6), "ns_total",
+                   real_or_null(run->client_s * 1e9), "left_1s_bytes",
+                   real_or_null(run->left_bytes[0]), "left_5s_bytes",
+                   real_or_null(run->left_bytes[1]), "left_15s_bytes",
+                   real_or_null(run->left_bytes[2]), "peak_rss_bytes", real_or_null(end.peak_bytes),
+                   "allocator", phase->expected != NULL ? phase->expected : "unknown",
+                   "allocator_path", text_or_null(phase->library), "status", status);
 }
 
 // Bazel's output folder differs from user to user; what lies in it does not.
@@ -171,7 +164,7 @@ static json_t* sha256_or_null(const char* path) {
   for (size_t i = 0; i < used; i++) {
     if (strcmp(cache[i].path, path) == 0) return json_string(cache[i].hex);
   }
-  if (path[0] == '\0' || SHA256File(path, hex) == NULL) return json_null();
+  if (path[0] == '\0' || SHA256File(path, hex) == NULL) return NULL;
   if (used < sizeof(cache) / sizeof(cache[0])) {
     cache[used].path = text_format("%s", path);
     memcpy(cache[used++].hex, hex, sizeof(hex));
@@ -209,13 +202,10 @@ static void add_workload(json_t* line, const experiment_workload* workload) {
 
 // What every line of a run has first.
 static json_t* start_line(const run_bench* bench, const run_job* job, const char* schema) {
-  json_t* line = json_object();
-  json_object_set_new(line, "schema", json_string(schema));
-  json_object_set_new(line, "experiment", json_string(bench->experiment->name));
-  json_object_set_new(line, "phase", json_string(job->phase->label));
+  json_t* line = json_pack("{s:s, s:o*, s:s, s:s, s:i}", "schema", schema, "experiment",
+                           text_or_null(bench->experiment->name), "phase", job->phase->label,
+                           "workload_label", job->workload->label, "run", job->run);
   add_workload(line, job->workload);
-  json_object_set_new(line, "workload_label", json_string(job->workload->label));
-  json_object_set_new(line, "run", json_integer(job->run));
   return line;
 }
 
@@ -242,12 +232,10 @@ static int append(int file, const char* text, size_t length) {
   return 0;
 }
 
-static void add_time(json_t* line) {
-  char text[32];
-  time_t now = time(NULL);
-  struct tm utc;
-  strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-  json_object_set_new(line, "time_utc", json_string(text));
+// Adds the members to the line, in the place of those that it has, and releases them.
+static void add(json_t* line, json_t* members) {
+  json_object_update(line, members);
+  json_decref(members);
 }
 
 // The last state that the allocator told, under its own prefix. (Its events are lines of another
@@ -273,59 +261,47 @@ static void add_telemetry(json_t* line, const json_t* telemetry) {
 static json_t* make_record(const run_bench* bench, const finished_run* run, json_t* said,
                            const char* status) {
   const run_job* job = run->job;
+  const experiment* plan = bench->experiment;
+  const char* path = record_text(said, "allocator_path");
   char messages[256];
-  json_t* line = start_line(bench, job, "hakmem.record.1");
-  json_object_set_new(line, "title", json_string(bench->experiment->title));
-  json_object_set_new(line, "baseline", json_boolean(job->phase->index == 0));
-  json_object_set_new(line, "order", json_integer(job->order));
-  add_time(line);
-  json_object_update(line, said);
-  json_object_set_new(line, "schema", json_string("hakmem.record.1"));
-  json_object_set_new(line, "status", json_string(status));
-  json_object_set_new(line, "source",
-                      json_string(bench->perf.is_available ? "perf stat" : "wait4"));
-  json_object_update(line, bench->host);
-  json_object_set_new(line, "workload_sha256", sha256_or_null(run->command.program));
-  json_object_set_new(line, "allocator_sha256",
-                      sha256_or_null(record_text(said, "allocator_path")));
+  char now[32];
+  time_t seconds = time(NULL);
+  struct tm utc;
+  strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
   records_read_part(run->command.files.errors, false, messages, sizeof(messages));
   messages[strcspn(messages, "\n")] = '\0';
-  if (messages[0] != '\0') json_object_set_new(line, "messages", json_string(messages));
-  json_object_set_new(line, "env", join_words(job->phase->env, job->phase->env_count));
-  if (bench->experiment->pin != NULL) {
-    json_object_set_new(line, "pin", json_string(bench->experiment->pin));
-  }
-  if (bench->experiment->is_duet) {
-    json_object_set_new(line, "duet", json_integer((json_int_t)run->at_once));
-  }
-  const char* path = record_text(said, "allocator_path");
-  if (path[0] != '\0') {
-    json_object_set_new(line, "allocator_path", json_string(shorten(path)));
-  }
+  json_t* line = start_line(bench, job, "hakmem.record.1");
+  add(line, json_pack("{s:s, s:b, s:i, s:s}", "title", plan->title, "baseline",
+                      job->phase->index == 0, "order", job->order, "time_utc", now));
+  json_object_update(line, said);
+  json_object_update(line, bench->host);
+  add(line,
+      json_pack("{s:s, s:s, s:s, s:o?, s:o?, s:o*, s:o*, s:s*, s:o*, s:s*}", "schema",
+                "hakmem.record.1", "status", status, "source",
+                bench->perf.is_available ? "perf stat" : "wait4", "workload_sha256",
+                sha256_or_null(run->command.program), "allocator_sha256", sha256_or_null(path),
+                "messages", messages[0] != '\0' ? text_or_null(messages) : NULL, "env",
+                join_words(job->phase->env, job->phase->env_count), "pin", plan->pin, "duet",
+                plan->is_duet ? json_integer((json_int_t)run->at_once) : NULL, "allocator_path",
+                path[0] != '\0' ? shorten(path) : NULL));
   return line;
 }
 
 // The whole process's figures: they belong to a record only where it is the only one of its run.
 static void add_process_figures(json_t* line, const run_bench* bench, const finished_run* run) {
-  json_object_set_new(line, "steal_s",
-                      isnan(run->stolen_s) ? json_null() : json_real(run->stolen_s));
+  const struct rusage* usage = &run->process.usage;
+  add(line, json_pack("{s:o?}", "steal_s", real_or_null(run->stolen_s)));
   if (bench->perf.is_available) {
     perf_read(run->command.files.perf, line);
     return;
   }
-  const struct rusage* usage = &run->process.usage;
-  const struct timeval user = usage->ru_utime;
-  const struct timeval system = usage->ru_stime;
-  json_object_set_new(line, "perf_duration_s", json_real(run->process.duration_s));
-  json_object_set_new(line, "perf_user_s",
-                      json_real((double)user.tv_sec + (double)user.tv_usec * 1e-6));
-  json_object_set_new(line, "perf_system_s",
-                      json_real((double)system.tv_sec + (double)system.tv_usec * 1e-6));
-  json_object_set_new(line, "perf_page_faults", json_integer(usage->ru_minflt + usage->ru_majflt));
-  json_object_set_new(line, "perf_minor_faults", json_integer(usage->ru_minflt));
-  json_object_set_new(line, "perf_major_faults", json_integer(usage->ru_majflt));
-  json_object_set_new(line, "perf_context_switches",
-                      json_integer(usage->ru_nvcsw + usage->ru_nivcsw));
+  add(line,
+      json_pack("{s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "perf_duration_s", run->process.duration_s,
+                "perf_user_s", process_seconds(usage->ru_utime), "perf_system_s",
+                process_seconds(usage->ru_stime), "perf_page_faults",
+                (json_int_t)(usage->ru_minflt + usage->ru_majflt), "perf_minor_faults",
+                (json_int_t)usage->ru_minflt, "perf_major_faults", (json_int_t)usage->ru_majflt,
+                "perf_context_switches", (json_int_t)(usage->ru_nvcsw + usage->ru_nivcsw)));
 }
 
 static bool is_record(const json_t* line) {
