@@ -212,7 +212,7 @@ TEST_F(ReadTest, FilesThatAreNotUnderstoodNameLineAndExpectation) {
   EXPECT_NE(error().find("no event"), std::string::npos);
   EXPECT_FALSE(read(std::string(HP_MAX_LINE_BYTES + 1, 'a'), "c.csv"));
   EXPECT_NE(error().find("at most 1048576 bytes"), std::string::npos);
-  EXPECT_FALSE(read(std::string("1,,cs\0\n2,,cs,1,1.00,,\n", 24), "nul.csv"));
+  EXPECT_FALSE(read(std::string("1,,cs\0\n2,,cs,1,1.00,,\n", 22), "nul.csv"));
   EXPECT_NE(error().find("nul.csv:1: expected lines of text"), std::string::npos);
   EXPECT_EQ(data_.row_count, 0u);
 }
