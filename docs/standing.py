@@ -38,6 +38,8 @@ ROWS = [
      "peers", "peak_shrink", "rss_after_idle_bytes", MIB, True),
     ("The slowest malloc in a thousand, ns",
      "call_latency", "1 thread", "malloc_p999_ns", 1, True),
+    ("Forks a second of a program with a million small blocks",
+     "fork", "fork", "mops", 1e-6, False),
 ]
 
 # What no experiment measures: from the allocators' own documentation.

@@ -185,6 +185,30 @@ static bool choose_processor(reader* self) {
 
 // ---- workloads and phases ----
 
+// "$NAME/rest" with the variable's value in the place of $NAME; another word as it is. NULL where
+// there is no such variable.
+static const char* expand(const char* word) {
+  if (word[0] != '$') return word;
+  char* name = text_format("%.*s", (int)strcspn(word + 1, "/"), word + 1);
+  const char* value = getenv(name);
+  const char* rest = word + 1 + strlen(name);
+  free(name);
+  return value != NULL ? text_format("%s%s", value, rest) : NULL;
+}
+
+// The words of a workload's arguments may begin with a variable: files that only the user has.
+static bool expand_args(reader* self, experiment_workload* workload) {
+  for (size_t i = 0; i < workload->arg_count; i++) {
+    const char* word = workload->args[i];
+    workload->args[i] = expand(word);
+    if (workload->args[i] != NULL) continue;
+    enter(self, "args");
+    enter_element(self, i);
+    return wrong(self, "the variable %.*s is not set", (int)strcspn(word, "/"), word);
+  }
+  return true;
+}
+
 static bool read_args(reader* self, json_t* object, const char* key, const char** words,
                       size_t* count) {
   size_t index;
@@ -297,7 +321,8 @@ static bool read_workload(reader* self, json_t* object, experiment_workload* wor
   if (is_command
           ? !read_command(self, object, workload)
           : !read_text(self, object, "name", &workload->name) || !find_workload(self, workload) ||
-                !read_args(self, object, "args", workload->args, &workload->arg_count)) {
+                !read_args(self, object, "args", workload->args, &workload->arg_count) ||
+                !expand_args(self, workload)) {
     return false;
   }
   workload->label = workload->name;
@@ -466,6 +491,33 @@ char* experiment_parse(const char* path, const char* name, const char* text, exp
       read_list(&self, root, "workloads", EXPERIMENT_MAX_WORKLOADS, take_workload) &&
       read_list(&self, root, "phases", EXPERIMENT_MAX_PHASES, take_phase) && check_duet(&self);
   return is_right ? NULL : self.message;
+}
+
+char* experiment_add_phases(experiment* self, const char* list) {
+  for (const char* at = list; *at != '\0';) {
+    size_t length = strcspn(at, ",");
+    size_t label_length = strcspn(at, "=,");
+    char* label = text_format("%.*s", (int)label_length, at);
+    if (label_length == 0 || label_length + 1 >= length ||
+        self->phase_count == EXPERIMENT_MAX_PHASES) {
+      return text_format("'%.*s' is not LABEL=LIBRARY, or one too many", (int)length, at);
+    }
+    char* path = text_format("%.*s", (int)(length - label_length - 1), at + label_length + 1);
+    char* library = realpath(path, NULL);
+    if (library == NULL) return text_format("%s: %s", path, strerror(errno));
+    for (size_t i = 0; i < self->phase_count; i++) {
+      if (strcmp(self->phases[i].label, label) == 0)
+        return text_format("a second phase '%s'", label);
+    }
+    self->phases[self->phase_count] = (experiment_phase){.index = self->phase_count,
+                                                         .label = label,
+                                                         .allocator = path,
+                                                         .kind = ALLOCATOR_LIBRARY,
+                                                         .library = library};
+    self->phase_count++;
+    at += length + (at[length] == ',');
+  }
+  return NULL;
 }
 
 char* experiment_shipped_folder(void) { return places_find(kFolder); }

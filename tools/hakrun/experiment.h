@@ -89,6 +89,10 @@ char* experiment_read(const char* path, experiment* out);
 // The same of a text that `path` names in messages and `name` in results; keeps the text.
 char* experiment_parse(const char* path, const char* name, const char* text, experiment* out);
 
+// Adds phases "LABEL=LIBRARY,LABEL=LIBRARY", each a library to preload. Returns NULL, or what is
+// wrong.
+char* experiment_add_phases(experiment* self, const char* list);
+
 // Makes a duet of it, on the last processor that this process may use.
 void experiment_make_duet(experiment* self);
 

@@ -379,6 +379,10 @@ static bool load(session* self, const hakrun_options* chosen) {
     wrong = text_format("%s: no such file, nor a shipped experiment (hakrun --list)",
                         chosen->experiment);
   }
+  if (wrong == NULL && chosen->also != NULL) {
+    char* refused = experiment_add_phases(&self->experiment, chosen->also);
+    if (refused != NULL) wrong = text_format("--also: %s", refused);
+  }
   if (wrong != NULL) {
     fprintf(stderr, "hakrun: %s\n", wrong);
     return false;

@@ -31,6 +31,8 @@ static const argument_option kOptions[] = {
     {"save", ARGUMENT_TEXT, AT(save), "NAME",
      "name the records, for `hakplot history': TIME otherwise", 0, 0, 0},
     {"only", ARGUMENT_TEXT, AT(only), "LABEL", "only this phase, or this workload", 0, 0, 0},
+    {"also", ARGUMENT_TEXT, AT(also), "LABEL=LIBRARY,...",
+     "further phases: allocators of your own, to be preloaded", 0, 0, 0},
     {"list", ARGUMENT_FLAG, AT(list), NULL, "list the shipped experiments", 0, 0, 0},
     {"dry-run", ARGUMENT_FLAG, AT(dry_run), NULL, "check and print the commands only", 0, 0, 0},
     {.help = "compare:"},

@@ -20,6 +20,7 @@ typedef struct hakrun_options {
   const char* save;
   const char* out;
   const char* only;
+  const char* also;   // further phases
   double precision;   // of the ratios, 0.02 for 2 %; 0: whatever comes
   double max_time_s;  // 0: none
   bool list;

@@ -531,14 +531,41 @@ TEST_F(HakrunTest, DryRunPrintsTheCommandsAndRunsNone) {
 TEST_F(HakrunTest, ListsWhatIsShippedAndAllOfItIsValid) {
   Outcome outcome = Shell("tools/hakrun/hakrun --list");
   EXPECT_EQ(outcome.exit_code, 0);
-  for (const char* name : {"call_latency", "kernel", "peers", "report", "remote", "same", "smoke",
-                           "sweep", "telemetry", "threads"}) {
+  for (const char* name : {"call_latency", "fleetbench", "fork", "kernel", "peers", "report",
+                           "remote", "same", "smoke", "sweep", "telemetry", "threads"}) {
     EXPECT_THAT(outcome.output, HasSubstr(std::string(name) + " "));
     // The peers may not be installed here; hakmem is.
-    Outcome checked = Shell(Hakrun(std::string(name) + " --dry-run"));
+    Outcome checked = Shell("FLEETBENCH=/there " + Hakrun(std::string(name) + " --dry-run"));
     if (checked.exit_code != 0) {
       EXPECT_THAT(checked.output, HasSubstr("is not installed")) << name;
     }
+  }
+}
+
+TEST_F(HakrunTest, ArgumentsMayBeginWithAVariableOfTheUser) {
+  std::string path =
+      WriteOne("\"1e5\", 64, 42, \"--json\", \"$HAKRUN_TEST_FOLDER/own.jsonl\"", "system");
+  Outcome outcome = Shell("HAKRUN_TEST_FOLDER=/from/here " + Hakrun(path + " --dry-run"));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("--json /from/here/own.jsonl"));
+  outcome = Shell(Hakrun(path + " --dry-run"));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output,
+              HasSubstr("workloads/0/args/4: the variable $HAKRUN_TEST_FOLDER is not set"));
+}
+
+TEST_F(HakrunTest, AllocatorsOfTheUserAreFurtherPhases) {
+  std::string path = WriteOne("\"1e4\", 64, 42", "system");
+  Outcome outcome = Shell(Hakrun(path + " --also own=" + Probe()));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  auto records = Records();
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(Text(records[1], "phase"), "own");
+  EXPECT_THAT(Probe(), HasSubstr(Text(records[1], "allocator_path")));
+  for (const char* wrong : {"own", "=/lib", "own=", "own=/nothing/here", "system=/proc/self/exe"}) {
+    outcome = Shell(Hakrun(path + " --also " + wrong));
+    EXPECT_EQ(outcome.exit_code, 2) << wrong;
+    EXPECT_THAT(outcome.output, HasSubstr("--also: ")) << wrong;
   }
 }
 
