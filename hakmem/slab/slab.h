@@ -13,7 +13,7 @@
 // takes bits out of remote[] whenever it likes, but takes the count only when told. `uncounted` is
 // the difference. When every block is free and it is 0, no remote free can be in flight (each has
 // set bits that were taken, and the counts of all taken bits have arrived and been told), so the
-// slab's pages may be given away.
+// slab's pages may be given away. testing/remote_model_test.py explores every interleaving.
 
 #ifndef HAKMEM_SLAB_H_
 #define HAKMEM_SLAB_H_
