@@ -186,6 +186,9 @@
 #define HAK_FREED_LARGE_BLOCKS 64
 #define HAK_FREED_LARGE_BYTES (256 * HAK_MIB)
 
+// Places of samples, see sample.h: a page and a guard each.
+#define HAK_SAMPLES ((size_t)128)
+
 // Adoptions are events no more often than this.
 #define HAK_ADOPTION_EVENT_MS 1000
 

@@ -9,18 +9,46 @@
 #include "hakmem/hardened/guarded.h"
 #include "hakmem/hardened/live.h"
 #include "hakmem/hardened/quarantine.h"
+#include "hakmem/hardened/sample.h"
 #include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/line.h"
 #include "hakmem/superslab/reserve.h"
 
 _Atomic(uint8_t) hak_hardened_state;
 
+static void refuse(const char* text) {
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, "HAKMEM_HARDENED=");
+  hak_line_text(&line, text);
+  hak_line_text(&line, " is not understood (0, 1, or sample:N, with N from 1 to 1000000000); ");
+  hak_line_text(&line, "the default is used");
+  hak_line_end(&line);
+}
+
+static void begin_samples(const char* text) {
+  static const char before[] = "sample:";
+  size_t length = sizeof before - 1;
+  int64_t every;
+  bool is_valid = strncmp(text, before, length) == 0 &&
+                  hak_parse_bytes(text + length, text + strlen(text), &every) && every >= 1 &&
+                  every <= 1000000000;
+  if (!is_valid) {
+    refuse(text);
+    return;
+  }
+  hak_store_relaxed(&hak_sample_every, (uint32_t)every);
+}
+
 bool hak_hardened_begin(void) {
   if (hak_load_relaxed(&hak_hardened_state) == HAK_HARDENED_UNKNOWN) {
     hak_reserve_ready();
-    bool is_on = hak_option_number(HAK_OPTION_hardened) != 0;
+    const char* text = hak_option_text(HAK_OPTION_hardened);
+    bool is_on = text != NULL && strcmp(text, "1") == 0;
+    if (text != NULL && !is_on && strcmp(text, "0") != 0) begin_samples(text);
     hak_store_relaxed(&hak_hardened_state, is_on ? HAK_HARDENED_ON : HAK_HARDENED_OFF);
   }
   return hak_is_hardened();

@@ -9,6 +9,7 @@
 
 #include "hakmem/base/bits.h"
 #include "hakmem/hardened/hardened.h"
+#include "hakmem/hardened/sample.h"
 #include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/malloc/fast_path.h"
 #include "hakmem/malloc/misuse.h"
@@ -73,6 +74,7 @@ static size_t usable_size(const void* ptr, hak_misuse_t misuse) {
   size_t bytes = run_block_bytes(ptr);
   if (hak_likely(bytes != 0)) return bytes;
   bytes = hak_large_usable_size(ptr);
+  if (hak_unlikely(bytes == 0)) bytes = hak_sample_size(ptr);
   if (hak_unlikely(bytes == 0) && !hak_zero_size_is_live(ptr)) hak_misuse_end(misuse, ptr);
   return bytes;
 }
@@ -147,6 +149,11 @@ static void* stay(void* ptr) {
   return ptr;
 }
 
+static void* move_or_stay(void* ptr, size_t old_size, size_t size) {
+  void* moved = move_block(ptr, old_size, size);
+  return moved != NULL || size > old_size ? moved : stay(ptr);
+}
+
 // A block of `old_size` that does not just stay as it is. (Out of line, as the next one:
 // hak_realloc is to save no registers.)
 hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
@@ -159,8 +166,7 @@ hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
     void* resized = hak_large_resize(ptr, size);
     if (resized != NULL) return resized;
   }
-  void* moved = move_block(ptr, old_size, size);
-  return moved != NULL || size > old_size ? moved : stay(ptr);
+  return move_or_stay(ptr, old_size, size);
 }
 
 // realloc of NULL, to nothing, or of what is neither a small block nor a span.
@@ -168,7 +174,8 @@ hak_noinline static void* realloc_other(void* ptr, size_t size) {
   if (ptr == NULL) return hak_malloc(size);
   if (size != 0) {
     size_t old_size = usable_size(ptr, HAK_MISUSE_REALLOC);
-    return old_size != 0 ? resize(ptr, old_size, size) : move_block(ptr, 0, size);
+    bool is_in_super = hak_page_map_super(ptr) != NULL;  // neither of size 0 nor a sample
+    return is_in_super ? resize(ptr, old_size, size) : move_or_stay(ptr, old_size, size);
   }
   hak_free(ptr);
   return NULL;
@@ -266,9 +273,15 @@ size_t hak_class_size(unsigned size_class) {
   return size_class < HAK_N_CLASSES ? hak_class_info(size_class)->block_bytes : 0;
 }
 
+static bool is_in_sample(const void* ptr) {
+  hak_sample_t sample;
+  return hak_sample_find(ptr, &sample) && !sample.is_free &&
+         (uintptr_t)ptr - sample.base < sample.size;
+}
+
 bool hak_owns(const void* ptr) {
   hak_super_info info;
-  return hak_super_lookup(ptr, &info) || hak_zero_size_is_live(ptr);
+  return hak_super_lookup(ptr, &info) || hak_zero_size_is_live(ptr) || is_in_sample(ptr);
 }
 
 static bool find_block(const void* ptr, hak_super_info* info) {

@@ -4,6 +4,7 @@
 
 #include "hakmem/hardened/hardened.h"
 #include "hakmem/hardened/live.h"
+#include "hakmem/hardened/sample.h"
 #include "hakmem/heap/magazine_size.h"
 #include "hakmem/malloc/zero_size.h"
 #include "hakmem/page_map/page_map.h"
@@ -22,7 +23,7 @@ typedef struct place {
   unsigned size_class;
   bool is_ours;
   bool is_free;
-  uint32_t freed_by;  // 0: not known
+  uint32_t allocated_by, freed_by;  // 0: not known
 } place_t;
 
 static bool is_in(void* const* from, void* const* to, const hak_heap_t* heap, const void* block) {
@@ -98,6 +99,16 @@ static place_t look_at(const void* ptr) {
     place.kind = "block";
     return place;
   }
+  hak_sample_t sample;
+  if (hak_sample_find(ptr, &sample)) {
+    return (place_t){.kind = "sampled block",
+                     .base = sample.base,
+                     .bytes = sample.size,
+                     .is_ours = true,
+                     .is_free = sample.is_free,
+                     .allocated_by = sample.allocated_by,
+                     .freed_by = sample.freed_by};
+  }
   hak_superslab_t* super = hak_page_map_super(ptr);
   if (super == NULL) {
     place.is_ours = false;
@@ -129,7 +140,10 @@ static bool find(hak_line_t* line, const void* address) {
     hak_line_text(line, "free memory of hakmem's, of no block or of one that was freed");
     return true;
   }
-  if (place.base != (uintptr_t)address) {
+  if ((uintptr_t)address < place.base) {
+    put(line, "", place.base - (uintptr_t)address);
+    hak_line_text(line, " before ");
+  } else if (place.base != (uintptr_t)address) {
     put(line, "offset ", (uintptr_t)address - place.base);
     hak_line_text(line, " in ");
   }
@@ -142,6 +156,7 @@ static bool find(hak_line_t* line, const void* address) {
     hak_line_text(line, ", at ");
     hak_line_hex(line, place.base);
   }
+  if (place.allocated_by != 0) put(line, ", allocated by thread ", place.allocated_by);
   if (place.freed_by != 0) {
     put(line, ", freed by thread ", place.freed_by);
   } else if (place.is_free) {

@@ -7,6 +7,7 @@
 
 #include "hakmem/hardened/hardened.h"
 #include "hakmem/hardened/quarantine.h"
+#include "hakmem/hardened/sample.h"
 #include "hakmem/heap/cache.h"
 #include "hakmem/heap/flush.h"
 #include "hakmem/heap/span_cache.h"
@@ -89,7 +90,9 @@ static bool empty_caches(size_t bytes) {
 _Atomic(bool) hak_has_ill_fitting;
 
 static void* alloc_small(hak_heap_t* heap, request_t request) {
-  void* block = refill(heap, request);
+  void* block = NULL;
+  if (hak_sample_is_due()) block = hak_sample_alloc(request.size, request.alignment);
+  if (block == NULL) block = refill(heap, request);
   if (hak_likely(block != NULL)) return block;
   size_t bytes = (size_t)hak_class_info(request.size_class)->slab_pages << HAK_PAGE_SHIFT;
   if (empty_caches(bytes)) block = refill(hak_this_heap, request);
@@ -152,7 +155,7 @@ void* hak_malloc_try(hak_heap_t* heap, size_t size) {
 // ---- free ----
 
 static void free_uncached(void* ptr) {
-  if (hak_zero_size_free(ptr)) return;
+  if (hak_zero_size_free(ptr) || hak_sample_free(ptr)) return;
   if (hak_unlikely(hak_large_usable_size(ptr) == 0)) hak_misuse_end(HAK_MISUSE_FREE, ptr);
   hak_large_free(ptr);
 }

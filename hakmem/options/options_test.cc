@@ -144,8 +144,7 @@ TEST_IN_CHILD(OptionsTest, VariablesThatAreOptionsOrOthersAreNotRemarkedOn) {
 #define HAK_OPTION(id, name, type, def, min, max, help) setenv("HAKMEM_" name, "1M", 1);
 #include "hakmem/options/options.def"
 #undef HAK_OPTION
-  for (const char* flag :
-       {"TINY_USE_SUPERSLAB", "BACKGROUND", "SS_DEBUG", "HARDENED", "TELEMETRY_SHM"}) {
+  for (const char* flag : {"TINY_USE_SUPERSLAB", "BACKGROUND", "SS_DEBUG", "TELEMETRY_SHM"}) {
     setenv((std::string("HAKMEM_") + flag).c_str(), "1", 1);
   }
   setenv("HAKMEM_THP", "auto", 1);

@@ -242,6 +242,11 @@ int hak_platform_map_again(void* address, size_t bytes) {
   return map_at(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &base);
 }
 
+int hak_platform_reserve_again(void* address, size_t bytes) {
+  void* base = NULL;
+  return map_at(address, bytes, PROT_NONE, MAP_FIXED, &base);
+}
+
 // Kernels before 4.17 do not know the flag and take the address for a wish.
 int hak_platform_map_free(void* address, size_t bytes) {
   void* base = NULL;

@@ -58,6 +58,9 @@ hak_nodiscard int hak_platform_reserve(size_t bytes, size_t alignment, void** ou
 // Replaces what is mapped at [address, address + bytes) by fresh, zero memory.
 hak_nodiscard int hak_platform_map_again(void* address, size_t bytes);
 
+// The same by address space that cannot be touched, as hak_platform_reserve maps it.
+hak_nodiscard int hak_platform_reserve_again(void* address, size_t bytes);
+
 // Maps `bytes` of fresh, zero memory at `address`, unless something is mapped in that range:
 // EEXIST.
 hak_nodiscard int hak_platform_map_free(void* address, size_t bytes);
