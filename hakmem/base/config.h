@@ -140,6 +140,9 @@
 // to look for them when its slabs take so much.
 #define HAK_HOLE_BYTES (16 * HAK_KIB)
 #define HAK_HOLES_FROM_BYTES (1 * HAK_MIB)
+// Where slabs have become emptier by more than is worth its keep, holes go back at once from slabs
+// of which no more than this share is live: before, they are short, and it may become empty yet.
+#define HAK_THIN_SHARE 32
 
 // What one overflow returns at the very most, so that no single free pays for many: as many groups
 // of blocks, of which each takes a write to a slab's bitmap, and at most so many blocks. For who

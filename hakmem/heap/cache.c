@@ -21,7 +21,7 @@ void hak_cache_init(hak_heap_t* heap) {
     hak_store_relaxed(&heap->top[c], hak_load_relaxed((hak_magazine_top_t*)&hak_no_heap.top[c]));
   }
   hak_store_relaxed(&heap->atomics, 0);
-  heap->cache_bytes = heap->owned_bytes = 0;
+  heap->cache_bytes = heap->owned_bytes = heap->fallen_bytes = 0;
   heap->next_first_slot = heap->first_slots;
   hak_store_relaxed(&heap->next_slot, heap->slots);
   hak_span_cache_init(heap);
@@ -122,7 +122,10 @@ static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, un
   while (taken < n && (taken == 0 || bin->partial.first != NULL)) {
     if (!find_slab(heap, size_class)) break;
     hak_slab_t* slab = bin->partial.first;
-    taken += hak_slab_take(slab, end - taken, n - taken);
+    size_t purged = hak_load_relaxed(&slab->purged_bytes);
+    unsigned n_taken = hak_slab_take(slab, end - taken, n - taken);
+    hak_flush_rise(heap, n_taken * hak_class_info(size_class)->block_bytes, purged);
+    taken += n_taken;
     // Before it counts as full: what others have freed into it meanwhile.
     if (hak_slab_free_count(slab) == 0 && hak_slab_collect(slab) == 0) {
       hak_slab_list_remove(&bin->partial, slab);
@@ -279,7 +282,7 @@ size_t hak_cache_give_up(hak_heap_t* heap, bool with_memory) {
 }
 
 void hak_cache_forget_slabs(hak_heap_t* heap) {
-  heap->owned_bytes = 0;
+  heap->owned_bytes = heap->fallen_bytes = 0;
   hak_span_cache_init(heap);
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
     hak_bin_t* bin = &heap->bins[c];

@@ -12,6 +12,8 @@
 #include "hakmem/platform/platform.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/limit.h"
+#include "hakmem/superslab/purge.h"
+#include "hakmem/superslab/spare.h"
 
 // ---- the owner's side ----
 
@@ -41,6 +43,7 @@ void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab)
   hak_slab_list_remove(list, slab);
   heap->bins[slab->run.size_class].n_slabs--;
   heap->owned_bytes -= hak_slab_bytes(slab);
+  heap->fallen_bytes = hak_min_size(heap->fallen_bytes, heap->owned_bytes);
 }
 
 // How many empty slabs of a class a heap keeps: those that came and went would cost two locks each
@@ -61,9 +64,36 @@ void hak_flush_return_reserve(hak_heap_t* heap, unsigned size_class) {
   hak_slab_destroy(longest);
 }
 
+// ---- what falls ----
+//
+// What survives a burst keeps all of its slabs. The looks of holes.h take their time, and somebody
+// who comes by: a thread whose work stays within its magazines does not. So what has come home and
+// is still there is known (fallen_bytes: a heap's slabs are so much emptier than they were), and
+// where it is beyond the bound of spare memory (spare.h) holes go back while the blocks come home.
+
+static void forget_fallen(hak_heap_t* heap, size_t bytes) {
+  heap->fallen_bytes -= hak_min_size(heap->fallen_bytes, bytes);
+}
+
+void hak_flush_rise(hak_heap_t* heap, size_t bytes, size_t purged) {
+  forget_fallen(heap, bytes);
+  if (hak_unlikely(purged != 0)) hak_spare_took_holes(hak_min_size(bytes, purged));
+}
+
+// `n` blocks have come home to a slab, which is not empty.
+static void fall(hak_heap_t* heap, hak_slab_t* slab, unsigned n) {
+  heap->fallen_bytes += n * hak_class_info(slab->run.size_class)->block_bytes;
+  if (hak_likely(!hak_spare_is_excess(heap->fallen_bytes, heap->owned_bytes))) return;
+  size_t bytes = hak_slab_purge_thin(slab);
+  if (bytes == 0) return;
+  forget_fallen(heap, bytes);
+  hak_purge_report(bytes);
+  hak_spare_gave_holes(bytes);
+}
+
 // A slab of one's own has gained free blocks; `had` is how many it had. An empty one is kept in
-// reserve, or goes back.
-static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
+// reserve, or goes back: false.
+static bool own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
   unsigned size_class = slab->run.size_class;
   hak_bin_t* bin = &heap->bins[size_class];
   if (had == 0 && hak_slab_free_count(slab) != 0) {
@@ -74,18 +104,21 @@ static void own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
     hak_slab_t* last = bin->partial.last;
     hak_slab_list_insert(&bin->partial, slab, last != NULL && !last->was_full ? last : NULL);
   }
-  if (!hak_slab_is_idle(slab)) return;
+  if (!hak_slab_is_idle(slab)) return true;
+  forget_fallen(heap, hak_slab_bytes(slab) - hak_load_relaxed(&slab->purged_bytes));
   hak_slab_list_remove(&bin->partial, slab);
   hak_slab_list_append(&bin->reserve, slab);
   bin->n_reserve++;
   while (bin->n_reserve > reserve_of(bin, size_class)) hak_flush_return_reserve(heap, size_class);
+  return false;
 }
 
 static void take_news(hak_heap_t* heap, hak_slab_t* slab) {
   unsigned had = hak_slab_free_count(slab);
   hak_slab_count_remote(slab);
   hak_slab_collect(slab);
-  own_gained(heap, slab, had);
+  unsigned n = hak_slab_free_count(slab) - had;
+  if (own_gained(heap, slab, had)) fall(heap, slab, n);
 }
 
 // ---- telling the owner ----
@@ -213,7 +246,8 @@ static void put_group(flush_t* flush, const group_t* group) {
   }
   unsigned had = hak_slab_free_count(slab);
   hak_slab_put(slab, group->word, group->mask);
-  own_gained(flush->heap, slab, had);
+  unsigned n = hak_slab_free_count(slab) - had;
+  if (own_gained(flush->heap, slab, had)) fall(flush->heap, slab, n);
 }
 
 // Where a block lies, looked up without its slab's first line: that is the owner's, who may be
@@ -319,7 +353,7 @@ unsigned hak_flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsig
 void hak_flush_settle(hak_heap_t* heap, hak_slab_t* slab) {
   unsigned had = hak_slab_free_count(slab);
   hak_slab_settle(slab);
-  own_gained(heap, slab, had);
+  (void)own_gained(heap, slab, had);
 }
 
 bool hak_flush_is_running_here(void) { return is_running_here; }

@@ -33,6 +33,10 @@ void hak_flush_own(hak_heap_t* heap, hak_slab_t* slab);
 // Takes a slab off `list`, one of the heap's, and off those that it owns.
 void hak_flush_disown(hak_heap_t* heap, hak_slab_list_t* list, hak_slab_t* slab);
 
+// Says that `bytes` of blocks have been taken out of a slab of the heap's, of whose memory `purged`
+// bytes had been given back.
+void hak_flush_rise(hak_heap_t* heap, size_t bytes, size_t purged);
+
 // Returns the slab of a class that has been in reserve longest. pre: n_reserve != 0.
 void hak_flush_return_reserve(hak_heap_t* heap, unsigned size_class);
 

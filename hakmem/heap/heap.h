@@ -71,10 +71,11 @@ typedef struct hak_heap {
   uint64_t used[(HAK_N_STACKS + 63) / 64];         // bit c: stack c has a magazine
   size_t cache_bytes;                              // what the magazines may hold when full
   size_t owned_bytes;                              // of the slabs owned
-  hak_slab_t* holes_next;                          // in that class; NULL: the next class
-  void** next_first_slot;                          // in first_slots: not used yet
-  _Atomic(void**) next_slot;                       // in slots: not used yet
-  hak_counter_t atomics;                           // read-modify-writes made for remote frees
+  size_t fallen_bytes;           // what is live is so much less than it was: see flush.c
+  hak_slab_t* holes_next;        // in that class; NULL: the next class
+  void** next_first_slot;        // in first_slots: not used yet
+  _Atomic(void**) next_slot;     // in slots: not used yet
+  hak_counter_t atomics;         // read-modify-writes made for remote frees
   struct hak_heap_entry* entry;  // const while open: the heap's place in the registry
   // The spans kept, a stack for each number of pages n, oldest first: from span_bottom[n] up to
   // below span_top[n], and at most up to span_bottom[n + 1].

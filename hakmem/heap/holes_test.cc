@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
 #include <vector>
 
 #include "hakmem/heap/test_blocks.h"
@@ -194,6 +196,75 @@ TEST_IN_CHILD(HolesTest, OthersMayUseUnownedSlabsMeanwhile) {
   }
   is_over = true;
   for (std::thread& thread : threads) thread.join();
+}
+
+// ---- what falls ----
+
+constexpr size_t kBurst = 32 * HAK_MIB, kSurvivorEach = 200;
+
+// Frees all but one in so many, in order or shuffled. Returns what of it is in memory.
+size_t ResidentAfter(std::vector<char*>& blocks, bool shuffled, size_t bytes) {
+  std::vector<char*> doomed, live;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    (i % kSurvivorEach == 0 ? live : doomed).push_back(blocks[i]);
+  }
+  if (shuffled) std::shuffle(doomed.begin(), doomed.end(), std::mt19937(42));
+  for (char* block : doomed) FreeBlock(block);
+  size_t resident = 0;
+  for (char* block : blocks) resident += hak::IsResident(block) ? bytes : 0;
+  for (char* block : live) {
+    for (size_t i = 0; i < bytes; ++i) EXPECT_EQ(block[i], 1);
+  }
+  blocks = live;
+  return resident;
+}
+
+std::vector<char*> Burst(unsigned size_class, size_t bytes) {
+  std::vector<char*> blocks(kBurst / bytes);
+  for (char*& block : blocks) {
+    block = static_cast<char*>(AllocBlock(size_class));
+    memset(block, 1, bytes);
+  }
+  return blocks;
+}
+
+// Nobody comes by afterwards, and no time passes: what goes has gone while it was freed.
+void ExpectLittleStays(bool shuffled) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "3600s"));
+  std::vector<char*> blocks = Burst(hak_class_of(1024), 1024);
+  EXPECT_LT(ResidentAfter(blocks, shuffled, 1024), kBurst / 2);
+  for (char* block : blocks) FreeBlock(block);
+}
+
+TEST_IN_CHILD(FallTest, MemoryBetweenSurvivorsGoesWhileTheOthersAreFreed) {
+  ExpectLittleStays(false);
+}
+TEST_IN_CHILD(FallTest, MemoryBetweenSurvivorsGoesInWhateverOrder) { ExpectLittleStays(true); }
+
+// Where it is wanted again within the delay, more and more of it is kept.
+TEST_IN_CHILD(FallTest, WhoFillsTheHolesAgainPaysOnce) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "3600s"));
+  std::vector<char*> survivors;
+  uint64_t before = 0;
+  for (int round = 0; round < 6; ++round) {
+    before = hak_purge_bytes();
+    std::vector<char*> blocks = Burst(hak_class_of(1024), 1024);
+    (void)ResidentAfter(blocks, false, 1024);
+    survivors.insert(survivors.end(), blocks.begin(), blocks.end());
+    if (round == 0) {
+      EXPECT_GT(hak_purge_bytes() - before, kBurst / 4);
+    }
+  }
+  EXPECT_LT(hak_purge_bytes() - before, kBurst / 8);
+  for (char* block : survivors) FreeBlock(block);
+}
+
+TEST_IN_CHILD(FallTest, NoHoleGoesBackWhereNothingShall) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "-1"));
+  std::vector<char*> blocks = Burst(hak_class_of(1024), 1024);
+  EXPECT_GT(ResidentAfter(blocks, false, 1024), kBurst * 9 / 10);
+  EXPECT_EQ(hak_purge_bytes(), 0u);
+  for (char* block : blocks) FreeBlock(block);
 }
 
 }  // namespace

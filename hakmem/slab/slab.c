@@ -64,6 +64,7 @@ hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class) {
   set_free_count(slab, info->slab_blocks);
   slab->scan_word = 0;
   slab->was_full = false;
+  slab->was_thin = false;
   slab->uncounted = 0;
   hak_store_relaxed(&slab->purged_bytes, 0);
   slab->looks = 0;
@@ -127,6 +128,7 @@ static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines
   }
   hak_store_relaxed(&slab->purged_bytes, 0);  // which of it, nobody knows
   slab->looks = 0;
+  slab->was_thin = false;
   slab->scan_word = (uint16_t)first_left;
   set_free_count(slab, hak_slab_free_count(slab) - taken);
   if (hak_slab_free_count(slab) == 0) slab->was_full = true;
@@ -180,11 +182,8 @@ size_t hak_slab_look(hak_slab_t* slab, uint8_t round) {
   return (size_t)(2 * HAK_HOLE_BYTES) >> slab->looks++;
 }
 
-size_t hak_slab_purge(hak_slab_t* slab, size_t least) {
-  if (least == 0 && slab->looks > LOOKS && slab->seen_free == hak_slab_free_count(slab)) return 0;
-  // Longer ones went back at the look before.
-  bool is_rest = least != 0 && least < HAK_HOLE_BYTES;
-  size_t below = is_rest ? 2 * least : SIZE_MAX;
+// Gives back holes of [least, below) bytes.
+static size_t purge_holes(hak_slab_t* slab, size_t least, size_t below) {
   size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
   size_t os_page = hak_platform_os_page_bytes();
   size_t bytes = 0;
@@ -197,6 +196,14 @@ size_t hak_slab_purge(hak_slab_t* slab, size_t least) {
     int error = hak_platform_purge((void*)from, to - from);
     if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)from, to - from)) bytes += to - from;
   }
+  return bytes;
+}
+
+size_t hak_slab_purge(hak_slab_t* slab, size_t least) {
+  if (least == 0 && slab->looks > LOOKS && slab->seen_free == hak_slab_free_count(slab)) return 0;
+  // Longer ones went back at the look before.
+  bool is_rest = least != 0 && least < HAK_HOLE_BYTES;
+  size_t bytes = purge_holes(slab, least, is_rest ? 2 * least : SIZE_MAX);
   size_t before = is_rest ? hak_load_relaxed(&slab->purged_bytes) : 0;
   hak_store_relaxed(&slab->purged_bytes, (uint32_t)(before + bytes));
   if (least == 0) {
@@ -204,6 +211,17 @@ size_t hak_slab_purge(hak_slab_t* slab, size_t least) {
     slab->looks = LOOKS + 1;
   }
   return bytes;
+}
+
+size_t hak_slab_purge_thin(hak_slab_t* slab) {
+  uint32_t live = slab->capacity - hak_slab_free_count(slab);
+  bool is_thin = live <= hak_max_size(slab->capacity / HAK_THIN_SHARE, 1);
+  if (!slab->was_full || slab->was_thin || !is_thin) return 0;
+  slab->was_thin = true;
+  size_t before = hak_load_relaxed(&slab->purged_bytes);
+  size_t bytes = hak_max_size(purge_holes(slab, HAK_HOLE_BYTES, SIZE_MAX), before);
+  hak_store_relaxed(&slab->purged_bytes, (uint32_t)bytes);
+  return bytes - before;
 }
 
 // A word of which every bit is set has no free left to come until its blocks are handed out again,

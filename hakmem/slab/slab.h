@@ -32,6 +32,7 @@ typedef struct hak_slab {
   _Atomic(uint16_t) free_count;  // bits set in free[]
   uint16_t scan_word;            // no word of free[] below this one has a bit set
   bool was_full;                 // the last of its blocks has been taken: all may be touched
+  bool was_thin;                 // hak_slab_purge_thin has seen to it since blocks were taken
   uint32_t uncounted;            // blocks collected from remote[] less those taken off remote_count
   _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
   uint16_t seen_free;              // free blocks at the last look (hak_slab_look)
@@ -101,6 +102,11 @@ size_t hak_slab_look(hak_slab_t* slab, uint8_t round);
 // Gives holes back to the kernel: those that are worth it by hak_slab_look's `least`, and were not
 // at the look before; or all (0). Returns the bytes. No lock held.
 size_t hak_slab_purge(hak_slab_t* slab, size_t least);
+
+// If one block in HAK_THIN_SHARE is live, or one alone, gives back holes of HAK_HOLE_BYTES and
+// more: once, until blocks are taken. Returns by how many bytes more than before are given back.
+// pre: a block is live. No lock held.
+size_t hak_slab_purge_thin(hak_slab_t* slab);
 
 // Takes what other threads have freed into free[]. Returns how many blocks came.
 unsigned hak_slab_collect(hak_slab_t* slab);

@@ -21,23 +21,33 @@
 // lock:BACKEND to write. Spare: dirty, and free. Loose: dirty, and neither free nor
 // in use: with a purge now, or behind the end of a huge block.
 static hak_counter_t dirty_pages, spare_pages, loose_pages;
-static size_t learned_bytes;  // lock:BACKEND: what experience adds to the bound
-static size_t early_bytes;    // lock:BACKEND: given back early of late
-static uint64_t early_ms;     // lock:BACKEND: when that was
+static hak_counter_t learned_bytes;  // lock:BACKEND to write: what experience adds to the bound
+// lock:BACKEND: given back early, in the half purge delay that began at early_ms, and in the one
+// before.
+static size_t early_bytes, earlier_bytes;
+static uint64_t early_ms;
 static _Atomic(uint64_t) grown_pages =
     UINT64_MAX;  // so many dirty ones are growth; 0: there was some
 
+// What was given back longer ago is forgotten.
+static void forget_old(void) {
+  uint64_t half_ms = (uint64_t)hak_option_number(HAK_OPTION_purge_delay) / 2;
+  uint64_t now_ms = hak_platform_now_ms();
+  if (now_ms <= early_ms + half_ms) return;
+  earlier_bytes = now_ms <= early_ms + 2 * half_ms ? early_bytes : 0;
+  early_bytes = 0;
+  early_ms = now_ms;
+}
+
 // Memory is faulted in, by so many bytes. Some of it would be there had less been given back.
 static void learn(size_t bytes) {
-  if (early_bytes == 0) return;
-  uint64_t delay_ms = (uint64_t)hak_option_number(HAK_OPTION_purge_delay);
-  if (hak_platform_now_ms() > early_ms + delay_ms) {
-    early_bytes = 0;
-    return;
-  }
-  size_t missed = hak_min_size(bytes, early_bytes);
-  early_bytes -= missed;
-  learned_bytes += missed;
+  if (early_bytes + earlier_bytes == 0) return;
+  forget_old();
+  size_t late = hak_min_size(bytes, early_bytes);
+  size_t sooner = hak_min_size(bytes - late, earlier_bytes);
+  early_bytes -= late;
+  earlier_bytes -= sooner;
+  hak_counter_add(&learned_bytes, late + sooner);
 }
 
 // Makes a job due that has a time at all.
@@ -77,7 +87,7 @@ void hak_spare_forget(void) {
   hak_store_relaxed(&dirty_pages, 0);
   hak_store_relaxed(&spare_pages, 0);
   hak_store_relaxed(&loose_pages, 0);
-  early_bytes = 0;
+  early_bytes = earlier_bytes = 0;
 }
 
 static size_t bytes_of(hak_counter_t* pages) {
@@ -92,19 +102,43 @@ bool hak_spare_admits(size_t bytes) {
   return hak_limit_admits(in_use, hak_round_up(bytes, HAK_PAGE_BYTES));
 }
 
-size_t hak_spare_excess(void) {
-  size_t spare = hak_spare_bytes(), in_use = hak_spare_committed_bytes() - spare;
+// What of `spare` memory is beyond the bound, beside so much that is in use.
+static size_t excess_of(size_t spare, size_t in_use) {
   if (hak_limit_is_near()) return spare >= LEAST_EXCESS ? spare : 0;
   if (hak_option_number(HAK_OPTION_purge_delay) < 0) return 0;
-  size_t bound = LEAST_BYTES + in_use / SHARE + learned_bytes;
+  size_t bound = LEAST_BYTES + in_use / SHARE + (size_t)hak_counter_read(&learned_bytes);
   if (spare <= bound + hak_max_size(LEAST_EXCESS, bound / EXCESS_SHARE)) return 0;
   return spare - bound;
 }
 
-void hak_spare_gave_early(size_t bytes, size_t refused_bytes) {
-  learned_bytes += refused_bytes;
-  early_bytes += bytes;
-  early_ms = hak_platform_now_ms();
+size_t hak_spare_excess(void) {
+  size_t spare = hak_spare_bytes();
+  return excess_of(spare, hak_spare_committed_bytes() - spare);
 }
 
-void hak_spare_gave_aged(size_t bytes) { learned_bytes -= hak_min_size(learned_bytes, bytes); }
+bool hak_spare_is_excess(size_t bytes, size_t held) {
+  return bytes > LEAST_BYTES && excess_of(bytes, held - bytes) != 0;
+}
+
+void hak_spare_gave_early(size_t bytes, size_t refused_bytes) {
+  hak_counter_add(&learned_bytes, refused_bytes);
+  forget_old();
+  early_bytes += bytes;
+}
+
+void hak_spare_gave_aged(size_t bytes) {
+  uint64_t learned = hak_counter_read(&learned_bytes);
+  hak_counter_add(&learned_bytes, (uint64_t)0 - hak_min_size(learned, bytes));
+}
+
+void hak_spare_gave_holes(size_t bytes) {
+  hak_lock_acquire(&hak_backend_lock);
+  hak_spare_gave_early(bytes, 0);
+  hak_lock_release(&hak_backend_lock);
+}
+
+void hak_spare_took_holes(size_t bytes) {
+  hak_lock_acquire(&hak_backend_lock);
+  learn(bytes);
+  hak_lock_release(&hak_backend_lock);
+}

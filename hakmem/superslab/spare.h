@@ -33,6 +33,15 @@ hak_nodiscard bool hak_spare_admits(size_t bytes);
 // of it is, whatever the purge delay. lock:BACKEND
 size_t hak_spare_excess(void);
 
+// Whether `bytes` that have become free in slabs, of `held` bytes that these are in all, are beyond
+// the bound, too. No lock needed.
+bool hak_spare_is_excess(size_t bytes, size_t held);
+
+// Says that so much of slabs was given back before its time; or that blocks are in use again where
+// so much was given back. No lock held.
+void hak_spare_gave_holes(size_t bytes);
+void hak_spare_took_holes(size_t bytes);
+
 // Says that so much was given back before its time, and that of so much the kernel would not have
 // it: that is kept, and not offered again before its time has come. Or that so much was given back
 // because its time had come. lock:BACKEND
