@@ -4,7 +4,6 @@
 
 #include <math.h>
 
-#include "tools/common/statistics.h"
 #include "tools/hakplot/charts.h"
 
 static const char* const kPercentiles[] = {"p50",    "p90",     "p99", "p99.9",
@@ -32,17 +31,9 @@ static const call_kind kKinds[] = {
 // What the clock cannot tell from nothing has no place on a logarithmic axis but its end.
 static const double kLeastNs = 1;
 
-static hp_point percentile_point(const hp_group* group, hp_field field, size_t x,
-                                 hp_run_range* runs) {
-  double* values = hp_alloc((group->run_count + 1) * sizeof(*values));
-  size_t count = 0;
-  for (size_t i = 0; i < group->run_count; i++) {
-    double value = hp_number(group->runs[i], field);
-    if (value >= 0) values[count++] = fmax(value, kLeastNs);
-  }
-  hp_interval interval = hp_median_interval(values, count);
-  if (count > 0) hp_run_range_add(runs, count);
-  return (hp_point){(double)x, hp_median(values, count), interval.low, interval.high};
+static double percentile(const hp_row* row, size_t field) {
+  double value = hp_number(row, (hp_field)field);
+  return value >= 0 ? fmax(value, kLeastNs) : NAN;
 }
 
 // Powers of 10 from 1 ns to 10 s, as far as the data goes.
@@ -78,8 +69,8 @@ static hp_figure* draw_kind(const hp_case* one, const call_kind* kind) {
   for (size_t g = 0; g < one->group_count; g++) {
     hp_series* series = hp_series_add(figure, one->groups[g].label, HP_PLAIN);
     for (size_t p = 0; p < PERCENTILES; p++) {
-      hp_point point = percentile_point(&one->groups[g], kind->fields[p], p, &runs);
-      if (isfinite(point.y)) hp_interval_add(series, point);
+      hp_summary time = hp_summarise_by(&one->groups[g], percentile, kind->fields[p]);
+      hp_summary_add(series, (double)p, &time, 1, &runs);
     }
   }
   for (size_t p = 0; p < PERCENTILES; p++) {

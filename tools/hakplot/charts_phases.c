@@ -136,9 +136,10 @@ typedef struct op_time {
   const char* note;
 } op_time;
 
-static double cpu_ns_per_op(const hp_row* row) {
+static double cpu_ns_per_op(const hp_row* row, size_t unused) {
   double user_s;
   double system_s;
+  (void)unused;
   hp_cpu_times(row, &user_s, &system_s);
   if (hp_string(row, HP_mode) != NULL) return NAN;
   return (user_s + system_s) / hp_number(row, HP_ops) * 1e9;
@@ -147,20 +148,13 @@ static double cpu_ns_per_op(const hp_row* row) {
 // The total of a run is exact, so its median is taken; how it splits is sampled, so the split is
 // that of all runs together.
 static op_time op_time_of(const hp_group* group) {
-  double* totals = hp_alloc((group->run_count + 1) * sizeof(*totals));
-  size_t count = 0;
-  for (size_t i = 0; i < group->run_count; i++) {
-    double total = cpu_ns_per_op(group->runs[i]);
-    if (isfinite(total)) totals[count++] = total;
-  }
-  bool is_mean = count == 0 && group->mean != NULL;
-  double total = is_mean ? cpu_ns_per_op(group->mean) : hp_median(totals, count);
+  hp_summary total = hp_summarise_by(group, cpu_ns_per_op, 0);
   double share = hp_kernel_share(group).share;
-  const char* runs = is_mean ? "mean" : hp_format("n=%zu", count);
-  const char* note = isnan(total) ? "unknown"
-                                  : hp_format("%s ns%s, %s", hp_number_text(total, 3),
-                                              isnan(share) ? ", split unknown" : "", runs);
-  return (op_time){total * (1 - share), total * share, note};
+  const char* runs = total.is_mean ? "mean" : hp_format("n=%zu", total.count);
+  const char* note = isnan(total.centre) ? "unknown"
+                                         : hp_format("%s ns%s, %s", hp_number_text(total.centre, 3),
+                                                     isnan(share) ? ", split unknown" : "", runs);
+  return (op_time){total.centre * (1 - share), total.centre * share, note};
 }
 
 static void draw_time_split(hp_figures* figures, const hp_case* one) {
@@ -206,17 +200,11 @@ typedef struct events {
 } events;
 
 static events events_of(const hp_group* group) {
-  double* values = hp_alloc((group->run_count + 1) * sizeof(*values));
   events all = {.run_count = 0};
   for (size_t e = 0; e < EVENTS; e++) {
-    size_t count = 0;
-    for (size_t i = 0; i < group->run_count; i++) {
-      double value = event_of(group->runs[i], e);
-      if (isfinite(value)) values[count++] = value;
-    }
-    bool is_of_mean = count == 0 && group->mean != NULL;
-    all.medians[e] = is_of_mean ? event_of(group->mean, e) : hp_median(values, count);
-    if (count > all.run_count) all.run_count = count;
+    hp_summary one = hp_summarise_by(group, event_of, e);
+    all.medians[e] = one.centre;
+    if (one.count > all.run_count) all.run_count = one.count;
   }
   return all;
 }

@@ -98,7 +98,15 @@ typedef struct hp_summary {
   bool is_range;   // a range that somebody stated: centre is its middle
 } hp_summary;
 
-// A share of CPU time is that of all runs together (hp_kernel_share), in per cent.
+// What a row says of one of several figures; NaN: nothing.
+typedef double (*hp_figure_of)(const hp_row* row, size_t which);
+
+// Over the runs of a group that say it; else of its mean, whose interval depends on the number of
+// runs, which perf leaves out.
+hp_summary hp_summarise_by(const hp_group* group, hp_figure_of of, size_t which);
+
+// A share of CPU time is that of all runs together (hp_kernel_share), in per cent. A mean has the
+// error that perf states.
 hp_summary hp_summarise(const hp_group* group, const hp_metric* metric);
 
 // What the phases of a case are compared by: throughput, or where that is unknown elapsed time, in

@@ -172,19 +172,6 @@ const hp_metric* hp_metric_named(const char* name) {
   return NULL;
 }
 
-// perf says the standard error; how wide an interval that makes depends on the number of runs,
-// which it leaves out.
-static hp_summary summary_of_mean(const hp_row* row, const hp_metric* metric) {
-  const hp_value* measured = hp_find(row, metric->measured);
-  double error = measured != NULL && measured->error > 0 ? measured->error : NAN;
-  return (hp_summary){.centre = metric->of(row),
-                      .low = NAN,
-                      .high = NAN,
-                      .error = error,
-                      .samples = NAN,
-                      .is_mean = true};
-}
-
 // A range that a report states in place of runs (throughput alone has one).
 static hp_summary summary_of_range(const hp_group* group) {
   double low = NAN;
@@ -209,19 +196,40 @@ static hp_summary summary_of_share(const hp_group* group, double* values, size_t
                       .samples = hp_share_samples(&share)};
 }
 
-hp_summary hp_summarise(const hp_group* group, const hp_metric* metric) {
+hp_summary hp_summarise_by(const hp_group* group, hp_figure_of of, size_t which) {
   double* values = hp_alloc((group->run_count + 1) * sizeof(*values));
   size_t count = 0;
   for (size_t i = 0; i < group->run_count; i++) {
-    double value = metric->of(group->runs[i]);
+    double value = of(group->runs[i], which);
     if (isfinite(value)) values[count++] = value;
   }
-  if (metric == &kMetrics[HP_KERNEL_SHARE]) return summary_of_share(group, values, count);
-  if (count == 0 && group->mean != NULL) return summary_of_mean(group->mean, metric);
-  if (count == 0 && metric == &kMetrics[HP_THROUGHPUT]) return summary_of_range(group);
+  if (count == 0 && group->mean != NULL) {
+    return (hp_summary){.centre = of(group->mean, which),
+                        .low = NAN,
+                        .high = NAN,
+                        .error = NAN,
+                        .samples = NAN,
+                        .is_mean = true};
+  }
   hp_interval interval = hp_median_interval(values, count);
   return (hp_summary){
       hp_median(values, count), interval.low, interval.high, NAN, values, count, .samples = NAN};
+}
+
+static double metric_of(const hp_row* row, size_t metric) { return kMetrics[metric].of(row); }
+
+hp_summary hp_summarise(const hp_group* group, const hp_metric* metric) {
+  hp_summary summary = hp_summarise_by(group, metric_of, (size_t)(metric - kMetrics));
+  if (metric == &kMetrics[HP_KERNEL_SHARE]) {
+    return summary_of_share(group, summary.values, summary.count);
+  }
+  if (summary.is_mean) {
+    const hp_value* measured = hp_find(group->mean, metric->measured);
+    if (measured != NULL && measured->error > 0) summary.error = measured->error;
+  } else if (summary.count == 0 && metric == &kMetrics[HP_THROUGHPUT]) {
+    return summary_of_range(group);
+  }
+  return summary;
 }
 
 const hp_metric* hp_main_metric(const hp_case* one) {

@@ -92,7 +92,7 @@ static hp_row* write_row(hp_perf_run* run, hp_kind kind, const hp_perf_cell* cel
   hp_row* row = hp_add_row(data, kind, run->file, (uint32_t)run->run_line);
   hp_set_text(row, HP_source, run->source);
   for (size_t i = 0; i < HP_PERF_FIELDS; i++) {
-    if (!cells[i].is_seen || cells[i].is_unknown) continue;
+    if (!cells[i].is_seen || isnan(cells[i].sum)) continue;
     hp_field field = (hp_field)(HP_PERF_FIRST + i);
     hp_set_number(row, field, cells[i].sum);
     hp_find(row, field)->error = (float)cells[i].error;
@@ -107,7 +107,6 @@ static void end_interval(hp_perf_run* run) {
   for (size_t i = 0; i < HP_PERF_FIELDS; i++) {
     if (!run->now[i].is_seen) continue;
     run->total[i].is_seen = true;
-    run->total[i].is_unknown |= run->now[i].is_unknown;
     run->total[i].sum += run->now[i].sum;
   }
   memset(run->now, 0, sizeof(run->now));
@@ -121,14 +120,11 @@ static void complete(hp_perf_cell* cells) {
   const hp_perf_cell* user = hp_perf_cell_of(cells, HP_perf_page_faults_user);
   const hp_perf_cell* kernel = hp_perf_cell_of(cells, HP_perf_page_faults_kernel);
   if (!all->is_seen && user->is_seen && kernel->is_seen) {
-    *all = (hp_perf_cell){user->sum + kernel->sum, 0, true, user->is_unknown || kernel->is_unknown};
+    *all = (hp_perf_cell){user->sum + kernel->sum, 0, true};
   }
   hp_perf_cell* user_s = hp_perf_cell_of(cells, HP_perf_user_s);
   hp_perf_cell* system_s = hp_perf_cell_of(cells, HP_perf_system_s);
-  if (user_s->sum == 0 && system_s->sum == 0) {
-    user_s->is_unknown = true;
-    system_s->is_unknown = true;
-  }
+  if (user_s->sum == 0 && system_s->sum == 0) user_s->sum = system_s->sum = NAN;
 }
 
 void hp_perf_end_run(hp_perf_run* run) {
@@ -142,14 +138,13 @@ void hp_perf_end_run(hp_perf_run* run) {
     *duration = (hp_perf_cell){.sum = end_s, .is_seen = true};
   complete(cells);
   write_row(run, run->is_mean ? HP_MEAN : HP_RUN, cells);
-  run->seen = hp_map_new();
-  memset(run->now, 0, sizeof(run->now));
-  memset(run->total, 0, sizeof(run->total));
-  memset(run->summary, 0, sizeof(run->summary));
-  run->run_line = 0;
-  run->interval_s = NAN;
-  run->is_mean = false;
-  run->has_summary = false;
+  *run = (hp_perf_run){.data = run->data,
+                       .file = run->file,
+                       .source = run->source,
+                       .seen = hp_map_new(),
+                       .interval_s = NAN,
+                       .counts = run->counts,
+                       .known_events = run->known_events};
 }
 
 static bool is_repeated(hp_perf_run* run, const hp_perf_count* count) {
@@ -183,15 +178,11 @@ void hp_perf_add(hp_perf_run* run, const hp_perf_count* count, size_t line) {
   if (field == NONE) return;
   run->known_events++;
   hp_perf_cell* cell = hp_perf_cell_of(count->is_summary ? run->summary : run->now, field);
-  cell->is_seen = true;
-  if (isnan(count->value)) {
-    cell->is_unknown = true;
-    return;
-  }
   double value = count->value * scale_of(count->unit);
   // Every part of the machine has seen the same wall clock.
-  bool is_clock = field == HP_perf_duration_s;
+  bool is_clock = field == HP_perf_duration_s && !isnan(cell->sum + value);
   cell->sum = is_clock ? fmax(cell->sum, value) : cell->sum + value;
+  cell->is_seen = true;
   if (!isnan(count->error_percent)) cell->error = count->error_percent / 100;
   if (count->running_percent < 100) {
     hp_note(run->data, "%s: %s was counted %.0f %% of the time and scaled by perf", run->file,

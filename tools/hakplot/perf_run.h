@@ -23,10 +23,9 @@ typedef struct hp_perf_count {
 } hp_perf_count;
 
 typedef struct hp_perf_cell {
-  double sum;
+  double sum;  // NaN: a part of it is unknown
   double error;
   bool is_seen;
-  bool is_unknown;
 } hp_perf_cell;
 
 // The fields that perf stat fills stand together.
