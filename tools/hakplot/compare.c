@@ -1,21 +1,29 @@
-// `hakplot compare BASE NEW [FILES]`: reads both sides, pairs their groups, warns, and is a gate.
-// What it prints of a metric is in compare_print.c.
+// `hakplot compare BASE NEW [FILES]`: reads both sides, pairs their groups, warns, prints and is a
+// gate.
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tools/hakplot/compare_print.h"
+#include "tools/common/statistics.h"
+#include "tools/hakplot/figure.h"
 #include "tools/hakplot/locate.h"
 #include "tools/hakplot/read.h"
 #include "tools/hakplot/verdict.h"
+
+typedef struct hp_pair {
+  const char* title;
+  const hp_group* base;
+  const hp_group* now;
+} hp_pair;
 
 typedef struct comparison {
   const hp_compare_options* options;
   hp_dataset data[2];  // base and new; the second is empty where both are phases of one dataset
   hp_cases cases[2];
-  hp_pairs pairs;
+  hp_pair* pairs;
+  size_t pair_count;
   const hp_group** missing;  // phases of the base that the new has not
   size_t missing_count;
   size_t failed_files;
@@ -25,7 +33,7 @@ typedef struct comparison {
 
 static void add_pair(comparison* all, const char* title, const hp_group* base,
                      const hp_group* now) {
-  *hp_push(all->pairs.at, all->pairs.count) = (hp_pair){title, base, now};
+  *hp_push(all->pairs, all->pair_count) = (hp_pair){title, base, now};
 }
 
 // The cases of one side by title; of namesakes the first.
@@ -135,14 +143,93 @@ static void warn(const comparison* all) {
       fprintf(stderr, "hakplot: warning: %s\n", all->data[d].notes->at[i]->key);
     }
   }
-  for (size_t i = 0; i < all->pairs.count; i++) {
-    warn_differs(&all->pairs.at[i], HP_host_id, "the machine");
-    warn_differs(&all->pairs.at[i], HP_host_kernel, "the kernel");
-    warn_differs(&all->pairs.at[i], HP_host_governor, "the governor");
-    warn_differs(&all->pairs.at[i], HP_host_thp, "the use of huge pages");
-    warn_differs(&all->pairs.at[i], HP_build_mode, "the build mode");
-    warn_differs(&all->pairs.at[i], HP_workload_sha256, "the workload's binary");
+  for (size_t i = 0; i < all->pair_count; i++) {
+    warn_differs(&all->pairs[i], HP_host_id, "the machine");
+    warn_differs(&all->pairs[i], HP_host_kernel, "the kernel");
+    warn_differs(&all->pairs[i], HP_host_governor, "the governor");
+    warn_differs(&all->pairs[i], HP_host_thp, "the use of huge pages");
+    warn_differs(&all->pairs[i], HP_build_mode, "the build mode");
+    warn_differs(&all->pairs[i], HP_workload_sha256, "the workload's binary");
   }
+}
+
+// ---- what is printed ----
+
+// Of all rows, and only where one of them differs: the mean of noise is noise.
+static void add_mean(hp_table* table, const double* ratios, size_t count, size_t differing) {
+  double mean = hp_geometric_mean(ratios, count);
+  const char* text = differing == 0   ? "~"
+                     : isfinite(mean) ? hp_format("%+.1f %%", (mean - 1) * 100)
+                                      : "unknown";
+  if (count >= 2) *hp_table_row_add(table) = (hp_table_row){{"geometric mean", "", "", text}};
+}
+
+static void add_row(hp_table* table, const hp_pair* pair, const hp_comparison* result) {
+  *hp_table_row_add(table) = (hp_table_row){
+      {pair->title, hp_summary_text(&result->base, 1), hp_summary_text(&result->now, 1),
+       hp_change_text(result), hp_evidence_text(result),
+       hp_format("%zu+%zu", pair->base->run_count, pair->now->run_count)}};
+  hp_table_footer(table, hp_comparison_remark(result));
+  if (pair->base->run_count > 0) hp_table_footer(table, hp_duet_remark(pair->base->runs[0]));
+}
+
+static void put_csv_side(const hp_summary* side) {
+  hp_put_csv_number(stdout, side->centre);
+  hp_put_csv_number(stdout, side->low);
+  hp_put_csv_number(stdout, side->high);
+  printf(",%zu", side->count);
+}
+
+static void put_csv_row(const hp_metric* metric, const hp_pair* pair, const hp_comparison* result) {
+  const char* unit =
+      pair->base->run_count > 0 ? hp_metric_unit(metric, pair->base->runs[0]) : metric->unit;
+  printf("%s,%s,", metric->name, unit);
+  hp_put_csv(stdout, pair->title);
+  put_csv_side(&result->base);
+  put_csv_side(&result->now);
+  hp_put_csv_number(stdout, result->ratio);
+  hp_put_csv_number(stdout, result->of.low);
+  hp_put_csv_number(stdout, result->of.high);
+  hp_put_csv_number(stdout, result->p);
+  putchar('\n');
+}
+
+// Prints nothing where no pair knows the metric on both sides. Returns how many do.
+static size_t print_metric(const comparison* all, const hp_metric* metric) {
+  const hp_compare_options* options = all->options;
+  const hp_pair* pairs = all->pairs;
+  static const char* const kHeaders[] = {"workload", "base", "new", "change", "95 % or p", "runs"};
+  hp_comparison* results = hp_alloc((all->pair_count + 1) * sizeof(*results));
+  double* ratios = hp_alloc((all->pair_count + 1) * sizeof(*ratios));
+  size_t known = 0;
+  size_t tested = 0;
+  size_t differing = 0;
+  for (size_t i = 0; i < all->pair_count; i++) {
+    results[i] = hp_compare_groups(pairs[i].base, pairs[i].now, metric);
+    if (!isnan(results[i].p)) tested++;
+    if (results[i].judgement == HP_DIFFERENT) differing++;
+    if (results[i].judgement != HP_UNKNOWN) ratios[known++] = results[i].ratio;
+  }
+  if (known == 0) return 0;
+  if (options->format == HP_AS_CSV) {
+    for (size_t i = 0; i < all->pair_count; i++) put_csv_row(metric, &pairs[i], &results[i]);
+    return known;
+  }
+  hp_table table = {0};
+  table.title =
+      hp_format("%s (%s is better)", metric->title, metric->is_better_larger ? "more" : "less");
+  hp_table_footer(&table, hp_format("base: %s; new: %s", options->base, options->now));
+  for (size_t i = 0; i < 6; i++) hp_table_column(&table, kHeaders[i]);
+  for (size_t i = 0; i < all->pair_count; i++) add_row(&table, &pairs[i], &results[i]);
+  add_mean(&table, ratios, known, differing);
+  if (tested >= 10) {
+    hp_table_footer(&table, hp_format("%zu tests at 5 %%: about %.0f of them differ by chance "
+                                      "where nothing did",
+                                      tested, 0.05 * (double)tested));
+  }
+  if (options->format == HP_AS_TEXT) hp_table_print(&table);
+  if (options->format == HP_AS_MARKDOWN) hp_table_markdown(&table);
+  return known;
 }
 
 // ---- the gate ----
@@ -158,8 +245,8 @@ typedef struct faults {
 
 static faults find_faults(comparison* all, const hp_metric* metric) {
   faults found = {0};
-  for (size_t i = 0; i < all->pairs.count; i++) {
-    const hp_pair* one = &all->pairs.at[i];
+  for (size_t i = 0; i < all->pair_count; i++) {
+    const hp_pair* one = &all->pairs[i];
     hp_comparison result = hp_compare_groups(one->base, one->now, metric);
     double loss = (metric->is_better_larger ? 1 - result.ratio : result.ratio - 1) * 100;
     if (result.judgement == HP_DIFFERENT && loss > all->options->fail_above) found.worse++;
@@ -240,7 +327,7 @@ static int compare(comparison* all) {
   } else {
     pair_phases(all);
   }
-  if (all->pairs.count == 0) {
+  if (all->pair_count == 0) {
     fprintf(stderr, "hakplot: compare: no workload has both \"%s\" and \"%s\"\n", options->base,
             options->now);
     return 2;
@@ -248,7 +335,11 @@ static int compare(comparison* all) {
   warn(all);
   const hp_metric* gated = options->metric != NULL ? options->metric : &kMetrics[HP_THROUGHPUT];
   bool is_gate = !isnan(options->fail_above);
-  if (options->format == HP_AS_CSV) fputs(HP_COMPARE_CSV_HEADER, stdout);
+  if (options->format == HP_AS_CSV) {
+    puts(
+        "metric,unit,workload,base,base_low,base_high,base_runs,new,new_low,new_high,new_runs,"
+        "ratio,ratio_low,ratio_high,p");
+  }
   size_t known = 0;
   size_t known_gated = 0;
   for (size_t i = 0; i < HP_METRIC_COUNT; i++) {
@@ -256,7 +347,7 @@ static int compare(comparison* all) {
     if (options->metric != NULL && options->metric != metric) continue;
     // Time per operation is throughput by another name, and steady throughput much the same.
     if (options->metric == NULL && (i == HP_TIME_PER_OP || i == HP_STEADY)) continue;
-    size_t both = hp_print_metric(options, &all->pairs, metric);
+    size_t both = print_metric(all, metric);
     known += both;
     if (metric == gated) known_gated = both;
   }
