@@ -53,7 +53,7 @@ static char* decide_status(const run_command* command, const experiment_phase* p
   run_end end;
   if (run->process.end == PROCESS_TIMED_OUT) return text_format("timed out");
   if (run->process.end == PROCESS_INTERRUPTED) return text_format("interrupted");
-  if (!records_read_end(command->files.end, &end)) return text_format("not started");
+  if (!records_read_end(command->files[SCRATCH_END], &end)) return text_format("not started");
   // A server is ended by hakrun's signal.
   if (!isnan(run->client_s) && end.signal_number == SIGTERM) end.signal_number = 0;
   if (end.signal_number != 0) return text_format("crashed: signal %d", end.signal_number);
@@ -97,14 +97,14 @@ char* run_check_phase(const run_bench* bench, const experiment_phase* phase) {
   char* message = NULL;
   command_build(&command, bench, &smallest, phase, COMMAND_CHECK);
   const process_spec spec = {.argv = command.argv,
-                             .output_path = command.files.output,
-                             .errors_path = command.files.errors,
+                             .output_path = command.files[SCRATCH_OUTPUT],
+                             .errors_path = command.files[SCRATCH_ERRORS],
                              .timeout_s = CHECK_TIMEOUT_S};
   finished_run run = {.client_s = NAN};
   process_run(&spec, 1, &run.process);
-  json_t* lines = records_read(command.files.record);
+  json_t* lines = records_read(command.files[SCRATCH_RECORD]);
   char* status = decide_status(&command, phase, &run, json_array_get(lines, 0), false);
-  records_read_part(command.files.errors, false, errors, sizeof(errors));
+  records_read_part(command.files[SCRATCH_ERRORS], false, errors, sizeof(errors));
   if (strcmp(status, "ok") != 0) {
     errors[strcspn(errors, "\n")] = '\0';
     message = text_format("%s: %s", status, errors);
@@ -131,11 +131,12 @@ char* run_check_command(const run_bench* bench, const experiment_workload* workl
   // The variable goes in before the program, behind the launcher and its file.
   memmove(&command.argv[3], &command.argv[2], (command.count - 1) * sizeof(command.argv[0]));
   command.argv[2] = "LD_TRACE_LOADED_OBJECTS=1";
-  const process_spec spec = {
-      .argv = command.argv, .output_path = command.files.output, .timeout_s = CHECK_TIMEOUT_S};
+  const process_spec spec = {.argv = command.argv,
+                             .output_path = command.files[SCRATCH_OUTPUT],
+                             .timeout_s = CHECK_TIMEOUT_S};
   process_result result;
   process_run(&spec, 1, &result);
-  FILE* file = fopen(command.files.output, "re");
+  FILE* file = fopen(command.files[SCRATCH_OUTPUT], "re");
   ssize_t got = file != NULL ? getdelim(&loaded, &length, '\0', file) : -1;
   if (got < 0 || strstr(loaded, phase->library) == NULL) {
     message = text_format("%s does not load it: is it linked statically?", workload->program);
@@ -175,7 +176,7 @@ static bool await_server(const finished_run* run) {
   const process_spec spec = {.argv = argv, .output_path = "/dev/null", .timeout_s = 30};
   for (int i = 0; i < READY_TRIES; i++) {
     process_result result;
-    bool is_there = launched_pid(run->command.files.end) != 0;
+    bool is_there = launched_pid(run->command.files[SCRATCH_END]) != 0;
     if (is_there && argv[2] == NULL) return process_sleep(1);
     if (is_there) process_run(&spec, 1, &result);
     if (is_there && result.end == PROCESS_INTERRUPTED) return false;
@@ -189,7 +190,7 @@ static bool await_server(const finished_run* run) {
 static void run_client(const run_bench* bench, finished_run* run) {
   const experiment* plan = bench->experiment;
   const process_spec spec = {.argv = run->job->workload->client,
-                             .output_path = run->command.files.output,
+                             .output_path = run->command.files[SCRATCH_OUTPUT],
                              .timeout_s = plan->timeout_s};
   process_result result;
   memory_sampling samples = {run, 1};
@@ -213,7 +214,7 @@ static void run_served(const run_bench* bench, finished_run* run, const process_
     run->client_failure = "failed: the server was not ready";
   }
   process_end end = run->process.end;
-  process_stop(&server, launched_pid(run->command.files.end), STOP_S);
+  process_stop(&server, launched_pid(run->command.files[SCRATCH_END]), STOP_S);
   run->process = server;
   if (end == PROCESS_INTERRUPTED) run->process.end = end;
 }
@@ -229,9 +230,10 @@ static void run_commands(const run_bench* bench, finished_run* runs, size_t coun
     specs[i] = (process_spec){
         .argv = runs[i].command.argv,
         // What a server prints is nobody's figure: the file is its client's.
-        .output_path =
-            runs[i].job->workload->client[0] != NULL ? "/dev/null" : runs[i].command.files.output,
-        .errors_path = runs[i].command.files.errors,
+        .output_path = runs[i].job->workload->client[0] != NULL
+                           ? "/dev/null"
+                           : runs[i].command.files[SCRATCH_OUTPUT],
+        .errors_path = runs[i].command.files[SCRATCH_ERRORS],
         .timeout_s = plan->timeout_s,
         .processors = plan->pin != NULL ? &plan->processors : NULL,
     };
@@ -258,7 +260,7 @@ static void run_commands(const run_bench* bench, finished_run* runs, size_t coun
 static run_outcome conclude(const run_bench* bench, finished_run* run) {
   run_outcome outcome = {.mops = NAN};
   const bool is_command = run->job->workload->program != NULL;
-  run->lines = records_read(run->command.files.record);
+  run->lines = records_read(run->command.files[SCRATCH_RECORD]);
   if (is_command) json_array_append_new(run->lines, record_of_command(run));
   memory_add_samples(run);
   char* misfit = records_drop_misfits(run->lines);
@@ -277,9 +279,11 @@ static run_outcome conclude(const run_bench* bench, finished_run* run) {
   if (outcome.is_ok && records_count(run->lines) == 1) {
     outcome.mops = headline(bench, records_last(run->lines));
   }
-  records_read_part(run->command.files.errors, true, outcome.output, sizeof(outcome.output));
+  records_read_part(run->command.files[SCRATCH_ERRORS], true, outcome.output,
+                    sizeof(outcome.output));
   if (!outcome.is_ok && outcome.output[0] == '\0') {
-    records_read_part(run->command.files.output, true, outcome.output, sizeof(outcome.output));
+    records_read_part(run->command.files[SCRATCH_OUTPUT], true, outcome.output,
+                      sizeof(outcome.output));
   }
   return outcome;
 }

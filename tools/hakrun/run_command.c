@@ -9,18 +9,6 @@
 #include "tools/common/places.h"
 #include "tools/common/text_format.h"
 
-// Phases that run at the same time have files of their own.
-static scratch_files files_of(const run_bench* bench, const experiment_phase* phase) {
-  return (scratch_files){
-      .record = text_format("%s/record-%zu.jsonl", bench->scratch, phase->index),
-      .perf = text_format("%s/perf-%zu.csv", bench->scratch, phase->index),
-      .end = text_format("%s/end-%zu.txt", bench->scratch, phase->index),
-      .output = text_format("%s/output-%zu.txt", bench->scratch, phase->index),
-      .errors = text_format("%s/errors-%zu.txt", bench->scratch, phase->index),
-      .telemetry = text_format("%s/telemetry-%zu.jsonl", bench->scratch, phase->index),
-  };
-}
-
 // The program that does a workload under a phase. The experiment was checked: it is there.
 static char* find_program(const experiment_workload* workload, const experiment_phase* phase) {
   if (workload->program != NULL) return text_format("%s", workload->program);
@@ -38,25 +26,32 @@ static void push(run_command* self, const char* word) { self->argv[self->count++
 // perf watches the workload alone: variables are set behind it, by the launcher.
 void command_build(run_command* self, const run_bench* bench, const experiment_workload* workload,
                    const experiment_phase* phase, command_use use) {
-  *self = (run_command){.program = find_program(workload, phase), .files = files_of(bench, phase)};
+  static const char* const kFiles[SCRATCH_FILES] = {
+      [SCRATCH_RECORD] = "record", [SCRATCH_PERF] = "perf",     [SCRATCH_END] = "end",
+      [SCRATCH_OUTPUT] = "output", [SCRATCH_ERRORS] = "errors", [SCRATCH_TELEMETRY] = "telemetry"};
+  *self = (run_command){.program = find_program(workload, phase)};
+  // Phases that run at the same time have files of their own.
+  for (size_t i = 0; i < SCRATCH_FILES; i++) {
+    self->files[i] = text_format("%s/%s-%zu", bench->scratch, kFiles[i], phase->index);
+  }
   if (use == COMMAND_PRINT && bench->experiment->pin != NULL) {
     push(self, "taskset");
     push(self, "-c");
     push(self, bench->experiment->pin);
   }
   if (use != COMMAND_CHECK && bench->perf.is_available) {
-    self->count = perf_command(&bench->perf, self->files.perf, self->argv, self->count);
+    self->count = perf_command(&bench->perf, self->files[SCRATCH_PERF], self->argv, self->count);
   }
   if (use == COMMAND_PRINT) {
     push(self, "env");
   } else {
     self->launcher = places_find("tools/hakrun/launch");
     push(self, self->launcher != NULL ? self->launcher : "launch");
-    push(self, self->files.end);
+    push(self, self->files[SCRATCH_END]);
   }
   for (size_t i = 0; i < phase->env_count; i++) push(self, phase->env[i]);
   if (phase->wants_telemetry) {
-    self->telemetry = text_format("HAKMEM_TELEMETRY=%s", self->files.telemetry);
+    self->telemetry = text_format("HAKMEM_TELEMETRY=%s", self->files[SCRATCH_TELEMETRY]);
     push(self, self->telemetry);
   }
   if (phase->library != NULL) {
@@ -75,7 +70,7 @@ void command_build(run_command* self, const run_bench* bench, const experiment_w
     push(self, phase->expected);
   }
   push(self, "--json");
-  push(self, self->files.record);
+  push(self, self->files[SCRATCH_RECORD]);
   self->argv[self->count] = NULL;
 }
 
@@ -84,21 +79,11 @@ void command_free(run_command* self) {
   free(self->program);
   free(self->preload);
   free(self->telemetry);
-  free(self->files.record);
-  free(self->files.perf);
-  free(self->files.end);
-  free(self->files.output);
-  free(self->files.errors);
-  free(self->files.telemetry);
+  for (size_t i = 0; i < SCRATCH_FILES; i++) free(self->files[i]);
 }
 
 void command_remove_files(const run_command* self) {
-  unlink(self->files.record);
-  unlink(self->files.perf);
-  unlink(self->files.end);
-  unlink(self->files.output);
-  unlink(self->files.errors);
-  unlink(self->files.telemetry);
+  for (size_t i = 0; i < SCRATCH_FILES; i++) unlink(self->files[i]);
 }
 
 static bool needs_quotes(const char* word) {

@@ -10,14 +10,16 @@
 
 enum { COMMAND_MAX_ARGV = 128 };
 
-typedef struct scratch_files {
-  char* record;
-  char* perf;
-  char* end;     // how the workload ended
-  char* output;  // what it printed
-  char* errors;  // and what of that to stderr
-  char* telemetry;
-} scratch_files;
+// The files of a run.
+typedef enum scratch_file {
+  SCRATCH_RECORD,
+  SCRATCH_PERF,
+  SCRATCH_END,     // how the workload ended
+  SCRATCH_OUTPUT,  // what it printed
+  SCRATCH_ERRORS,  // and what of that to stderr
+  SCRATCH_TELEMETRY,
+  SCRATCH_FILES
+} scratch_file;
 
 // A command, with the texts that only it holds.
 typedef struct run_command {
@@ -27,7 +29,7 @@ typedef struct run_command {
   char* program;
   char* preload;
   char* telemetry;
-  scratch_files files;
+  char* files[SCRATCH_FILES];  // their paths
 } run_command;
 
 // How a command is to be used.

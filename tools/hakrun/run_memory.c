@@ -32,7 +32,7 @@ void memory_take_samples(void* context) {
     finished_run* run = &self->runs[i];
     json_int_t rss;
     json_int_t pss;
-    int pid = launched_pid(run->command.files.end);
+    int pid = launched_pid(run->command.files[SCRATCH_END]);
     if (pid == 0 || !read_memory(pid, &rss, &pss)) continue;
     double t_ns = (process_now_s() - run->started_s) * 1e9;
     json_array_append_new(run->samples,
@@ -44,7 +44,7 @@ void memory_take_samples(void* context) {
 void memory_watch_rest(finished_run* run) {
   static const int kSeconds[] = {1, 5, 15};
   const double end_s = process_now_s();
-  int pid = launched_pid(run->command.files.end);
+  int pid = launched_pid(run->command.files[SCRATCH_END]);
   for (size_t i = 0; i < sizeof(kSeconds) / sizeof(kSeconds[0]); i++) {
     json_int_t rss;
     json_int_t pss;

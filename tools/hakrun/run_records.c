@@ -127,11 +127,11 @@ static json_t* text_or_null(const char* text) { return text != NULL ? json_strin
 json_t* record_of_command(const finished_run* run) {
   const experiment_workload* workload = run->job->workload;
   const experiment_phase* phase = run->job->phase;
-  const char* output = run->command.files.output;
+  const char* output = run->command.files[SCRATCH_OUTPUT];
   run_end end = {.peak_bytes = NAN};
   double rate = NAN;
   const char* status = run->client_failure != NULL ? run->client_failure : "ok";
-  records_read_end(run->command.files.end, &end);
+  records_read_end(run->command.files[SCRATCH_END], &end);
   bool has_rate = workload->rate != NULL || workload->rate_path != NULL;
   if (has_rate && run->client_failure == NULL) {
     rate = workload->rate != NULL ? find_rate(workload->rate, output)
@@ -268,7 +268,7 @@ static json_t* make_record(const run_bench* bench, const finished_run* run, json
   time_t seconds = time(NULL);
   struct tm utc;
   strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
-  records_read_part(run->command.files.errors, false, messages, sizeof(messages));
+  records_read_part(run->command.files[SCRATCH_ERRORS], false, messages, sizeof(messages));
   messages[strcspn(messages, "\n")] = '\0';
   json_t* line = start_line(bench, job, "hakmem.record.1");
   add(line, json_pack("{s:s, s:b, s:i, s:s}", "title", plan->title, "baseline",
@@ -292,7 +292,7 @@ static void add_process_figures(json_t* line, const run_bench* bench, const fini
   const struct rusage* usage = &run->process.usage;
   add(line, json_pack("{s:o?}", "steal_s", real_or_null(run->stolen_s)));
   if (bench->perf.is_available) {
-    perf_read(run->command.files.perf, line);
+    perf_read(run->command.files[SCRATCH_PERF], line);
     return;
   }
   add(line,
@@ -342,7 +342,7 @@ const json_t* records_last(const json_t* lines) {
 // than expected does make them wrong.
 static void write_records(const run_bench* bench, const finished_run* run, FILE* out) {
   const json_t* lines = run->lines;
-  json_t* telemetry = records_read(run->command.files.telemetry);
+  json_t* telemetry = records_read(run->command.files[SCRATCH_TELEMETRY]);
   json_t* nothing = json_object();
   bool is_wrong = strncmp(run->status, "wrong allocator", strlen("wrong allocator")) == 0;
   bool is_misfit = strncmp(run->status, "failed: \"", strlen("failed: \"")) == 0;
