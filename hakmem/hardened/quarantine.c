@@ -10,11 +10,13 @@
 #include "hakmem/hardened/guarded.h"
 #include "hakmem/hardened/random.h"
 #include "hakmem/heap/flush.h"
+#include "hakmem/heap/holes.h"
 #include "hakmem/page_map/meta.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/lock.h"
 #include "hakmem/slab/central.h"
+#include "hakmem/superslab/spare.h"
 
 #define MAX_FRESH 32
 #define MAX_LEAVING 32
@@ -128,7 +130,9 @@ static void check(const void* block, unsigned size_class) {
 
 static void send_home(unsigned size_class, void** blocks, unsigned n) {
   for (unsigned i = 0; i < n; i++) check(blocks[i], size_class);
-  if (n != 0) hak_flush_blocks(NULL, blocks, n);
+  if (n == 0) return;
+  hak_flush_blocks(NULL, blocks, n);
+  if (hak_spare_committed_bytes() >= HAK_HOLES_FROM_BYTES) hak_holes_start();
 }
 
 void* hak_quarantine_take(unsigned size_class) {

@@ -77,8 +77,20 @@ void hak_holes_look(hak_heap_t* heap) {
 
 // ---- those that nobody owns ----
 
-// Some of them. The heap has each while its holes go back, so that the class's lock need not be
-// held: what is freed into it meanwhile is a remote free. Returns whether the round is over.
+// Looks at slabs of a class, *n at the most, up to one whose holes go back: false: none's. The heap
+// has that slab meanwhile, so that the class's lock need not be held: what is freed into it is a
+// remote free. Without a heap (NULL) the lock is held.
+static bool purge_one(hak_heap_t* heap, uint8_t round, unsigned* n, size_t* bytes) {
+  if (heap == NULL) return hak_central_purge(at_class, round, n, bytes);
+  size_t least = 0;
+  hak_slab_t* slab = hak_central_look(at_class, heap, round, n, &least);
+  if (slab == NULL) return false;
+  *bytes += hak_slab_purge(slab, least);
+  hak_central_return(slab);
+  return true;
+}
+
+// Some of them. Returns whether the round is over.
 static bool look_at_unowned(hak_heap_t* heap) {
   uint8_t round = hak_load_relaxed(&hak_holes_round);
   size_t bytes = 0;
@@ -91,14 +103,11 @@ static bool look_at_unowned(hak_heap_t* heap) {
       left--;
       continue;
     }
-    size_t least = 0;
     unsigned n = (unsigned)hak_min_size(n_left, (size_t)left), before = n;
-    hak_slab_t* slab = hak_central_look(at_class, heap, round, &n, &least);
-    n_left -= slab != NULL ? before - n : before;
+    bool is_one = purge_one(heap, round, &n, &bytes);
+    n_left -= is_one ? before - n : before;
     left -= (int)(before - n) + 1;
-    if (slab == NULL) continue;
-    bytes += hak_slab_purge(slab, least);
-    hak_central_return(slab);
+    if (!is_one) continue;
     left -= PURGE_COST;
     has_found = true;
   }
@@ -115,19 +124,16 @@ static void set_due(bool is_over) {
 }
 
 // The job of the tick: goes on with the unowned slabs; when it is over with them a round begins for
-// all. (A thread that has no heap leaves them to others.)
+// all.
 static void look(void) {
-  hak_heap_t* heap = hak_this_heap;
+  hak_heap_t* heap = hak_this_heap != HAK_NO_HEAP ? hak_this_heap : NULL;
   if (!hak_lock_try(&hak_reclaim_lock)) {
     set_due(false);
     return;
   }
-  bool is_over = true;
-  if (heap != HAK_NO_HEAP) {
-    hak_heap_enter(heap);
-    is_over = look_at_unowned(heap);
-    hak_heap_leave(heap);
-  }
+  if (heap != NULL) hak_heap_enter(heap);
+  bool is_over = look_at_unowned(heap);
+  if (heap != NULL) hak_heap_leave(heap);
   if (is_over) {
     at_class = n_left = 0;
     hak_store_relaxed(&had_work, has_found);
@@ -162,13 +168,17 @@ static size_t purge(hak_slab_t* slab) {
   return hak_run_use(&slab->run) == HAK_RUN_PREWARMED ? 0 : hak_slab_purge(slab, 0);
 }
 
-void hak_holes_purge_all(hak_heap_t* heap) {
+static size_t purge_own(hak_heap_t* heap) {
   size_t bytes = 0;
-  hak_heap_enter(heap);
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
     hak_slab_t* slab = heap->bins[c].partial.first;
     for (; slab != NULL; slab = slab->next) bytes += purge(slab);
   }
+  return bytes;
+}
+
+static size_t purge_unowned(hak_heap_t* heap) {
+  size_t bytes = 0;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     for (unsigned n = hak_central_count(c); n != 0; n--) {
       hak_slab_t* slab = hak_central_adopt(c, heap);
@@ -177,6 +187,17 @@ void hak_holes_purge_all(hak_heap_t* heap) {
       hak_central_return(slab);
     }
   }
-  hak_heap_leave(heap);
+  return bytes;
+}
+
+void hak_holes_purge_all(hak_heap_t* heap) {
+  size_t bytes = 0;
+  if (heap == NULL) {
+    for (unsigned c = 1; c < HAK_N_CLASSES; c++) bytes += hak_central_purge_all(c);
+  } else {
+    hak_heap_enter(heap);
+    bytes = purge_own(heap) + purge_unowned(heap);
+    hak_heap_leave(heap);
+  }
   report(bytes);
 }

@@ -32,8 +32,8 @@ bool hak_holes_has_work(void);
 // Whether there are slabs that nobody owns, with free blocks.
 bool hak_holes_may_be_unowned(void);
 
-// Gives back, whatever its age and length, what is in the slabs of `heap`, the calling thread's,
-// and in those that nobody owns.
+// Gives back, whatever its age and length, what is in the slabs of `heap`, the calling thread's
+// (NULL: it has none), and in those that nobody owns.
 void hak_holes_purge_all(hak_heap_t* heap);
 
 #endif  // HAKMEM_HOLES_H_

@@ -168,6 +168,30 @@ TEST_IN_CHILD(HolesTest, ThoseOfUnownedSlabsGoBackToo) {
   delete survivors;
 }
 
+// By a thread that has no heap, as none of a hardened process has.
+TEST_IN_CHILD(HolesTest, ThoseOfUnownedSlabsGoBackWithoutAHeap) {
+  for (bool at_once : {false, true}) {
+    ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "100"));
+    FreeBlock(AllocBlock(1));
+    Survivors* survivors = nullptr;
+    std::thread([&] { survivors = new Survivors; }).join();
+    hak_thread_end_all_parked();
+    size_t all = survivors->ResidentBytes();
+    std::thread([&] {
+      if (at_once) hak_holes_purge_all(nullptr);
+      hak_holes_start();
+      for (int i = 0; i < 60 && survivors->ResidentBytes() > all / 3; ++i) {
+        hak_platform_sleep_ms(50);
+        hak_tick();
+      }
+      EXPECT_EQ(hak_this_heap, HAK_NO_HEAP);
+    }).join();
+    EXPECT_LE(survivors->ResidentBytes(), all / 3);
+    EXPECT_TRUE(survivors->AreIntact());
+    delete survivors;
+  }
+}
+
 // Their blocks are freed meanwhile, and others take them.
 TEST_IN_CHILD(HolesTest, OthersMayUseUnownedSlabsMeanwhile) {
   FreeBlock(AllocBlock(1));
@@ -192,7 +216,7 @@ TEST_IN_CHILD(HolesTest, OthersMayUseUnownedSlabsMeanwhile) {
     });
   }
   for (int i = 0; i < (hak::kUnderSanitizer ? 100 : 1000); ++i) {
-    hak_holes_purge_all(hak::ThisHeap());
+    hak_holes_purge_all(i % 2 == 0 ? hak::ThisHeap() : nullptr);
   }
   is_over = true;
   for (std::thread& thread : threads) thread.join();

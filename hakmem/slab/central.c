@@ -51,6 +51,11 @@ static void unlist(central_t* central, hak_slab_t* slab) {
   hak_counter_add(&central->n_partial, (uint64_t)-1);
 }
 
+static void move_to_end(central_t* central, hak_slab_t* slab) {
+  hak_slab_list_remove(&central->partial, slab);
+  hak_slab_list_append(&central->partial, slab);
+}
+
 // An unowned slab has gained free blocks (`had`: its free blocks before).
 static void unowned_gained(central_t* central, hak_slab_t* slab, unsigned had) {
   if (hak_run_use(&slab->run) == HAK_RUN_LOST) return;
@@ -85,8 +90,7 @@ static unsigned take_listed(central_t* central, void** end, unsigned n, bool who
   if (hak_slab_free_count(slab) == 0) {
     unlist(central, slab);
   } else if (taken == 0) {
-    hak_slab_list_remove(&central->partial, slab);
-    hak_slab_list_append(&central->partial, slab);
+    move_to_end(central, slab);
   }
   return taken;
 }
@@ -148,12 +152,35 @@ hak_slab_t* hak_central_look(unsigned size_class, struct hak_heap* heap, uint8_t
       hak_store_release(&slab->owner, heap);
       found = slab;
     } else {
-      hak_slab_list_remove(&central->partial, slab);
-      hak_slab_list_append(&central->partial, slab);
+      move_to_end(central, slab);
     }
   }
   hak_lock_release(&central->lock);
   return found;
+}
+
+bool hak_central_purge(unsigned size_class, uint8_t round, unsigned* n, size_t* bytes) {
+  bool is_found = false;
+  central_t* central = lock_central(size_class);
+  for (; !is_found && *n != 0 && central->partial.first != NULL; --*n) {
+    hak_slab_t* slab = central->partial.first;
+    size_t least = hak_slab_look(slab, round);
+    is_found = least != 0;
+    if (is_found) *bytes += hak_slab_purge(slab, least);
+    move_to_end(central, slab);
+  }
+  hak_lock_release(&central->lock);
+  return is_found;
+}
+
+size_t hak_central_purge_all(unsigned size_class) {
+  size_t bytes = 0;
+  central_t* central = lock_central(size_class);
+  for (hak_slab_t* slab = central->partial.first; slab != NULL; slab = slab->next) {
+    if (hak_run_use(&slab->run) != HAK_RUN_PREWARMED) bytes += hak_slab_purge(slab, 0);
+  }
+  hak_lock_release(&central->lock);
+  return bytes;
 }
 
 void hak_central_abandon(hak_slab_t* slab) {

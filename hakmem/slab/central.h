@@ -33,6 +33,11 @@ void hak_central_return(hak_slab_t* slab);
 hak_slab_t* hak_central_look(unsigned size_class, struct hak_heap* heap, uint8_t round, unsigned* n,
                              size_t* least);
 
+// The same for who has no heap: gives the holes of that slab back itself, with the class's lock
+// held, and adds their bytes. False: none had any. And those of all slabs, whatever their age.
+bool hak_central_purge(unsigned size_class, uint8_t round, unsigned* n, size_t* bytes);
+size_t hak_central_purge_all(unsigned size_class);
+
 // A class's unowned slabs with free blocks: how many there are, or were a moment ago.
 unsigned hak_central_count(unsigned size_class);
 

@@ -100,7 +100,8 @@ void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask);
 size_t hak_slab_look(hak_slab_t* slab, uint8_t round);
 
 // Gives holes back to the kernel: those that are worth it by hak_slab_look's `least`, and were not
-// at the look before; or all (0). Returns the bytes. No lock held.
+// at the look before; or all (0). Returns the bytes. By its owner, with no lock held, or with the
+// lock of its class, of an unowned one.
 size_t hak_slab_purge(hak_slab_t* slab, size_t least);
 
 // If one block in HAK_THIN_SHARE is live, or one alone, gives back holes of HAK_HOLE_BYTES and

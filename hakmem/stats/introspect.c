@@ -29,7 +29,7 @@ bool hak_introspect_trim(void) {
   if (heap != NULL) hak_cache_drain(heap);
   if (hak_is_hardened()) hak_quarantine_empty();
   hak_idle_reclaim_all(false);
-  if (heap != NULL) hak_holes_purge_all(heap);
+  hak_holes_purge_all(heap);
   hak_purge_all();
   return hak_purge_bytes() != before;
 }
