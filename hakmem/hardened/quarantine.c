@@ -23,6 +23,7 @@
 // Of a block that is taken next; the processor fetches the rest by itself.
 #define FETCHED_BYTES ((size_t)4 * HAK_CACHE_LINE)
 
+// Made when a class is first asked for a block, and then for good.
 typedef struct ring {
   alignas(HAK_CACHE_LINE) hak_lock_t lock;
   uint32_t first;             // lock: of the oldest block, modulo the capacity
@@ -30,13 +31,14 @@ typedef struct ring {
   _Atomic(uint32_t) n_fresh;  // the same
   uint32_t next;              // lock: which of the older half is taken next, counted from the first
   uint64_t random;            // lock: state
-  uint32_t capacity;          // const while there are slots: a power of two
-  void** slots;               // lock: the ring; NULL: not used yet
+  uint32_t capacity;          // const: a power of two
   void** fresh;               // lock: blocks that no program has had since they left their slab
+  void* slots[];              // lock: the ring, and behind it what is fresh
 } ring_t;
 
-static ring_t rings[HAK_N_CLASSES] = {
-    [0 ... HAK_N_CLASSES - 1] = {.lock = HAK_LOCK_INIT(HAK_RANK_HARDENED)}};
+static _Atomic(ring_t*) rings[HAK_N_CLASSES];  // NULL: none yet
+
+static ring_t* ring_of(unsigned size_class) { return hak_load_acquire(&rings[size_class]); }
 
 unsigned hak_quarantine_capacity(unsigned size_class) {
   size_t fit = HAK_QUARANTINE_BYTES / hak_class_info(size_class)->block_bytes;
@@ -53,23 +55,25 @@ static uint32_t n_of(const ring_t* ring) { return hak_load_relaxed(&((ring_t*)ri
 static void set_n(ring_t* ring, uint32_t n) { hak_store_relaxed(&ring->n, n); }
 
 unsigned hak_quarantine_count(unsigned size_class) {
-  ring_t* ring = &rings[size_class];
-  return n_of(ring) + hak_load_relaxed(&ring->n_fresh);
+  ring_t* ring = ring_of(size_class);
+  return ring != NULL ? n_of(ring) + hak_load_relaxed(&ring->n_fresh) : 0;
+}
+
+// What a slower thread has made for the same class is left unused.
+hak_noinline static ring_t* make_ring(unsigned size_class) {
+  unsigned capacity = hak_quarantine_capacity(size_class);
+  ring_t* made =
+      hak_meta_alloc(sizeof *made + (capacity + MAX_FRESH) * sizeof(void*), HAK_CACHE_LINE);
+  if (made == NULL) return NULL;
+  made->lock = (hak_lock_t)HAK_LOCK_INIT(HAK_RANK_HARDENED);
+  made->random = hak_random_of_process() + size_class;
+  made->capacity = capacity;
+  made->fresh = made->slots + capacity;
+  ring_t* none = NULL;
+  return atomic_compare_exchange_strong(&rings[size_class], &none, made) ? made : none;
 }
 
 // ---- under the class's lock ----
-
-static bool make_ready(ring_t* ring, unsigned size_class) {
-  if (hak_likely(ring->slots != NULL)) return true;
-  size_t n = hak_quarantine_capacity(size_class) + MAX_FRESH;
-  void** slots = hak_meta_alloc(n * sizeof *slots, HAK_CACHE_LINE);
-  if (slots == NULL) return false;
-  ring->random = hak_random_of_process() + size_class;
-  ring->capacity = hak_quarantine_capacity(size_class);
-  ring->fresh = slots + ring->capacity;
-  ring->slots = slots;
-  return true;
-}
 
 static void** slot_of(ring_t* ring, uint32_t i) {
   return &ring->slots[(ring->first + i) & (ring->capacity - 1)];
@@ -136,39 +140,34 @@ static void send_home(unsigned size_class, void** blocks, unsigned n) {
 }
 
 void* hak_quarantine_take(unsigned size_class) {
-  ring_t* ring = &rings[size_class];
-  void* block = NULL;
-  bool is_old = false;
+  ring_t* ring = ring_of(size_class);
+  if (hak_unlikely(ring == NULL)) ring = make_ring(size_class);
+  if (ring == NULL) return NULL;
   hak_lock_acquire(&ring->lock);
-  if (hak_likely(make_ready(ring, size_class))) {
-    is_old = n_of(ring) > ring->capacity / 2;
-    block = is_old ? take_old(ring, size_class) : take_fresh(ring, size_class);
-  }
+  bool is_old = n_of(ring) > ring->capacity / 2;
+  void* block = is_old ? take_old(ring, size_class) : take_fresh(ring, size_class);
   hak_lock_release(&ring->lock);
   if (is_old) check(block, size_class);
   return block;
 }
 
 void hak_quarantine_put(unsigned size_class, void* block) {
-  ring_t* ring = &rings[size_class];
+  ring_t* ring = ring_of(size_class);  // the block has come from it
   void* leaving[MAX_LEAVING];
   unsigned n_leaving = 0;
   memset(block, HAK_FREED_BYTE, hak_class_info(size_class)->block_bytes);
   hak_lock_acquire(&ring->lock);
-  if (hak_likely(make_ready(ring, size_class))) {
-    uint32_t n = (uint32_t)hak_min_size(ring->capacity / 8, MAX_LEAVING);
-    if (n_of(ring) == ring->capacity) n_leaving = take_leaving(ring, size_class, leaving, n);
-    *slot_of(ring, n_of(ring)) = block;
-    set_n(ring, n_of(ring) + 1);
-  } else {
-    leaving[n_leaving++] = block;
-  }
+  uint32_t n = (uint32_t)hak_min_size(ring->capacity / 8, MAX_LEAVING);
+  if (n_of(ring) == ring->capacity) n_leaving = take_leaving(ring, size_class, leaving, n);
+  *slot_of(ring, n_of(ring)) = block;
+  set_n(ring, n_of(ring) + 1);
   hak_lock_release(&ring->lock);
   send_home(size_class, leaving, n_leaving);
 }
 
 static void empty(unsigned size_class) {
-  ring_t* ring = &rings[size_class];
+  ring_t* ring = ring_of(size_class);
+  if (ring == NULL) return;
   void* leaving[MAX_LEAVING];
   unsigned n;
   do {
@@ -200,9 +199,10 @@ static void repair(bool is_whole) {
   (void)is_whole;
   hak_guarded_repair();
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
-    if (!hak_lock_repair(&rings[c].lock)) continue;
-    set_n(&rings[c], 0);
-    hak_store_relaxed(&rings[c].n_fresh, 0);
+    ring_t* ring = ring_of(c);
+    if (ring == NULL || !hak_lock_repair(&ring->lock)) continue;
+    set_n(ring, 0);
+    hak_store_relaxed(&ring->n_fresh, 0);
   }
 }
 HAK_REPAIR(HARDENED, repair, NULL);
