@@ -217,16 +217,8 @@ static const struct {
   const char* name;
   size_t offset;
 } kReasons[HT_N_REASONS] = {
-    {"rounding", offsetof(hak_retention, rounding_bytes)},
-    {"part-used slabs", offsetof(hak_retention, partial_slabs_bytes)},
-    {"abandoned slabs", offsetof(hak_retention, abandoned_bytes)},
-    {"prewarmed", offsetof(hak_retention, prewarmed_bytes)},
-    {"thread caches", offsetof(hak_retention, thread_caches_bytes)},
-    {"outgoing", offsetof(hak_retention, outgoing_bytes)},
-    {"empty pages", offsetof(hak_retention, empty_pages_bytes)},
-    {"huge cache", offsetof(hak_retention, huge_cache_bytes)},
-    {"lost in a fork", offsetof(hak_retention, lost_bytes)},
-    {"metadata", offsetof(hak_retention, metadata_bytes)},
+#define HAK_REASON(reason, meaning) {#reason, offsetof(hak_retention, reason##_bytes)},
+#include "hakmem/telemetry/stats.def"
 };
 
 const char* ht_reason_name(unsigned reason) { return kReasons[reason].name; }

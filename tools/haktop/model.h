@@ -106,8 +106,12 @@ unsigned ht_classes_sorted(const ht_model* model, ht_class_column column, bool i
 // Events in the page: the first ones of its array, which has no more.
 unsigned ht_event_count(const ht_model* model);
 
-// A reason of hak_retention, as a label for people and its bytes.
-enum { HT_N_REASONS = 10 };
+// A reason of hak_retention, as telemetry names it, and its bytes.
+enum {
+  HT_N_REASONS = 0
+#define HAK_REASON(reason, meaning) +1
+#include "hakmem/telemetry/stats.def"
+};
 const char* ht_reason_name(unsigned reason);
 double ht_reason_bytes(const ht_model* model, unsigned reason);
 

@@ -46,7 +46,7 @@ TEST(ScreenTest, ShowsTheOverviewAndQGivesTheTerminalBack) {
   EXPECT_EQ(terminal.settings().c_lflag & (ECHO | ICANON), 0u);
   EXPECT_THAT(terminal.Screen(), HasSubstr("publisher  phase steady"));
   EXPECT_THAT(terminal.Screen(), HasSubstr("[1 overview]"));
-  EXPECT_THAT(terminal.Screen(), HasSubstr("part-used slabs 20.0 MiB  50.0% ███▌"));
+  EXPECT_THAT(terminal.Screen(), HasSubstr("partial_slabs   20.0 MiB  50.0% ███▌"));
   EXPECT_THAT(terminal.Screen(), HasSubstr("\nq quit"));
   terminal.Type("q");
   EXPECT_EQ(terminal.WaitForEnd(), 0) << terminal.written();
@@ -271,7 +271,7 @@ TEST(ScreenTest, ColourIsUsedUnlessRefused) {
 TEST(ScreenTest, WithoutUtf8BarsAreAscii) {
   PublishingProcess process;
   Terminal terminal(Command(process.pid()), 80, 24, {{"LC_ALL", "C"}});
-  ASSERT_TRUE(terminal.WaitFor("part-used slabs 20.0 MiB  50.0% ####")) << terminal.Screen();
+  ASSERT_TRUE(terminal.WaitFor("partial_slabs   20.0 MiB  50.0% ####")) << terminal.Screen();
   for (char byte : terminal.written()) EXPECT_GE(byte, 0);
 }
 
