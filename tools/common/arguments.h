@@ -19,13 +19,13 @@ typedef enum argument_kind {
 
 typedef struct argument_option {
   const char* name;  // "runs" for --runs; NULL: `help` heads the options below it
+  char letter;       // 'o' for -o; 0: none
   argument_kind kind;
-  size_t offset;        // where its value goes in the tool's structure
+  size_t offset;  // where its value goes in the tool's structure
+  double min;     // of numbers
+  double max;
   const char* operand;  // what --help shows behind the name
   const char* help;
-  double min;  // of numbers
-  double max;
-  char letter;  // 'o' for -o; 0: none
 } argument_option;
 
 typedef struct argument_syntax {

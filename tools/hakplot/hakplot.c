@@ -49,36 +49,31 @@ static const char kAbout[] =
     "telemetry. Without files: the newest results under results/, or the recordings in "
     "testdata/report.\v"
     "history: each file of records against the one before; without files, those that lie beside "
-    "the "
-    "newest results.\n\n"
+    "the newest results.\n\n"
     "compare: BASE and NEW are files, folders or LABEL=FILE, or two phases of FILE... Metrics are "
     "throughput, steady, time-per-op, elapsed, kernel-share, faults, syscalls, peak-rss, mean-rss, "
-    "over-rss, left-rss; "
-    "of runs "
-    "without operations cpu-time, faults-total, syscalls-total.";
+    "over-rss, left-rss; of runs without operations cpu-time, faults-total, syscalls-total.";
 
 #define AT(member) offsetof(hp_options, member)
 
 static const argument_option kOptions[] = {
-    {"chart", ARGUMENT_TEXT, AT(chart_names), "NAME[,NAME]",
-     "only these charts (`--chart help' lists them)", 0, 0, 0},
-    {"format", ARGUMENT_TEXT, AT(format_names), "F[,F]",
+    {"chart", 0, ARGUMENT_TEXT, AT(chart_names), 0, 0, "NAME[,NAME]",
+     "only these charts (`--chart help' lists them)"},
+    {"format", 0, ARGUMENT_TEXT, AT(format_names), 0, 0, "F[,F]",
      "svg (default), png, pdf; term: all charts in the terminal, and files only of formats named "
-     "beside it. compare: text (default), md: Markdown, or csv: the numbers",
-     0, 0, 0},
-    {"out", ARGUMENT_TEXT, AT(out), "DIR",
-     "where the pictures and index.html go, in place of plots/ of the checkout", 0, 0, 0},
-    {"ops", ARGUMENT_NUMBER, AT(ops), "N",
-     "operations of each run, for perf stat files, which cannot know it", 1, 1e18, 0},
-    {"keep-going", ARGUMENT_FLAG, AT(keep_going), NULL,
-     "draw what can be read; files that cannot still make the exit status 2", 0, 0, 0},
+     "beside it. compare: text (default), md: Markdown, or csv: the numbers"},
+    {"out", 0, ARGUMENT_TEXT, AT(out), 0, 0, "DIR",
+     "where the pictures and index.html go, in place of plots/ of the checkout"},
+    {"ops", 0, ARGUMENT_NUMBER, AT(ops), 1, 1e18, "N",
+     "operations of each run, for perf stat files, which cannot know it"},
+    {"keep-going", 0, ARGUMENT_FLAG, AT(keep_going), 0, 0, NULL,
+     "draw what can be read; files that cannot still make the exit status 2"},
     {.help = "compare:"},
-    {"metric", ARGUMENT_TEXT, AT(metric_name), "NAME",
-     "only this one; the gate is on throughput otherwise", 0, 0, 0},
-    {"fail-above", ARGUMENT_NUMBER, AT(compare.fail_above), "PERCENT",
+    {"metric", 0, ARGUMENT_TEXT, AT(metric_name), 0, 0, "NAME",
+     "only this one; the gate is on throughput otherwise"},
+    {"fail-above", 0, ARGUMENT_NUMBER, AT(compare.fail_above), 0, 1e6, "PERCENT",
      "exit 1 if something loses more than that, has new failed runs, is missing, or has too few "
-     "runs to tell",
-     0, 1e6, 0},
+     "runs to tell"},
 };
 
 static _Noreturn void list_charts(void) {

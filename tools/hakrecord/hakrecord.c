@@ -44,13 +44,13 @@ typedef struct options {
 } options;
 
 static const argument_option kOptions[] = {
-    {"output", ARGUMENT_TEXT, offsetof(options, trace), "TRACE", "where the trace goes", 0, 0, 'o'},
-    {"children", ARGUMENT_FLAG, offsetof(options, has_children), NULL,
-     "record the processes it starts, too: each in a TRACE.NUMBER", 0, 0, 0},
-    {"convert", ARGUMENT_TEXT, offsetof(options, raw), "FOLDER",
-     "write the trace of a recording whose hakrecord was killed: TRACE.raw-...", 0, 0, 0},
-    {"print", ARGUMENT_TEXT, offsetof(options, print), "TRACE",
-     "print a trace as a text of Android's memory_replay", 0, 0, 0},
+    {"output", 'o', ARGUMENT_TEXT, offsetof(options, trace), 0, 0, "TRACE", "where the trace goes"},
+    {"children", 0, ARGUMENT_FLAG, offsetof(options, has_children), 0, 0, NULL,
+     "record the processes it starts, too: each in a TRACE.NUMBER"},
+    {"convert", 0, ARGUMENT_TEXT, offsetof(options, raw), 0, 0, "FOLDER",
+     "write the trace of a recording whose hakrecord was killed: TRACE.raw-..."},
+    {"print", 0, ARGUMENT_TEXT, offsetof(options, print), 0, 0, "TRACE",
+     "print a trace as a text of Android's memory_replay"},
 };
 
 static void finish(void* into, char** words, size_t count, const struct argp_state* state) {

@@ -30,10 +30,10 @@ static const char kAbout[] =
     "h explains the screen; q quits.";
 
 static const argument_option kOptions[] = {
-    {"once", ARGUMENT_FLAG, offsetof(options, is_once), NULL,
-     "print one frame as text, and no more", 0, 0, 0},
-    {"interval", ARGUMENT_NUMBER, offsetof(options, interval_ms), "MS",
-     "time between frames (default 1000), or between the two looks of --once", 50, 3600000, 0},
+    {"once", 0, ARGUMENT_FLAG, offsetof(options, is_once), 0, 0, NULL,
+     "print one frame as text, and no more"},
+    {"interval", 0, ARGUMENT_NUMBER, offsetof(options, interval_ms), 50, 3600000, "MS",
+     "time between frames (default 1000), or between the two looks of --once"},
 };
 
 static void finish(void* into, char** words, size_t count, const struct argp_state* state) {
