@@ -299,9 +299,9 @@ static void add_process_figures(json_t* line, const run_bench* bench, const fini
       json_pack("{s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "perf_duration_s", run->process.duration_s,
                 "perf_user_s", process_seconds(usage->ru_utime), "perf_system_s",
                 process_seconds(usage->ru_stime), "perf_page_faults",
-                (json_int_t)(usage->ru_minflt + usage->ru_majflt), "perf_minor_faults",
+                (json_int_t)usage->ru_minflt + usage->ru_majflt, "perf_minor_faults",
                 (json_int_t)usage->ru_minflt, "perf_major_faults", (json_int_t)usage->ru_majflt,
-                "perf_context_switches", (json_int_t)(usage->ru_nvcsw + usage->ru_nivcsw)));
+                "perf_context_switches", (json_int_t)usage->ru_nvcsw + usage->ru_nivcsw));
 }
 
 static bool is_record(const json_t* line) {

@@ -108,9 +108,9 @@ unsigned ht_event_count(const ht_model* model);
 
 // A reason of hak_retention, as telemetry names it, and its bytes.
 enum {
-  HT_N_REASONS = 0
-#define HAK_REASON(reason, meaning) +1
+#define HAK_REASON(reason, meaning) HT_REASON_##reason,
 #include "hakmem/telemetry/stats.def"
+  HT_N_REASONS
 };
 const char* ht_reason_name(unsigned reason);
 double ht_reason_bytes(const ht_model* model, unsigned reason);
