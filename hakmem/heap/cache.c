@@ -124,7 +124,7 @@ static unsigned take_owned(hak_heap_t* heap, unsigned size_class, void** end, un
     hak_slab_t* slab = bin->partial.first;
     size_t purged = hak_load_relaxed(&slab->purged_bytes);
     unsigned n_taken = hak_slab_take(slab, end - taken, n - taken);
-    hak_flush_rise(heap, n_taken * hak_class_info(size_class)->block_bytes, purged);
+    hak_flush_rise(heap, (size_t)n_taken * hak_class_info(size_class)->block_bytes, purged);
     taken += n_taken;
     // Before it counts as full: what others have freed into it meanwhile.
     if (hak_slab_free_count(slab) == 0 && hak_slab_collect(slab) == 0) {

@@ -82,7 +82,7 @@ void hak_flush_rise(hak_heap_t* heap, size_t bytes, size_t purged) {
 
 // `n` blocks have come home to a slab, which is not empty.
 static void fall(hak_heap_t* heap, hak_slab_t* slab, unsigned n) {
-  heap->fallen_bytes += n * hak_class_info(slab->run.size_class)->block_bytes;
+  heap->fallen_bytes += (size_t)n * hak_class_info(slab->run.size_class)->block_bytes;
   if (hak_likely(!hak_spare_is_excess(heap->fallen_bytes, heap->owned_bytes))) return;
   size_t bytes = hak_slab_purge_thin(slab);
   if (bytes == 0) return;
