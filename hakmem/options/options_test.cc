@@ -4,8 +4,10 @@ extern "C" {
 #include "hakmem/options/options.h"
 }
 
+#include <ctype.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <string>
 #include <vector>
@@ -173,6 +175,60 @@ TEST(OptionsTest, TheTableNamesEveryOption) {
   ASSERT_EQ(lines.size(), 2u + HAK_N_OPTIONS);
   for (const std::string& line : lines) EXPECT_EQ(line.back(), '|') << line;
   EXPECT_NE(lines[2].find("HAKMEM_SUPERSLAB_SIZE"), std::string::npos);
+}
+
+// What hak_parse_bytes is to do, in numbers of any length.
+bool ParsesAs(const std::string& text, long double* value) {
+  size_t at = text[0] == '-' ? 1 : 0, first = at;
+  *value = 0;
+  for (; at < text.size() && isdigit(static_cast<unsigned char>(text[at])) != 0; ++at) {
+    *value = *value * 10 + (text[at] - '0');
+  }
+  if (at == first) return false;
+  std::string unit = text.substr(at);
+  if (unit == "K" || unit == "k") *value *= 1 << 10;
+  if (unit == "M" || unit == "m") *value *= 1 << 20;
+  if (unit == "G" || unit == "g") *value *= 1 << 30;
+  if (first == 1) *value = -*value;
+  return unit.empty() || (unit.size() == 1 && strchr("KkMmGg", unit[0]) != nullptr);
+}
+
+std::string RandomValue(hak::Random* random) {
+  static const char kAlphabet[] = "0123456789012345678900KkMmGgs-+ .,:%=alwysnevr\x80\n";
+  std::string text(random->Below(random->Below(10) == 0 ? 300 : 12), '0');
+  for (char& c : text) c = kAlphabet[random->Below(sizeof kAlphabet - 1)];
+  return text;
+}
+
+TEST(OptionsTest, AnyTextIsBytesOrIsNot) {
+  hak::Random random(5);
+  int n_valid = 0;
+  for (int i = 0; i < 200000; ++i) {
+    std::string text = RandomValue(&random);
+    int64_t value = 0;
+    long double expected;
+    bool is_valid = hak_parse_bytes(text.data(), text.data() + text.size(), &value);
+    bool may_be = ParsesAs(text, &expected) && expected > -0x1p63L && expected < 0x1p63L;
+    ASSERT_EQ(is_valid, may_be) << text;
+    if (is_valid) {
+      ASSERT_EQ(static_cast<long double>(value), expected) << text;
+    }
+    n_valid += is_valid;
+  }
+  EXPECT_GT(n_valid, 1000);
+}
+
+TEST_IN_CHILD(OptionsTest, AnyValueIsInRangeOrIsRefusedInALine) {
+  hak::Random random(6);
+  for (int i = 0; i < 2000; ++i) {
+    auto option = static_cast<hak_option_t>(random.Below(HAK_N_OPTIONS));
+    std::string text = RandomValue(&random);
+    int64_t before = hak_option_number(option);
+    bool is_set = false;
+    std::string said = hak::StderrOf([&] { is_set = hak_option_set(option, text.c_str()); });
+    ASSERT_EQ(said.empty(), is_set) << text;
+    ASSERT_TRUE(is_set || hak_option_number(option) == before) << text;
+  }
 }
 
 }  // namespace

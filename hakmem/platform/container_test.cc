@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 
 #include "hakmem/testing/support.h"
@@ -124,6 +125,35 @@ TEST(ContainerTest, OfARefusingKernelNothingIsKnown) {
   hak_container_ask("", &container);
   EXPECT_EQ(container.most, UINT64_MAX);
   EXPECT_EQ(container.high, UINT64_MAX);
+}
+
+// A text of pieces that the kernel's files are made of, cut and repeated by chance.
+std::string RandomText(hak::Random* random) {
+  static const char* const kPieces[] = {
+      "0::", "5:memory:", "1:cpu,memory,pids:",   "/",  "/pod", "/..", "\n",    ":", "max",
+      "0",   "1048576\n", "99999999999999999999", "-1", " ",    ",",   "memory"};
+  std::string text;
+  for (uint64_t n = random->Below(12); n != 0; --n) {
+    std::string piece = kPieces[random->Below(std::size(kPieces))];
+    if (random->Below(20) == 0) piece.assign(random->Below(6000), 'x');
+    if (random->Below(20) == 0) piece.assign(1, static_cast<char>(random->Below(256)));
+    text += piece;
+  }
+  return text;
+}
+
+// Whatever the files hold, what comes of them is no more than the machine has.
+TEST(ContainerTest, AnyFilesAreRead) {
+  hak::Random random(11);
+  Root root;
+  for (int i = 0; i < 300; ++i) {
+    root.Have("/proc/self/cgroup", RandomText(&random))
+        .Have("/sys/fs/cgroup/memory.max", RandomText(&random))
+        .Have("/sys/fs/cgroup/pod/memory.max", RandomText(&random))
+        .Have("/sys/fs/cgroup/pod/memory.high", RandomText(&random))
+        .Have("/sys/fs/cgroup/memory/memory.limit_in_bytes", RandomText(&random));
+    ASSERT_LE(root.Ask().most, MachineBytes());
+  }
 }
 
 }  // namespace
