@@ -9,10 +9,10 @@
 #include "hakmem/superslab/limit.h"
 
 // What is kept without experience: so much, and one part in so many of what is in use.
-#define LEAST_BYTES (2 * HAK_MIB)
+#define LEAST_BYTES HAK_MIB
 #define SHARE 16
 // Excess is not worth a system call below this, and below one part in so many of the bound.
-#define LEAST_EXCESS HAK_MIB
+#define LEAST_EXCESS (512 * HAK_KIB)
 #define EXCESS_SHARE 8
 // Growth counts from so much on, and from one part in so many of what there was.
 #define LEAST_GROWTH (4 * HAK_MIB)

@@ -97,6 +97,29 @@ INSTANTIATE_TEST_SUITE_P(Ways, SurvivorsTest,
                          testing::Combine(testing::Values("trim", "light"),
                                           testing::Values("main", "worker", "ended")));
 
+// ---- memory after a burst ----
+
+class BurstTest : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
+
+TEST_P(BurstTest, MemoryComesDownToWhatIsLiveAndALittle) {
+  auto [how, thp] = GetParam();
+  Outcome outcome = RunProcess("burst_program", {how}, {{"HAKMEM_THP", thp}});
+  if (outcome.exit_code == 77) GTEST_SKIP() << "memory may not be locked here";
+  ExpectDone(outcome);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, BurstTest,
+                         testing::Combine(testing::Values("asleep", "light"),
+                                          testing::Values("auto", "always", "never")));
+// (Who asks for huge pages always has them filled again between survivors, by the kernel.)
+INSTANTIATE_TEST_SUITE_P(Survivors, BurstTest,
+                         testing::Combine(testing::Values("survivors"),
+                                          testing::Values("auto", "never")));
+INSTANTIATE_TEST_SUITE_P(Processes, BurstTest,
+                         testing::Combine(testing::Values("threads", "elsewhere", "child",
+                                                          "locked"),
+                                          testing::Values("auto")));
+
 // ---- clocks ----
 
 class ClockTest : public testing::TestWithParam<const char*> {};
