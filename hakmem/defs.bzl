@@ -70,11 +70,15 @@ def test_header(name, deps):
         deps = deps,
     )
 
-def layer_tests(tests):
-    """A test beside each source: by the source's name, what its test needs beside its own layer."""
+def layer_tests(tests, long = []):
+    """A test beside each source: by the source's name, what its test needs beside its own layer.
+
+    Those of `long` may take more than a minute on a busy machine, or under a sanitizer.
+    """
     for source, deps in tests.items():
         hak_test(
             name = source + "_test",
+            size = "medium" if source in long else "small",
             linkstatic = True,  # the layers' functions are hidden
             deps = deps + ["//hakmem/testing:support"],
         )

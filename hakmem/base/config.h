@@ -144,6 +144,9 @@
 // of which no more than this share is live: before, they are short, and it may become empty yet.
 #define HAK_THIN_SHARE 32
 
+// Free memory that is kept without experience that it is wanted, beside a share of what is in use.
+#define HAK_SPARE_LEAST_BYTES HAK_MIB
+
 // What one overflow returns at the very most, so that no single free pays for many: as many groups
 // of blocks, of which each takes a write to a slab's bitmap, and at most so many blocks. For who
 // frees mostly others' blocks that write is atomic, and more groups find more blocks to share it.

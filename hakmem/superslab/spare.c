@@ -8,8 +8,8 @@
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/limit.h"
 
-// What is kept without experience: so much, and one part in so many of what is in use.
-#define LEAST_BYTES HAK_MIB
+// What is kept without experience: HAK_SPARE_LEAST_BYTES, and one part in so many of what is in
+// use.
 #define SHARE 16
 // Excess is not worth a system call below this, and below one part in so many of the bound.
 #define LEAST_EXCESS (512 * HAK_KIB)
@@ -106,7 +106,7 @@ bool hak_spare_admits(size_t bytes) {
 static size_t excess_of(size_t spare, size_t in_use) {
   if (hak_limit_is_near()) return spare >= LEAST_EXCESS ? spare : 0;
   if (hak_option_number(HAK_OPTION_purge_delay) < 0) return 0;
-  size_t bound = LEAST_BYTES + in_use / SHARE + (size_t)hak_counter_read(&learned_bytes);
+  size_t bound = HAK_SPARE_LEAST_BYTES + in_use / SHARE + (size_t)hak_counter_read(&learned_bytes);
   if (spare <= bound + hak_max_size(LEAST_EXCESS, bound / EXCESS_SHARE)) return 0;
   return spare - bound;
 }
@@ -116,9 +116,7 @@ size_t hak_spare_excess(void) {
   return excess_of(spare, hak_spare_committed_bytes() - spare);
 }
 
-bool hak_spare_is_excess(size_t bytes, size_t held) {
-  return bytes > LEAST_BYTES && excess_of(bytes, held - bytes) != 0;
-}
+bool hak_spare_is_beyond(size_t bytes, size_t held) { return excess_of(bytes, held - bytes) != 0; }
 
 void hak_spare_gave_early(size_t bytes, size_t refused_bytes) {
   hak_counter_add(&learned_bytes, refused_bytes);

@@ -35,7 +35,10 @@ size_t hak_spare_excess(void);
 
 // Whether `bytes` that have become free in slabs, of `held` bytes that these are in all, are beyond
 // the bound, too. No lock needed.
-bool hak_spare_is_excess(size_t bytes, size_t held);
+bool hak_spare_is_beyond(size_t bytes, size_t held);
+static inline bool hak_spare_is_excess(size_t bytes, size_t held) {
+  return hak_unlikely(bytes > HAK_SPARE_LEAST_BYTES) && hak_spare_is_beyond(bytes, held);
+}
 
 // Says that so much of slabs was given back before its time; or that blocks are in use again where
 // so much was given back. No lock held.

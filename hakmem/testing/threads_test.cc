@@ -213,7 +213,7 @@ void MeasureIdle() {
 
 // What may be left when all is over: the descriptors of the SuperSlabs that the peak took, and as
 // much as those leave that held little.
-size_t LeftOver(size_t peak_bytes) { return std::max(peak_bytes / 20, 8 * kMiB); }
+size_t LeftOver(size_t peak_bytes) { return std::max(peak_bytes / 20, 10 * kMiB); }
 
 // One block, in one or two OS pages, for each class a thread used (32 here); its heap and
 // magazines; its stack.
