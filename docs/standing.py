@@ -53,7 +53,7 @@ TELEMETRY = {
     "rpmalloc": "a structure, if built in",
 }
 PROFILER = {
-    "hakmem": "no",
+    "hakmem": "yes",
     "system": "no",
     "mimalloc": "no",
     "jemalloc": "yes, if built in",

@@ -59,4 +59,12 @@ static inline unsigned hak_longest_run(uint64_t x) {
   return length;
 }
 
+// Spreads what differs in x over all bits: the last step of SplitMix64 (Steele, Lea and Flood,
+// "Fast Splittable Pseudorandom Number Generators", 2014).
+static inline uint64_t hak_mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return x ^ (x >> 31);
+}
+
 #endif  // HAKMEM_BITS_H_

@@ -28,9 +28,17 @@
 #define HAK_N_CLASSES 73
 
 // Classes 1..3, of 16, 32 and 48 bytes: several of their blocks share a cache line. Each has a
-// second number, its outgoing class (size_class.h), so that a heap has so many stacks of blocks.
+// second number, its outgoing class (size_class.h).
 #define HAK_N_LINE_CLASSES 3
+
+// So a heap has so many stacks of blocks: of classes and of outgoing classes.
 #define HAK_N_STACKS (HAK_N_CLASSES + HAK_N_LINE_CLASSES)
+
+// For the heap profiler the page map has two kinds of numbers more, of which no heap has a stack: a
+// watched class for each class, and one for slabs of sampled blocks, of any class. And so many
+// numbers there are in all.
+#define HAK_CLASS_SAMPLED (HAK_N_STACKS + HAK_N_CLASSES - 1)
+#define HAK_N_ENTRIES (HAK_CLASS_SAMPLED + 1)
 
 // ---- pages and SuperSlabs ----
 
@@ -112,10 +120,12 @@
 // each do not touch a page a class each.
 #define HAK_MAGAZINE_FIRST 16
 #define HAK_SLOW_START_REFILLS 3
-// Slots of all magazines of the first size; see hak_magazine_slots.
-#define HAK_FIRST_SLOTS                               \
-  (HAK_N_CLASSES * (HAK_MAGAZINE_FIRST * 5 / 4 + 2) + \
-   HAK_N_LINE_CLASSES * (HAK_OUTGOING_BLOCKS * 5 / 4 + 2))
+// Slots of memory that a magazine of so many blocks takes: its two marks, room to move up in, and
+// for tokens. And those of all magazines of the first size.
+#define HAK_MAGAZINE_SLOTS(blocks) ((blocks) + (blocks) / 4 + 4)
+#define HAK_FIRST_SLOTS                                     \
+  (HAK_N_CLASSES * HAK_MAGAZINE_SLOTS(HAK_MAGAZINE_FIRST) + \
+   HAK_N_LINE_CLASSES * HAK_MAGAZINE_SLOTS(HAK_OUTGOING_BLOCKS))
 // Its second size: four words of a slab's bitmap, of which a refill takes one.
 #define HAK_MAGAZINE_SECOND 256
 #define HAK_MAGAZINE_SECOND_BYTES (64 * HAK_KIB)
@@ -194,11 +204,34 @@
 
 // Places of samples, see sample.h: a page and a guard each.
 #define HAK_SAMPLES ((size_t)128)
+// ---- the heap profiler ----
+
+// Buckets of its tables of stacks and of live samples. Of its samples, stacks and the addresses in
+// them there are no more than this; tables are touched as they fill.
+#define HAK_PROFILE_BUCKETS ((size_t)1 << 14)
+#define HAK_PROFILE_SAMPLES ((size_t)1 << 20)
+#define HAK_PROFILE_STACK_BYTES (32 * HAK_MIB)
+#define HAK_PROFILE_ADDRESSES ((size_t)1 << 16)
+// Of the pages of slabs one in so many is watched at least; and so many frees that come to the slow
+// path for that there are to each that gives a token, unless all do: a quarter of what a sample
+// costs, each. How long it is until it is drawn anew which pages those are: milliseconds at least,
+// and so many times what it takes.
+#define HAK_WATCHED_PAGES 256
+#define HAK_WATCHED_FREES 4
+#define HAK_WATCH_LEAST_MS 10
+#define HAK_WATCH_SHARE 512
+// Rows of stacks' frames that are kept.
+#define HAK_PROFILE_ROWS ((size_t)1 << 13)
+// Counts of sampled large blocks, by a hash of the address.
+#define HAK_PROFILE_LARGE_COUNTS ((size_t)1 << 10)
+// Mapped files that a profile can name, and the bytes of their names.
+#define HAK_PROFILE_MODULES ((size_t)1 << 10)
+#define HAK_PROFILE_NAME_BYTES (128 * HAK_KIB)
 
 // Adoptions are events no more often than this.
 #define HAK_ADOPTION_EVENT_MS 1000
 
-static_assert(HAK_N_STACKS <= UINT8_MAX, "a class must fit a byte of the page map");
+static_assert(HAK_N_ENTRIES <= UINT8_MAX, "a class must fit a byte of the page map");
 static_assert(HAK_PAGE_BYTES >= 64 * HAK_KIB, "a page must hold a whole OS page of any kernel");
 static_assert(HAK_SUPER_MAX_PAGES <= 64, "the pages of a SuperSlab must fit one 64-bit mask");
 static_assert(HAK_ADDRESS_BITS - HAK_SUPER_MIN_SHIFT + 1 < 32, "see HAK_LARGE_MAX");

@@ -34,9 +34,12 @@
   INFO(c), INFO((c) + 1u), INFO((c) + 2u), INFO((c) + 3u), INFO((c) + 4u), INFO((c) + 5u), \
       INFO((c) + 6u), INFO((c) + 7u)
 
-const hak_class_info_t hak_class_infos[HAK_N_STACKS] = {
-    {.slab_blocks = 1}, INFO8(1u),  INFO8(9u),  INFO8(17u), INFO8(25u), INFO8(33u), INFO8(41u),
-    INFO8(49u),         INFO8(57u), INFO8(65u), INFO(1u),   INFO(2u),   INFO(3u),
+#define INFO_OF_CLASSES                                                                         \
+  INFO8(1u), INFO8(9u), INFO8(17u), INFO8(25u), INFO8(33u), INFO8(41u), INFO8(49u), INFO8(57u), \
+      INFO8(65u)
+
+const hak_class_info_t hak_class_infos[HAK_N_ENTRIES] = {
+    {.slab_blocks = 1}, INFO_OF_CLASSES, INFO(1u), INFO(2u), INFO(3u), INFO_OF_CLASSES, {0},
 };
 
 // Class of a request of u units of 16 bytes. Above 8 units, with d the doubling above 128 bytes,

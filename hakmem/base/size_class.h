@@ -10,6 +10,11 @@
 // the *outgoing class* in place of the class: a number of its own for the same blocks, so that
 // those freed wait apart until it is known whose they are, and no thread hands out what shares a
 // line with another's.
+//
+// While the heap profiler samples allocations, the page map gives some pages of slabs the *watched
+// class* in place of the class, for the same blocks: a number for which no magazine has room, so
+// that what is freed there comes to the slow path (heap/sampling.h). Slabs of sampled blocks, of
+// whichever class, have HAK_CLASS_SAMPLED, a number without blocks: who meets it asks the slab.
 
 #ifndef HAKMEM_SIZE_CLASS_H_
 #define HAKMEM_SIZE_CLASS_H_
@@ -32,8 +37,9 @@ typedef struct {
   uint16_t magazine_max;  // most blocks of one magazine
 } hak_class_info_t;
 
-// [0] is what holds for a span: one block, at its beginning. Outgoing classes are as their class.
-extern const hak_class_info_t hak_class_infos[HAK_N_STACKS];
+// [0] is what holds for a span: one block, at its beginning. Outgoing and watched classes are as
+// their class. HAK_CLASS_SAMPLED has no blocks.
+extern const hak_class_info_t hak_class_infos[HAK_N_ENTRIES];
 extern const uint8_t hak_class_by_units[HAK_SMALL_MAX / HAK_MIN_ALIGNMENT + 1];
 
 // pre: size <= HAK_SMALL_MAX. Size 0 has no class: its blocks are no memory (zero_size.h).
@@ -45,12 +51,21 @@ static inline const hak_class_info_t* hak_class_info(unsigned size_class) {
   return &hak_class_infos[size_class];
 }
 
-// The outgoing class of a class, 0 when it has none; and the class that any of the two stands for.
+// The outgoing class of a class, 0 when it has none; its watched class; and the class that any of
+// the three stands for (0 for HAK_CLASS_SAMPLED).
 static inline unsigned hak_class_outgoing(unsigned size_class) {
   return size_class - 1 < HAK_N_LINE_CLASSES ? HAK_N_CLASSES - 1 + size_class : 0;
 }
+static inline unsigned hak_class_watched(unsigned size_class) {
+  return HAK_N_STACKS - 1 + size_class;
+}
+static inline bool hak_class_is_watched(unsigned size_class) {
+  return size_class >= HAK_N_STACKS && size_class < HAK_CLASS_SAMPLED;
+}
 static inline unsigned hak_class_proper(unsigned size_class) {
-  return size_class < HAK_N_CLASSES ? size_class : size_class - (HAK_N_CLASSES - 1);
+  if (hak_likely(size_class < HAK_N_CLASSES)) return size_class;
+  if (size_class < HAK_N_STACKS) return size_class - (HAK_N_CLASSES - 1);
+  return size_class < HAK_CLASS_SAMPLED ? size_class - (HAK_N_STACKS - 1) : 0;
 }
 
 // Whether the two bitmaps of a slab of the class take more than HAK_BITMAP_BYTES together.

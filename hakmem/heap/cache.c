@@ -17,7 +17,7 @@
 #include "hakmem/slab/central.h"
 
 void hak_cache_init(hak_heap_t* heap) {
-  for (unsigned c = 0; c < HAK_N_STACKS; c++) {
+  for (unsigned c = 0; c < HAK_N_ENTRIES; c++) {
     hak_store_relaxed(&heap->top[c], hak_load_relaxed((hak_magazine_top_t*)&hak_no_heap.top[c]));
   }
   hak_store_relaxed(&heap->atomics, 0);
@@ -52,12 +52,13 @@ static void begin_magazine(hak_heap_t* heap, unsigned stack) {
 
 // ---- return ----
 
-// Forgets the `n` blocks of a magazine that have lain longest, which have been returned.
+// Forgets the `n` lowest slots of a magazine, whose blocks have been returned.
 static void count_returned(hak_heap_t* heap, unsigned stack, unsigned n) {
   hak_bin_t* bin = &heap->bins[stack];
-  hak_magazine_drop(&bin->magazine, &heap->top[stack], n);
+  unsigned tokens = hak_magazine_lowest_tokens(&bin->magazine, n);
+  hak_magazine_drop(&bin->magazine, &heap->top[stack], n, tokens);
   hak_bin_t* proper = &heap->bins[hak_class_proper(stack)];
-  hak_counter_add(&proper->returned, n);
+  hak_counter_add(&proper->returned, n - tokens);
   hak_counter_add(&proper->flushes, 1);
   proper->flushed = true;
 }
@@ -72,10 +73,12 @@ static void return_blocks(hak_heap_t* heap, unsigned stack) {
 
 // Returns some of the `n` blocks of the thread's magazine that have lain longest.
 static void return_some(hak_heap_t* heap, unsigned stack, unsigned n) {
+  const hak_magazine_t* magazine = &heap->bins[stack].magazine;
   hak_bin_t* proper = &heap->bins[hak_class_proper(stack)];
   uint64_t remote = hak_counter_read(&proper->remote_frees);
-  void** bottom = hak_load_relaxed(&heap->bins[stack].magazine.bottom);
-  n = hak_flush_some(heap, bottom, (unsigned)hak_min_size(n, HAK_FLUSH_BLOCKS),
+  void** bottom = hak_load_relaxed(&((hak_magazine_t*)magazine)->bottom);
+  n = hak_magazine_lowest_slots(magazine, (unsigned)hak_min_size(n, HAK_FLUSH_BLOCKS));
+  n = hak_flush_some(heap, bottom, n,
                      proper->frees_others ? HAK_FLUSH_REMOTE_GROUPS : HAK_FLUSH_GROUPS);
   proper->frees_others = 2 * (hak_counter_read(&proper->remote_frees) - remote) > n;
   count_returned(heap, stack, n);
@@ -176,41 +179,63 @@ hak_noinline static void take_over(unsigned size_class) {
   hak_lock_release(&hak_reclaim_lock);
 }
 
-// Fills the magazine, which is empty, from slabs.
+// Of the next `n` blocks of a refill those up to the first that gets a token, if one does.
+static unsigned until_token(hak_heap_t* heap, unsigned size_class, unsigned n, bool* has_token) {
+  *has_token = false;
+  if (hak_likely(!hak_sampling_is_on())) return n;
+  int64_t hazard = hak_load_relaxed(&hak_sampling_classes[size_class].refill_hazard);
+  return hak_sampling_steps(&heap->sampler, hazard, n, has_token);
+}
+
+// Fills the magazine, which is empty, from slabs. The block that gets a token comes lowest.
 static void fill(hak_heap_t* heap, unsigned size_class) {
   hak_bin_t* bin = &heap->bins[size_class];
   hak_magazine_t* magazine = &bin->magazine;
   return_outgoing(heap, size_class);
   hak_flush_pending(heap);
   if (hak_orphans_may_have(size_class)) take_over(size_class);
-  unsigned n, taken;
-  if (bin->shared_refills < HAK_SLOW_START_REFILLS) {
-    n = (unsigned)hak_min_size(shared_batch(size_class, bin->shared_refills),
-                               hak_magazine_capacity(magazine));
-    bin->shared_refills++;
-    taken = hak_central_take(size_class, magazine->slots + n, n, true);
-  } else {
-    if (!hak_magazine_grow_to_second(heap, size_class)) {
-      (void)hak_magazine_grow_after_flush(heap, size_class);
-    }
-    // A quarter: a thread that hovers around what it has now neither runs dry nor overflows soon.
-    n = hak_magazine_capacity(magazine) / 4;
-    taken = take_owned(heap, size_class, magazine->slots + n, n);
+  bool is_beginning = bin->shared_refills < HAK_SLOW_START_REFILLS;
+  unsigned n = is_beginning ? shared_batch(size_class, bin->shared_refills++) : 0;
+  if (!is_beginning && !hak_magazine_grow_to_second(heap, size_class)) {
+    (void)hak_magazine_grow_after_flush(heap, size_class);
   }
-  hak_magazine_set(magazine, &heap->top[size_class], magazine->slots + n - taken, taken);
+  unsigned capacity = hak_magazine_capacity(magazine);
+  // A quarter: a thread that hovers around what it has now neither runs dry nor overflows soon.
+  n = is_beginning ? (unsigned)hak_min_size(n, capacity) : capacity / 4;
+  bool has_token;
+  n = until_token(heap, size_class, n, &has_token);
+  void** end = magazine->slots + n + has_token;
+  unsigned taken = is_beginning ? hak_central_take(size_class, end, n, true)
+                                : take_owned(heap, size_class, end, n);
+  void** first = end - taken;
+  if (hak_unlikely(has_token) && taken == n) {
+    first[-1] = first[0];
+    *first-- = NULL;
+    hak_store_relaxed(&magazine->tokens, 1);
+  }
+  hak_magazine_set(magazine, &heap->top[size_class], first, (unsigned)(end - first));
   hak_counter_add(&bin->taken, taken);
   hak_counter_add(&bin->refills, 1);
 }
 
-void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
+void* hak_cache_refill(hak_heap_t* heap, unsigned size_class, bool* has_token) {
+  hak_magazine_t* magazine = &heap->bins[size_class].magazine;
+  hak_magazine_top_t* top = &heap->top[size_class];
   hak_heap_enter(heap);
   if (!is_used(heap, size_class)) begin_magazine(heap, size_class);
-  // Not empty: idle.c had put up its fence, and has taken it away again.
-  if (hak_likely(count_of(heap, size_class) == 0)) fill(heap, size_class);
+  *has_token = hak_magazine_take_token(magazine, top);
+  // Not empty: there was a token, or idle.c had put up its fence, and has taken it away again. (Or
+  // both: it has taken the block of a token.)
+  bool is_empty = count_of(heap, size_class) == 0;
+  if (hak_likely(is_empty)) {
+    fill(heap, size_class);
+    *has_token = hak_magazine_take_token(magazine, top);
+  }
   void* block = hak_magazine_pop(heap->top, size_class);
   if (hak_unlikely(hak_holes_wait(heap))) hak_holes_look(heap);
   hak_heap_leave(heap);
-  hak_tick();
+  // (Who comes for a token must not bring on the time at which it is drawn anew what is watched.)
+  if (hak_likely(is_empty)) hak_tick();
   return block;
 }
 
@@ -223,10 +248,11 @@ void* hak_cache_refill(hak_heap_t* heap, unsigned size_class) {
 static void make_room(hak_heap_t* heap, unsigned stack) {
   hak_magazine_t* magazine = &heap->bins[stack].magazine;
   hak_magazine_top_t* top = &heap->top[stack];
-  unsigned count = count_of(heap, stack), capacity = hak_magazine_capacity(magazine);
+  unsigned slots = count_of(heap, stack), capacity = hak_magazine_capacity(magazine);
+  unsigned count = slots - hak_magazine_tokens(magazine);
   bool frees_others = heap->bins[stack].frees_others;
   if (count < capacity) {  // idle.c has taken from its bottom, or it was closed
-    hak_magazine_set(magazine, top, hak_load_relaxed(&magazine->bottom), count);
+    hak_magazine_set(magazine, top, hak_load_relaxed(&magazine->bottom), slots);
   } else if (stack >= HAK_N_CLASSES) {
     return_some(heap, stack, count);
   } else if (!hak_magazine_grow_to_second(heap, stack) &&
@@ -263,6 +289,23 @@ void hak_cache_overflow(void* block, hak_heap_t* heap, unsigned stack) {
   hak_tick();
 }
 
+static bool is_on_top(const hak_heap_t* heap, unsigned size_class, const void* block) {
+  hak_slot_t* top = (hak_slot_t*)hak_load_relaxed((hak_magazine_top_t*)&heap->top[size_class]);
+  return hak_load_relaxed(top - 1) == block;
+}
+
+void hak_cache_put_token(const void* block, hak_heap_t* heap, unsigned size_class) {
+  hak_magazine_t* magazine = &heap->bins[size_class].magazine;
+  hak_magazine_top_t* top = &heap->top[size_class];
+  hak_heap_enter(heap);
+  // (It may have gone home, too.)
+  if (is_on_top(heap, size_class, block) && !hak_magazine_put_token(magazine, top)) {
+    return_some(heap, size_class, (count_of(heap, size_class) + 3) / 4);
+    if (is_on_top(heap, size_class, block)) (void)hak_magazine_put_token(magazine, top);
+  }
+  hak_heap_leave(heap);
+}
+
 // ---- all at once ----
 
 void hak_cache_begin_lines(hak_heap_t* heap) {
@@ -288,14 +331,24 @@ void hak_cache_forget_slabs(hak_heap_t* heap) {
     hak_bin_t* bin = &heap->bins[c];
     bin->partial = bin->full = bin->reserve = (hak_slab_list_t){NULL, NULL};
     bin->n_slabs = bin->n_reserve = 0;
-    // A fence may stand, with blocks below it that may have gone back to their slabs.
+    // A fence may stand, with blocks below it that may have gone back to their slabs. (What lies
+    // below a token goes with them.)
     void** slot = hak_load_relaxed(&heap->top[c]);
     while (slot != hak_load_relaxed(&bin->magazine.bottom) &&
            hak_load_relaxed((hak_slot_t*)&slot[-1]) != NULL)
       slot--;
     hak_store_relaxed(&bin->magazine.bottom, slot);
+    hak_store_relaxed(&bin->magazine.tokens, 0);
     bin->magazine.fence = NULL;
   }
+}
+
+void hak_cache_return_unsampled(hak_heap_t* heap) {
+  hak_heap_enter(heap);
+  for (unsigned c = HAK_N_LINE_CLASSES; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
+    return_blocks(heap, c);
+  }
+  hak_heap_leave(heap);
 }
 
 void hak_cache_drain(hak_heap_t* heap) {

@@ -21,15 +21,24 @@
 
 #include "hakmem/heap/heap.h"
 
-// A block of `size_class` when its magazine is empty. NULL: out of memory (errno is the caller's
-// business).
-hak_nodiscard void* hak_cache_refill(hak_heap_t* heap, unsigned size_class);
+// A block of `size_class` when its magazine is empty, or has a token on top. NULL: out of memory
+// (errno is the caller's business). *has_token: the block had one, so that the allocation is to be
+// sampled.
+hak_nodiscard void* hak_cache_refill(hak_heap_t* heap, unsigned size_class, bool* has_token);
+
+// Gives a block its token, if it lies on top of its class's magazine.
+void hak_cache_put_token(const void* block, hak_heap_t* heap, unsigned size_class);
 
 // Takes a block back that finds no room in stack `stack`, a class or an outgoing class.
 void hak_cache_overflow(void* block, hak_heap_t* heap, unsigned stack);
 
 // Returns everything the heap caches to the slabs, and its empty slabs. The heap stays open.
 void hak_cache_drain(hak_heap_t* heap);
+
+// Returns what the magazines hold when sampling begins: it has no tokens. (But for line classes,
+// which are little: blocks that go home before their class is known to be used count as
+// travelling.)
+void hak_cache_return_unsampled(hak_heap_t* heap);
 
 // Prepares a heap fresh from hak_meta_alloc, or cleared after its last thread.
 void hak_cache_init(hak_heap_t* heap);

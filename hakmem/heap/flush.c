@@ -301,11 +301,15 @@ static void add_block(flush_t* flush, const place_t* place, const void* block) {
 
 // Of blocks that have lain long, hardly a line of what describes them is in the processor's cache.
 // So all of a chunk are looked up before any is seen to: the look-ups overlap, and meanwhile the
-// slabs' lines come.
+// slabs' lines come. A token has no place.
 #define CHUNK 16
 
 static void find_places(place_t places[CHUNK], void* const* blocks, unsigned n) {
   for (unsigned i = 0; i < n; i++) {
+    if (hak_unlikely(blocks[i] == NULL)) {
+      places[i] = (place_t){.slab = NULL};
+      continue;
+    }
     bool is_same = i != 0 && (uintptr_t)blocks[i] >> HAK_PAGE_SHIFT == places[i - 1].page;
     places[i] = is_same ? places[i - 1] : find_place(blocks[i]);
     if (!is_same) hak_prefetch_write(&places[i].slab->owner);
@@ -326,7 +330,8 @@ static unsigned flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, un
     unsigned in_chunk = (unsigned)hak_min_size(n - done, CHUNK);
     find_places(places, blocks + done, in_chunk);
     for (unsigned i = 0; i < in_chunk && flush.n_begun < most; i++) {
-      add_block(&flush, &places[i], blocks[done++]);
+      const void* block = blocks[done++];
+      if (hak_likely(block != NULL)) add_block(&flush, &places[i], block);
     }
   }
   for (unsigned i = 0; i < flush.n_places; i++) {

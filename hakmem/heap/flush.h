@@ -10,6 +10,8 @@
 
 #include "hakmem/heap/heap.h"
 
+// What is passed may have tokens among it (magazine.h), which are passed over.
+//
 // Returns `n` blocks of any classes to their slabs, on behalf of the calling thread's heap (NULL:
 // it has none). The caller counts them.
 void hak_flush_blocks(hak_heap_t* heap, void* const* blocks, unsigned n);

@@ -5,7 +5,7 @@
 static void* const no_slots[2] = {NULL, HAK_MAGAZINE_FULL};
 #define NO_TOP ((void**)&no_slots[1])
 
-const hak_no_heap_t hak_no_heap = {.top = {[0 ... HAK_N_STACKS - 1] = NO_TOP}};
+const hak_no_heap_t hak_no_heap = {.top = {[0 ... HAK_N_ENTRIES - 1] = NO_TOP}};
 
 hak_thread_local hak_heap_t* hak_this_heap = HAK_NO_HEAP;
 

@@ -15,6 +15,7 @@
 #include "hakmem/base/bits.h"
 #include "hakmem/base/config.h"
 #include "hakmem/heap/magazine.h"
+#include "hakmem/heap/sampling.h"
 #include "hakmem/platform/lock.h"
 #include "hakmem/slab/slab.h"
 
@@ -52,7 +53,7 @@ typedef enum hak_reclaim {
 typedef struct hak_heap {
   // Hot, read by every malloc and free of the owner: the top of each class's magazine, and of each
   // outgoing class's. [0] is always empty and full at once.
-  hak_magazine_top_t top[HAK_N_STACKS];
+  hak_magazine_top_t top[HAK_N_ENTRIES];
 
   // Written by any thread.
   alignas(HAK_CACHE_LINE) _Atomic(hak_slab_t*) pending;
@@ -75,6 +76,7 @@ typedef struct hak_heap {
   hak_slab_t* holes_next;        // in that class; NULL: the next class
   void** next_first_slot;        // in first_slots: not used yet
   _Atomic(void**) next_slot;     // in slots: not used yet
+  hak_sampler_t sampler;         // when the next token is due
   hak_counter_t atomics;         // read-modify-writes made for remote frees
   struct hak_heap_entry* entry;  // const while open: the heap's place in the registry
   // The spans kept, a stack for each number of pages n, oldest first: from span_bottom[n] up to
@@ -122,7 +124,7 @@ typedef struct hak_heap_entry {
 // free of such a thread take the slow path by themselves. Never written.
 // It is only what the fast paths read of a heap, so that it does not cost a program 24 KiB.
 typedef struct hak_no_heap {
-  alignas(HAK_CACHE_LINE) hak_magazine_top_t top[HAK_N_STACKS];  // as a heap is aligned
+  alignas(HAK_CACHE_LINE) hak_magazine_top_t top[HAK_N_ENTRIES];  // as a heap is aligned
 } hak_no_heap_t;
 
 extern const hak_no_heap_t hak_no_heap;

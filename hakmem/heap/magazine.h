@@ -6,6 +6,11 @@
 //
 //   NULL | blocks, from bottom to below top | room, up to below limit | HAK_MAGAZINE_FULL
 //
+// While allocations are sampled, a slot above a block may hold a token, a NULL that belongs to that
+// block (sampling.h): malloc stops there, too. A block and its token leave together. Tokens take no
+// room from blocks, lest what a magazine holds depend on what is sampled: the limit moves with
+// them.
+//
 // The two marks make both ends known from what lies at the top: malloc finds NULL in place of a
 // block, free finds HAK_MAGAZINE_FULL where it wants to put one. What is returned is taken from the
 // bottom, where blocks have lain longest, so that the whole window moves up through its memory; at
@@ -32,6 +37,7 @@ typedef struct hak_magazine {
   _Atomic(void**) bottom;      // the first block's
   void** limit;                // holds HAK_MAGAZINE_FULL
   _Atomic(uint32_t) capacity;  // blocks at the very most
+  _Atomic(uint32_t) tokens;    // in its slots
   void** fence;                // a slot that holds NULL for now; NULL: there is no fence
   void* fenced;                // the block whose slot that is
 } hak_magazine_t;
@@ -79,14 +85,14 @@ static inline bool hak_magazine_has_on_top(const hak_magazine_top_t* tops, size_
   return false;
 }
 
-// Slots of memory that a magazine of `capacity` blocks takes.
-static inline size_t hak_magazine_slots(size_t capacity) { return capacity + capacity / 4 + 2; }
-
-// Blocks in it, and the most there may be.
+// Slots in use, and how many of them have tokens; and the most blocks there may be.
 static inline unsigned hak_magazine_count(const hak_magazine_t* magazine,
                                           const hak_magazine_top_t* top) {
   void** bottom = hak_load_relaxed(&((hak_magazine_t*)magazine)->bottom);
   return (unsigned)(hak_load_relaxed((hak_magazine_top_t*)top) - bottom);
+}
+static inline unsigned hak_magazine_tokens(const hak_magazine_t* magazine) {
+  return hak_load_relaxed(&((hak_magazine_t*)magazine)->tokens);
 }
 static inline uint32_t hak_magazine_capacity(const hak_magazine_t* magazine) {
   return hak_load_relaxed(&((hak_magazine_t*)magazine)->capacity);
@@ -98,13 +104,13 @@ static inline bool hak_magazine_is_full(const hak_magazine_t* magazine,
   return hak_load_relaxed((hak_magazine_top_t*)top) == magazine->limit;
 }
 
-// Gives it `capacity` and hak_magazine_slots(capacity) slots from `memory` on. What it held comes
+// Gives it `capacity` and HAK_MAGAZINE_SLOTS(capacity) slots from `memory` on. What it held comes
 // with it. pre: as much fits.
 void hak_magazine_place(hak_magazine_t* magazine, hak_magazine_top_t* top, void** memory,
                         uint32_t capacity);
 
-// Makes the `count` blocks that lie from `first` on, within its slots, its contents, with room up
-// to its capacity.
+// Makes the `count` slots from `first` on, among its own, its contents, with room up to its
+// capacity. pre: the tokens among them are those it has.
 void hak_magazine_set(hak_magazine_t* magazine, hak_magazine_top_t* top, void** first,
                       unsigned count);
 
@@ -122,8 +128,19 @@ static inline void hak_magazine_put(const hak_magazine_t* magazine, hak_magazine
   hak_store_release(top, slot + 1);
 }
 
-// Forgets the `n` blocks that have lain longest, and makes room for as many.
-void hak_magazine_drop(hak_magazine_t* magazine, hak_magazine_top_t* top, unsigned n);
+// Puts a token on top, for the block that is there; false: there is no room for more tokens. Takes
+// one off; false: there is none on top.
+bool hak_magazine_put_token(hak_magazine_t* magazine, hak_magazine_top_t* top);
+hak_nodiscard bool hak_magazine_take_token(hak_magazine_t* magazine, hak_magazine_top_t* top);
+
+// The tokens among the `n` lowest slots; and how many slots the `n` lowest blocks take, with the
+// token of the last. pre: it has as many.
+unsigned hak_magazine_lowest_tokens(const hak_magazine_t* magazine, unsigned n);
+unsigned hak_magazine_lowest_slots(const hak_magazine_t* magazine, unsigned n);
+
+// Forgets the `n` lowest slots, `tokens` of which have tokens, and makes room for as many blocks.
+void hak_magazine_drop(hak_magazine_t* magazine, hak_magazine_top_t* top, unsigned n,
+                       unsigned tokens);
 
 // ---- the fence ----
 //
@@ -140,8 +157,9 @@ void hak_magazine_raise_fence(hak_magazine_t* magazine, const hak_magazine_top_t
 void hak_magazine_lower_fence(hak_magazine_t* magazine);
 
 // Takes out what lies at the fence and below: `*first` is where the blocks begin, the last of them
-// in place of the fence. Returns how many; 0: there is no fence, or the owner has been below it.
-// pre: the fence went up so long ago that all the owner did before it was seen is visible here.
+// in place of the fence; tokens are among them. Returns how many slots that is; 0: there is no
+// fence, or the owner has been below it. pre: the fence went up so long ago that all the owner did
+// before it was seen is visible here.
 unsigned hak_magazine_take_fenced(hak_magazine_t* magazine, const hak_magazine_top_t* top,
                                   void*** first);
 

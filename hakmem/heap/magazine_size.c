@@ -23,10 +23,10 @@ static uint32_t next_capacity(uint32_t capacity, unsigned size_class) {
 // Slots that the magazines of a class take in all, from the second size to the largest.
 static size_t all_slots(unsigned size_class) {
   uint32_t capacity = second_capacity(size_class);
-  size_t slots = hak_magazine_slots(capacity);
+  size_t slots = HAK_MAGAZINE_SLOTS(capacity);
   while (capacity < hak_class_info(size_class)->magazine_max) {
     capacity = next_capacity(capacity, size_class);
-    slots += hak_magazine_slots(capacity);
+    slots += HAK_MAGAZINE_SLOTS(capacity);
   }
   return slots;
 }
@@ -40,7 +40,7 @@ size_t hak_magazine_heap_bytes(void) {
 void hak_magazine_begin(hak_heap_t* heap, unsigned stack) {
   uint32_t capacity = first_capacity(stack);
   void** memory = heap->next_first_slot;
-  heap->next_first_slot = memory + hak_magazine_slots(capacity);
+  heap->next_first_slot = memory + HAK_MAGAZINE_SLOTS(capacity);
   // First: a forked child must find what it has to clear.
   heap->used[stack / 64] |= UINT64_C(1) << (stack % 64);
   hak_compiler_barrier();
@@ -51,7 +51,7 @@ static void grow_to(hak_heap_t* heap, unsigned size_class, uint32_t capacity) {
   hak_bin_t* bin = &heap->bins[size_class];
   uint32_t had = hak_magazine_capacity(&bin->magazine);
   void** memory = hak_load_relaxed(&heap->next_slot);
-  hak_store_relaxed(&heap->next_slot, memory + hak_magazine_slots(capacity));
+  hak_store_relaxed(&heap->next_slot, memory + HAK_MAGAZINE_SLOTS(capacity));
   hak_magazine_place(&bin->magazine, &heap->top[size_class], memory, capacity);
   heap->cache_bytes += (size_t)(capacity - had) * hak_class_info(size_class)->block_bytes;
   bin->flushed = false;

@@ -21,7 +21,7 @@ class Magazine {
   explicit Magazine(uint32_t capacity) { Place(capacity); }
 
   void Place(uint32_t capacity) {
-    std::vector<void*> memory(hak_magazine_slots(capacity), HAK_MAGAZINE_FULL);
+    std::vector<void*> memory(HAK_MAGAZINE_SLOTS(capacity), HAK_MAGAZINE_FULL);
     hak_magazine_place(&magazine_, top_, memory.data(), capacity);
     memory_.swap(memory);  // what `memory` holds now, the old one, goes
     capacity_ = capacity;
@@ -42,7 +42,7 @@ class Magazine {
     if (!model_.empty()) model_.pop_back();
   }
   void Drop(unsigned n) {
-    hak_magazine_drop(&magazine_, top_, n);
+    hak_magazine_drop(&magazine_, top_, n, 0);
     model_.erase(model_.begin(), model_.begin() + n);
   }
   void Refill(unsigned n) {

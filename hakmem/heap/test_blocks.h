@@ -42,12 +42,14 @@ inline void* AllocBlock(unsigned size_class) {
   void* block = hak_magazine_pop(hak_this_heap->top, size_class);
   if (block != nullptr) return block;
   hak_heap_t* heap = ThisHeap();
-  if (heap != nullptr) return hak_cache_refill(heap, size_class);
+  bool has_token;
+  if (heap != nullptr) return hak_cache_refill(heap, size_class, &has_token);
   return hak_central_take(size_class, &block + 1, 1, true) == 1 ? block : nullptr;
 }
 
 inline void FreeBlock(void* block) {
   unsigned stack = hak_page_map_class(block);
+  if (hak_class_is_watched(stack)) stack = hak_class_proper(stack);
   if (hak_magazine_push(hak_this_heap->top, stack, block)) return;
   hak_heap_t* heap = ThisHeap();
   if (heap != nullptr) {

@@ -18,6 +18,7 @@
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/slab/central.h"
 #include "hakmem/slab/slab.h"
 #include "hakmem/superslab/large.h"
 #include "hakmem/superslab/limit.h"
@@ -44,9 +45,6 @@ void* hak_calloc(size_t count, size_t size) {
 }
 
 // ---- what a block is ----
-
-// The class of the slab that `ptr` lies in; 0: in none, so that it may only be a large block.
-static unsigned class_at(const void* ptr) { return hak_class_proper(hak_page_map_class(ptr)); }
 
 // Usable bytes of the small block or span that begins at `ptr`; 0 when none does: for NULL, a huge
 // block, or what is no block. (One way for both kinds: programs that resize blocks of all sizes
@@ -75,13 +73,17 @@ static size_t usable_size(const void* ptr, hak_misuse_t misuse) {
   if (hak_likely(bytes != 0)) return bytes;
   bytes = hak_large_usable_size(ptr);
   if (hak_unlikely(bytes == 0)) bytes = hak_sample_size(ptr);
+  if (hak_unlikely(bytes == 0)) bytes = hak_central_sampled_bytes(ptr);
   if (hak_unlikely(bytes == 0) && !hak_zero_size_is_live(ptr)) hak_misuse_end(misuse, ptr);
   return bytes;
 }
 
 // Aborts for a small block that the thread freed a moment ago.
 static void check_not_freed(const void* ptr, hak_misuse_t misuse) {
-  if (hak_unlikely(hak_magazine_has_on_top(hak_this_heap->top, hak_page_map_class(ptr), ptr))) {
+  const hak_magazine_top_t* tops = hak_this_heap->top;
+  unsigned entry = hak_page_map_class(ptr), size_class = hak_class_proper(entry);
+  if (hak_unlikely(hak_magazine_has_on_top(tops, entry, ptr)) ||
+      hak_unlikely(entry != size_class && hak_magazine_has_on_top(tops, size_class, ptr))) {
     hak_misuse_end(misuse, ptr);
   }
 }
@@ -158,12 +160,11 @@ static void* move_or_stay(void* ptr, size_t old_size, size_t size) {
 // hak_realloc is to save no registers.)
 hak_noinline static void* resize(void* ptr, size_t old_size, size_t size) {
   if (hak_unlikely(size > PTRDIFF_MAX)) return hak_refuse();
-  if (class_at(ptr) != 0) {
+  if (hak_slab_class_at(ptr) != 0) {
     check_not_freed(ptr, HAK_MISUSE_REALLOC);
     if (size <= old_size && size > old_size / 2) return ptr;
   } else if (size > HAK_SMALL_MAX) {
-    hak_fork_look();
-    void* resized = hak_large_resize(ptr, size);
+    void* resized = hak_malloc_resize_large(ptr, size);
     if (resized != NULL) return resized;
   }
   return move_or_stay(ptr, old_size, size);
@@ -285,7 +286,7 @@ bool hak_owns(const void* ptr) {
 }
 
 static bool find_block(const void* ptr, hak_super_info* info) {
-  unsigned size_class = class_at(ptr);
+  unsigned size_class = hak_slab_class_at(ptr);
   info->size_class = size_class;
   if (size_class == 0) return hak_large_find(ptr, &info->block_base, &info->block_bytes);
   const hak_slab_t* slab = hak_slab_of(ptr);

@@ -114,7 +114,7 @@ static place_t look_at(const void* ptr) {
     place.is_ours = false;
     return place;
   }
-  unsigned size_class = hak_class_proper(hak_page_map_class(ptr));
+  unsigned size_class = hak_slab_class_at(ptr);
   if (size_class != 0) {
     look_at_slab(&place, address, size_class);
   } else if (hak_super_has_runs(super)) {

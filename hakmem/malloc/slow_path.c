@@ -16,7 +16,9 @@
 #include "hakmem/malloc/zero_size.h"
 #include "hakmem/options/events.h"
 #include "hakmem/platform/fork.h"
+#include "hakmem/profile/profile.h"
 #include "hakmem/slab/central.h"
+#include "hakmem/slab/watch.h"
 #include "hakmem/superslab/large.h"
 #include "hakmem/superslab/room.h"
 #include "hakmem/thread/idle.h"
@@ -36,10 +38,12 @@ static hak_heap_t* begun(hak_heap_t* heap) {
   return hak_is_hardened() ? NULL : begin();
 }
 
-// What is asked for: a block of a class, and for which request.
+// What is asked for: a block of a class, for which request, and by whom: the return address of the
+// program's call, as far as it is known, for the heap profiler.
 typedef struct request {
   size_t size, alignment;
   unsigned size_class;
+  const void* caller;
 } request_t;
 
 // Of a hardened process, or of a thread that is ending.
@@ -49,7 +53,9 @@ static void* refill_without_heap(request_t request) {
     return hak_hardened_alloc(request.size, request.alignment, false);
   }
   void* block = NULL;
-  return hak_central_take(request.size_class, &block + 1, 1, true) == 1 ? block : NULL;
+  if (hak_central_take(request.size_class, &block + 1, 1, true) == 0) return NULL;
+  bool is_sampled = hak_sampling_draw(NULL, hak_class_info(request.size_class)->block_bytes);
+  return is_sampled ? hak_profile_take(block, request.size_class, request.caller) : block;
 }
 
 static void* refill(hak_heap_t* heap, request_t request) {
@@ -57,7 +63,11 @@ static void* refill(hak_heap_t* heap, request_t request) {
   bool is_new = heap == HAK_NO_HEAP;
   heap = begun(heap);
   if (heap == NULL) return refill_without_heap(request);
-  void* block = hak_cache_refill(heap, request.size_class);
+  bool has_token;
+  void* block = hak_cache_refill(heap, request.size_class, &has_token);
+  if (hak_unlikely(has_token) && block != NULL) {
+    block = hak_profile_take(block, request.size_class, request.caller);
+  }
   if (hak_unlikely(is_new) && heap->entry->index != 0) hak_background_begin_thread();
   hak_background_look();
   return block;
@@ -106,12 +116,13 @@ void* hak_malloc_refill(size_t size, hak_heap_t* heap, size_t size_class) {
     hak_store_relaxed(&hak_has_ill_fitting, true);
     size_class = 1;
   }
-  return alloc_small(heap, (request_t){size, HAK_MIN_ALIGNMENT, (unsigned)size_class});
+  return alloc_small(heap, (request_t){size, HAK_MIN_ALIGNMENT, (unsigned)size_class,
+                                       __builtin_return_address(0)});
 }
 
 void* hak_malloc_refill_aligned(size_t size, size_t alignment, hak_heap_t* heap,
                                 unsigned size_class) {
-  return alloc_small(heap, (request_t){size, alignment, size_class});
+  return alloc_small(heap, (request_t){size, alignment, size_class, __builtin_return_address(0)});
 }
 
 static void* alloc_large(size_t size, size_t alignment, bool zero) {
@@ -127,29 +138,52 @@ hak_noinline static void* alloc_uncached(size_t size, size_t alignment, bool zer
   return block != NULL ? block : out_of_memory(0, size);
 }
 
+// Lets the heap profiler see a large block; NULL is none.
+static inline void* noted(void* block, const void* caller) {
+  if (hak_unlikely(hak_sampling_is_on()) && block != NULL) {
+    hak_heap_t* heap = hak_this_heap != HAK_NO_HEAP ? hak_this_heap : NULL;
+    hak_profile_note(block, hak_large_usable_size(block), heap, caller);
+  }
+  return block;
+}
+
 void* hak_malloc_large_aligned(size_t size, size_t alignment, bool zero) {
   hak_fork_look();
   void* block = hak_span_cache_take(hak_this_heap, size, alignment);
-  if (block == NULL) return alloc_uncached(size, alignment, zero);
-  return zero ? memset(block, 0, size) : block;
+  if (block == NULL) {
+    block = alloc_uncached(size, alignment, zero);
+  } else if (zero) {
+    memset(block, 0, size);
+  }
+  return noted(block, __builtin_return_address(0));
 }
 
 void* hak_malloc_large(size_t size) {
   if (hak_unlikely(size > PTRDIFF_MAX)) return hak_refuse();
   hak_fork_look();
   void* block = hak_span_cache_take(hak_this_heap, size, HAK_MIN_ALIGNMENT);
-  return hak_likely(block != NULL) ? block : alloc_uncached(size, HAK_MIN_ALIGNMENT, false);
+  if (hak_unlikely(block == NULL)) block = alloc_uncached(size, HAK_MIN_ALIGNMENT, false);
+  return noted(block, __builtin_return_address(0));
+}
+
+void* hak_malloc_resize_large(void* ptr, size_t size) {
+  hak_fork_look();
+  hak_profile_forget(ptr);
+  return noted(hak_large_resize(ptr, size), __builtin_return_address(0));
 }
 
 void* hak_malloc_try(hak_heap_t* heap, size_t size) {
   if (size > HAK_SMALL_MAX) {
     hak_fork_look();
     void* block = hak_span_cache_take(heap, size, HAK_MIN_ALIGNMENT);
-    return block != NULL ? block : hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
+    if (block == NULL) block = hak_large_alloc(size, HAK_MIN_ALIGNMENT, false);
+    return noted(block, __builtin_return_address(0));
   }
   unsigned size_class = hak_class_of(size);
   void* block = hak_magazine_pop(heap->top, size_class);
-  return block != NULL ? block : refill(heap, (request_t){size, HAK_MIN_ALIGNMENT, size_class});
+  if (block != NULL) return block;
+  return refill(heap,
+                (request_t){size, HAK_MIN_ALIGNMENT, size_class, __builtin_return_address(0)});
 }
 
 // ---- free ----
@@ -158,6 +192,17 @@ static void free_uncached(void* ptr) {
   if (hak_zero_size_free(ptr) || hak_sample_free(ptr)) return;
   if (hak_unlikely(hak_large_usable_size(ptr) == 0)) hak_misuse_end(HAK_MISUSE_FREE, ptr);
   hak_large_free(ptr);
+}
+
+// The stand-in of a sampled block is freed in its place, as free would.
+static void free_sampled(void* ptr) {
+  void* stand_in = hak_profile_free(ptr);
+  if (stand_in == NULL) return;
+  size_t size_class = hak_page_map_block_class(stand_in);
+  hak_heap_t* heap = hak_this_heap;
+  if (!hak_magazine_push(heap->top, size_class, stand_in)) {
+    hak_free_slow(stand_in, heap, size_class);
+  }
 }
 
 static void free_without_heap(void* ptr, size_t size_class) {
@@ -172,12 +217,33 @@ static void free_without_heap(void* ptr, size_t size_class) {
   }
 }
 
+// A block of a watched page: to its magazine as any other, with a token if one is due.
+static void free_watched(void* ptr, hak_heap_t* heap, unsigned size_class) {
+  int64_t hazard = hak_load_relaxed(&hak_free_hazards[size_class]);
+  if (hak_unlikely(hazard == 0)) hak_watch_forget(ptr, size_class);
+  bool has_token = hak_sampling_step(&heap->sampler, hazard);
+  if (hak_unlikely(!hak_magazine_push(heap->top, size_class, ptr))) {
+    hak_cache_overflow(ptr, heap, size_class);
+  }
+  if (hak_unlikely(has_token)) hak_cache_put_token(ptr, heap, size_class);
+}
+
 void hak_free_slow(void* ptr, hak_heap_t* heap, size_t size_class) {
+  // First, for these are many while they are, and take no more than the fast path does.
+  if (hak_class_is_watched((unsigned)size_class) && hak_likely(heap != HAK_NO_HEAP)) {
+    free_watched(ptr, heap, hak_class_proper((unsigned)size_class));
+    return;
+  }
   if (ptr == NULL) return;
   hak_fork_look();
   heap = begun(heap);
-  if (hak_unlikely(heap == NULL)) {
+  if (size_class == 0) hak_profile_forget(ptr);
+  if (hak_unlikely(size_class == HAK_CLASS_SAMPLED)) {
+    free_sampled(ptr);
+  } else if (hak_unlikely(heap == NULL)) {
     free_without_heap(ptr, size_class);
+  } else if (hak_unlikely(hak_class_is_watched((unsigned)size_class))) {  // it had no heap
+    hak_cache_overflow(ptr, heap, hak_class_proper((unsigned)size_class));
   } else if (size_class != 0) {
     hak_cache_overflow(ptr, heap, (unsigned)size_class);
   } else if (!hak_span_cache_put(heap, ptr)) {

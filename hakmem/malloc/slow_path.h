@@ -33,6 +33,9 @@ hak_nodiscard hak_noinline void* hak_malloc_refill(size_t size, hak_heap_t* heap
 hak_nodiscard void* hak_malloc_refill_aligned(size_t size, size_t alignment, hak_heap_t* heap,
                                               unsigned size_class);
 
+// hak_large_resize, as the heap profiler is to see it: one block is freed, another allocated.
+hak_nodiscard void* hak_malloc_resize_large(void* ptr, size_t size);
+
 // A block of `size` for those who can do with less: when memory is short, no cache is emptied for
 // it, and errno is left alone.
 hak_nodiscard void* hak_malloc_try(hak_heap_t* heap, size_t size);

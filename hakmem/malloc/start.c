@@ -13,6 +13,7 @@
 #include "hakmem/options/tick.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
+#include "hakmem/profile/profile.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/telemetry/telemetry.h"
@@ -96,9 +97,13 @@ __attribute__((constructor)) static void start(void) {
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
   hak_background_begin(hak_telemetry_start());
+  if (hak_option_text(HAK_OPTION_profile) != NULL) hak_profile_start_option();
   // Last: calls are timed, and libc's clock would cost each program 60 KiB of libc's text.
   hak_platform_ready_libc();
   hak_tick();
 }
 
-__attribute__((destructor)) static void finish(void) { hak_events_print(); }
+__attribute__((destructor)) static void finish(void) {
+  if (hak_option_text(HAK_OPTION_profile) != NULL) hak_profile_finish_option();
+  hak_events_print();
+}

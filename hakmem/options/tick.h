@@ -16,6 +16,7 @@ typedef enum hak_job {
   HAK_JOB_PURGE,      // memory whose delay is over goes back to the kernel
   HAK_JOB_IDLE,       // caches of threads that may have gone idle are to be visited
   HAK_JOB_HOLES,      // a round of looks at partly used slabs is to begin, or to go on
+  HAK_JOB_WATCH,      // it is to be drawn anew which pages are watched
   HAK_JOB_TELEMETRY,  // a line is to be written, or the shared page to be brought up to date
   HAK_JOB_EVENTS,  // slow events are to be written to stderr: the last, for others' work makes some
   HAK_N_JOBS,

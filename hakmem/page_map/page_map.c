@@ -32,10 +32,18 @@ void hak_page_map_set_super(uintptr_t base, size_t bytes, struct hak_superslab* 
 }
 
 void hak_page_map_set_class(uintptr_t base, unsigned n_pages, unsigned size_class) {
-  hak_assert(size_class < HAK_N_STACKS);
+  hak_assert(size_class < HAK_N_ENTRIES);
   for (unsigned i = 0; i < n_pages; i++) {
     uintptr_t a = base + ((uintptr_t)i << HAK_PAGE_SHIFT);
     hak_store_relaxed(&leaf_of(a)->classes[hak_leaf_page(a)], (uint8_t)size_class);
+  }
+}
+
+void hak_page_map_swap_class(uintptr_t base, unsigned n_pages, unsigned from, unsigned to) {
+  for (unsigned i = 0; i < n_pages; i++) {
+    uintptr_t a = base + ((uintptr_t)i << HAK_PAGE_SHIFT);
+    uint8_t expected = (uint8_t)from;
+    (void)hak_cas_release(&leaf_of(a)->classes[hak_leaf_page(a)], &expected, (uint8_t)to);
   }
 }
 

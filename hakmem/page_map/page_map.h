@@ -9,9 +9,9 @@
 // - supers: for each 512 KiB, the SuperSlab that holds it. Slow paths only.
 //
 // A leaf is made when a reservation first reaches its 4 GiB and stays for ever. Classes may be read
-// by anyone at any time. For a live block the class is stable, but for one thing: the class of a
-// slab whose blocks share cache lines may become its outgoing class, which stands for the same
-// blocks (size_class.h).
+// by anyone at any time. For a live block the class is stable, but for one thing: it may become its
+// outgoing or watched class, or the other way round, which stand for the same blocks
+// (size_class.h).
 
 #ifndef HAKMEM_PAGE_MAP_H_
 #define HAKMEM_PAGE_MAP_H_
@@ -124,6 +124,10 @@ void hak_page_map_set_super(uintptr_t base, size_t bytes, struct hak_superslab* 
 // Enters `size_class` for `n_pages` pages from `base` on. pre: leaves exist. By whoever makes or
 // destroys the slab; its outgoing class by any thread that has a block of it to free.
 void hak_page_map_set_class(uintptr_t base, unsigned n_pages, unsigned size_class);
+
+// Any thread: enters `to` for those of `n_pages` pages from `base` on that have `from` now, another
+// number of the same class.
+void hak_page_map_swap_class(uintptr_t base, unsigned n_pages, unsigned from, unsigned to);
 
 // Enters pages [from, to) of the run that begins at `base`. The first becomes no span's yet.
 // pre: leaves exist. lock:BACKEND

@@ -16,6 +16,8 @@
 
 typedef enum hak_lock_rank {
   HAK_RANK_NONE,       // of no lock
+  HAK_RANK_DUMP,       // whoever starts or stops the heap profiler, or writes a profile
+  HAK_RANK_PROFILE,    // the heap profiler's samples and stacks
   HAK_RANK_TELEMETRY,  // whoever is writing telemetry
   HAK_RANK_EXPORT,     // the phase label, and memory to gather figures in
   HAK_RANK_COUNTS,     // what threads have counted

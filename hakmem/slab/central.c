@@ -5,10 +5,12 @@
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/fork.h"
+#include "hakmem/slab/watch.h"
 
 typedef struct central {
   alignas(HAK_CACHE_LINE) hak_lock_t lock;
   hak_slab_list_t partial;  // unowned slabs that have free blocks
+  hak_slab_list_t sampled;  // the same, of those for sampled blocks
   hak_counter_t n_partial;  // how many; read without the lock to see whether to take it
 } central_t;
 
@@ -25,6 +27,7 @@ hak_slab_t* hak_slab_create(unsigned size_class, struct hak_heap* heap) {
   hak_slab_t* slab = hak_slab_init(run, size_class);
   hak_store_release(&slab->owner, heap);
   hak_page_map_set_class(run->base, run->n_pages, size_class);
+  if (hak_unlikely(hak_watch_is_on())) hak_watch_draw_slab(run->base, run->n_pages, size_class);
   return slab;
 }
 
@@ -40,13 +43,25 @@ void hak_slab_destroy(hak_slab_t* slab) {
 
 // ---- under the class's lock ----
 
+static bool is_sampled(const hak_slab_t* slab) {
+  return hak_run_use(&slab->run) == HAK_RUN_SAMPLED;
+}
+
 // `before` is in the list; NULL: at the end.
 static void list(central_t* central, hak_slab_t* slab, hak_slab_t* before) {
+  if (is_sampled(slab)) {
+    hak_slab_list_append(&central->sampled, slab);
+    return;
+  }
   hak_slab_list_insert(&central->partial, slab, before);
   hak_counter_add(&central->n_partial, 1);
 }
 
 static void unlist(central_t* central, hak_slab_t* slab) {
+  if (is_sampled(slab)) {
+    hak_slab_list_remove(&central->sampled, slab);
+    return;
+  }
   hak_slab_list_remove(&central->partial, slab);
   hak_counter_add(&central->n_partial, (uint64_t)-1);
 }
@@ -56,10 +71,17 @@ static void move_to_end(central_t* central, hak_slab_t* slab) {
   hak_slab_list_append(&central->partial, slab);
 }
 
+// Whether an idle slab is kept for the samples to come: one a class.
+static bool is_kept(const central_t* central, const hak_slab_t* slab) {
+  const hak_slab_t* first = central->sampled.first;
+  return is_sampled(slab) && hak_watch_is_on() &&
+         (first == NULL || (first == slab && first->next == NULL));
+}
+
 // An unowned slab has gained free blocks (`had`: its free blocks before).
 static void unowned_gained(central_t* central, hak_slab_t* slab, unsigned had) {
   if (hak_run_use(&slab->run) == HAK_RUN_LOST) return;
-  if (hak_slab_is_idle(slab)) {
+  if (hak_slab_is_idle(slab) && !is_kept(central, slab)) {
     if (had != 0) unlist(central, slab);
     hak_slab_destroy(slab);
   } else if (had == 0 && hak_slab_free_count(slab) != 0) {
@@ -222,6 +244,69 @@ bool hak_central_absorb(hak_slab_t* slab) {
   return unowned;
 }
 
+// ---- sampled blocks ----
+
+// lock:CLASS
+static hak_slab_t* create_sampled(central_t* central, unsigned size_class) {
+  hak_slab_t* slab = hak_slab_create(size_class, NULL);
+  if (slab == NULL) return NULL;
+  hak_run_set_use(&slab->run, HAK_RUN_SAMPLED);
+  hak_page_map_set_class(slab->run.base, slab->run.n_pages, HAK_CLASS_SAMPLED);
+  list(central, slab, NULL);
+  return slab;
+}
+
+void* hak_central_take_sampled(unsigned size_class) {
+  void* block = NULL;
+  central_t* central = lock_central(size_class);
+  hak_slab_t* slab = central->sampled.first;
+  if (slab == NULL) slab = create_sampled(central, size_class);
+  if (slab != NULL) {
+    (void)hak_slab_take(slab, &block + 1, 1);
+    if (hak_slab_free_count(slab) == 0) unlist(central, slab);
+  }
+  hak_lock_release(&central->lock);
+  return block;
+}
+
+// The slab and the index of the sampled block that begins at `ptr`; UINT32_MAX: none does.
+static uint32_t find_sampled(const void* ptr, hak_slab_t** slab) {
+  *slab = hak_slab_of(ptr);
+  return hak_class_block_index((*slab)->run.size_class, (uintptr_t)ptr - (*slab)->run.base);
+}
+
+void hak_central_return_sampled(void* block) {
+  hak_slab_t* slab;
+  uint32_t index = find_sampled(block, &slab);
+  if (index == UINT32_MAX) hak_fatal_pointer("free of a pointer inside a block", block);
+  central_t* central = lock_central(slab->run.size_class);
+  unsigned had = hak_slab_free_count(slab);
+  hak_slab_put(slab, index / 64, UINT64_C(1) << (index % 64));
+  unowned_gained(central, slab, had);
+  hak_lock_release(&central->lock);
+}
+
+size_t hak_central_sampled_bytes(const void* ptr) {
+  hak_slab_t* slab;
+  if (hak_page_map_class(ptr) != HAK_CLASS_SAMPLED) return 0;
+  uint32_t index = find_sampled(ptr, &slab);
+  if (index == UINT32_MAX || (slab->free[index / 64] >> (index % 64) & 1) != 0) return 0;
+  return hak_class_info(slab->run.size_class)->block_bytes;
+}
+
+void hak_central_end_sampled(void) {
+  for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
+    central_t* central = lock_central(c);
+    for (hak_slab_t *slab = central->sampled.first, *next; slab != NULL; slab = next) {
+      next = slab->next;
+      if (!hak_slab_is_idle(slab)) continue;
+      unlist(central, slab);
+      hak_slab_destroy(slab);
+    }
+    hak_lock_release(&central->lock);
+  }
+}
+
 void hak_central_count_locks(hak_lock_counts_t* counts) {
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) hak_lock_count(&centrals[c].lock, counts);
 }
@@ -252,7 +337,7 @@ static void repair(bool is_whole) {
   bool is_any = false;
   for (unsigned c = 1; c < HAK_N_CLASSES; c++) {
     if (!hak_lock_repair(&centrals[c].lock)) continue;
-    centrals[c].partial = (hak_slab_list_t){NULL, NULL};
+    centrals[c].partial = centrals[c].sampled = (hak_slab_list_t){NULL, NULL};
     hak_store_relaxed(&centrals[c].n_partial, 0);
     is_broken[c] = is_any = true;
   }

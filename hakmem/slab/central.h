@@ -48,6 +48,18 @@ hak_nodiscard bool hak_central_claim(hak_slab_t* slab, struct hak_heap* heap);
 // Takes the news of remote frees into an unowned slab. False when the slab has an owner (now).
 hak_nodiscard bool hak_central_absorb(hak_slab_t* slab);
 
+// Sampled blocks lie in slabs of their own, which are unowned for good: their page map entry,
+// HAK_CLASS_SAMPLED, sends every free of one to the slow path. A block of `size_class` from such a
+// slab; NULL: out of memory. Its return aborts on misuse. Its usable bytes; 0 when no live sampled
+// block begins at `ptr`.
+hak_nodiscard void* hak_central_take_sampled(unsigned size_class);
+void hak_central_return_sampled(void* block);
+size_t hak_central_sampled_bytes(const void* ptr);
+
+// Gives back the slabs for sampled blocks that have none. While pages are watched, one a class is
+// kept.
+void hak_central_end_sampled(void);
+
 // Makes a fresh slab of `size_class`, owned by `heap` (NULL: unowned) and entered in the page map;
 // in no list. NULL: out of memory. No lock needed, and CLASS may be held.
 hak_slab_t* hak_slab_create(unsigned size_class, struct hak_heap* heap);

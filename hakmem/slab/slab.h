@@ -65,6 +65,14 @@ static inline hak_slab_t* hak_slab_of(const void* address) {
   return (hak_slab_t*)hak_super_run_of(hak_page_map_super(address), address);
 }
 
+// The class of the block that lies at `address`, or would; 0: in none, so that it may only be a
+// large block.
+static inline unsigned hak_slab_class_at(const void* address) {
+  unsigned entry = hak_page_map_class(address);
+  if (hak_likely(entry != HAK_CLASS_SAMPLED)) return hak_class_proper(entry);
+  return hak_slab_of(address)->run.size_class;
+}
+
 // Makes a run of pages a slab of `size_class`, all blocks free, unowned. The page map is the
 // caller's business.
 hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class);

@@ -54,7 +54,8 @@ static size_t magazine_count(hak_heap_t* heap, unsigned stack) {
   if (bottom == NULL) return 0;
   uintptr_t top = (uintptr_t)hak_load_relaxed(&heap->top[stack]);
   size_t count = (top - (uintptr_t)bottom) / sizeof(void*);
-  return count <= hak_magazine_capacity(magazine) ? count : 0;
+  if (count > hak_magazine_capacity(magazine) + hak_magazine_tokens(magazine)) return 0;
+  return count - hak_min_size(count, hak_magazine_tokens(magazine));
 }
 
 static void add_totals(gather_t* gather, unsigned size_class, const hak_class_totals_t* totals) {
@@ -159,6 +160,8 @@ static void add_slab(gather_t* gather, hak_slab_t* slab, unsigned size_class, si
     free_blocks += hak_bit_count(hak_load_relaxed(&remote[w]));
   }
   free_blocks = hak_min_size(free_blocks, info->slab_blocks);
+  // For a sampled block its stand-in counts as live (sampling.h).
+  if (hak_run_use(&slab->run) == HAK_RUN_SAMPLED) free_blocks = info->slab_blocks;
   hak_class_stats* class_stats = class_of(gather, size_class);
   class_stats->slabs++;
   class_stats->capacity += info->slab_blocks;
@@ -177,7 +180,7 @@ static void add_slab(gather_t* gather, hak_slab_t* slab, unsigned size_class, si
 static void add_run(hak_run_t* run, void* context) {
   gather_t* gather = context;
   size_t bytes = (size_t)run->n_pages << HAK_PAGE_SHIFT;
-  unsigned size_class = hak_class_proper(hak_page_map_class((const void*)run->base));
+  unsigned size_class = hak_slab_class_at((const void*)run->base);
   if (size_class != 0) {
     add_slab(gather, (hak_slab_t*)run, size_class, bytes);
   } else if (hak_run_use(run) == HAK_RUN_SPAN && hak_hardened_waits((void*)run->base)) {

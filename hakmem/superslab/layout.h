@@ -42,6 +42,7 @@ typedef enum hak_run_use {
   HAK_RUN_SLAB,       // blocks of a class
   HAK_RUN_PREWARMED,  // a slab that was made ready, and of which nothing has been taken yet
   HAK_RUN_ABANDONED,  // a slab that nobody owns because its thread has ended
+  HAK_RUN_SAMPLED,    // a slab of sampled blocks: unowned for good
   HAK_RUN_LOST,       // in a forked child: a slab in no list, though it may have free blocks
 } hak_run_use_t;
 

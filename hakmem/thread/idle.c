@@ -109,10 +109,13 @@ static void take_cache(hak_heap_entry_t* entry) {
   if (!begin(heap, HAK_RECLAIM_FENCED)) return;
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
     void** first;
-    unsigned n = hak_magazine_take_fenced(&heap->bins[c].magazine, &heap->top[c], &first);
+    hak_magazine_t* magazine = &heap->bins[c].magazine;
+    unsigned tokens = hak_magazine_tokens(magazine);
+    unsigned n = hak_magazine_take_fenced(magazine, &heap->top[c], &first);
     if (n == 0) continue;
     hak_flush_blocks(heap, first, n - 1);
-    hak_flush_block(heap, heap->bins[c].magazine.fenced);
+    if (magazine->fenced != NULL) hak_flush_block(heap, magazine->fenced);
+    n -= tokens - hak_magazine_tokens(magazine);
     hak_counter_add(&heap->bins[hak_class_proper(c)].returned, n);
   }
   size_t bytes = hak_cache_give_up(heap, true);

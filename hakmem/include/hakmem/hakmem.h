@@ -292,6 +292,31 @@ HAK_API bool hak_stats_openmetrics(hak_write_fn write, void* context);
 // failed.
 HAK_API bool hak_telemetry_write(const char* phase);
 
+// ---- the heap profiler: who holds the memory ----
+//
+// Allocations are sampled, one in `interval` bytes on average, with the stack of calls that led
+// there; what a sample stands for is estimated without bias. docs/PROFILER.md says what it costs,
+// and how to read what is written.
+
+typedef enum hak_profile_kind {
+  HAK_PROFILE_PPROF,        // pprof's profile.proto, all and live, with build ids of mapped files
+  HAK_PROFILE_LIVE_STACKS,  // a line of text each stack: MODULE+0xADDRESS;... and its live bytes
+  HAK_PROFILE_ALL_STACKS,   // the same, with all that was allocated there since the first start
+} hak_profile_kind;
+
+// Begins to sample at an interval in bytes, from 1 to 2^30; where it has begun, goes on with that
+// interval. What was allocated before is not seen. False, with errno: EINVAL, ENOMEM, or ENOTSUP in
+// a hardened process. It opens libgcc_s (to unwind with) the first time.
+HAK_API bool hak_profile_start(size_t interval);
+
+// Ends it. The samples that live are still followed until they are freed.
+HAK_API void hak_profile_stop(void);
+
+// Writes a profile as it is now: to a file that is made or emptied, or to a descriptor. False, with
+// errno, when that failed.
+HAK_API bool hak_profile_dump(const char* path, hak_profile_kind kind);
+HAK_API bool hak_profile_write(int fd, hak_profile_kind kind);
+
 // ---- the library ----
 
 // "MAJOR.MINOR.PATCH" of the library that is running. Also the proof that hakmem serves a process:

@@ -1,0 +1,223 @@
+// The few kinds of field of a protocol buffer that a profile needs, and its messages.
+//
+// (https://github.com/google/pprof/blob/main/proto/profile.proto, by whose names of fields the
+// numbers below go.)
+
+#include "hakmem/profile/pprof.h"
+
+#include <string.h>
+
+#include "hakmem/profile/modules.h"
+#include "hakmem/profile/stacks.h"
+
+// ---- protocol buffers ----
+
+// A message that is put together apart, since its length comes before it. The longest is a sample:
+// a stack's locations, of five bytes each at the most, and four values of ten.
+typedef struct message {
+  size_t length;
+  char bytes[640];
+} message_t;
+
+static void put_byte(message_t* message, unsigned byte) {
+  if (message->length < sizeof message->bytes) message->bytes[message->length++] = (char)byte;
+}
+
+static void put_varint(message_t* message, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) put_byte(message, 0x80 | (unsigned)(value & 0x7f));
+  put_byte(message, (unsigned)value);
+}
+
+enum { VARINT = 0, BYTES = 2 };  // wire types
+
+static void put_tag(message_t* message, unsigned field, unsigned wire_type) {
+  put_varint(message, field << 3 | wire_type);
+}
+
+static void put_number(message_t* message, unsigned field, uint64_t value) {
+  if (value == 0) return;  // as if it were not there
+  put_tag(message, field, VARINT);
+  put_varint(message, value);
+}
+
+static void write_bytes(hak_text_t* text, unsigned field, const char* bytes, size_t length) {
+  message_t head = {.length = 0};
+  put_tag(&head, field, BYTES);
+  put_varint(&head, length);
+  hak_text_put(text, head.bytes, head.length);
+  hak_text_put(text, bytes, length);
+}
+
+static void write_message(hak_text_t* text, unsigned field, const message_t* message) {
+  write_bytes(text, field, message->bytes, message->length);
+}
+
+static void write_string(hak_text_t* text, const char* string);
+
+static void write_number(hak_text_t* text, unsigned field, uint64_t value) {
+  message_t message = {.length = 0};
+  put_number(&message, field, value);
+  hak_text_put(text, message.bytes, message.length);
+}
+
+// ---- pprof's messages ----
+
+enum {  // the fields of Profile
+  SAMPLE_TYPE = 1,
+  SAMPLE = 2,
+  MAPPING = 3,
+  LOCATION = 4,
+  STRING_TABLE = 6,
+  DROP_FRAMES = 7,
+  TIME_NANOS = 9,
+  PERIOD_TYPE = 11,
+  PERIOD = 12,
+  DEFAULT_SAMPLE_TYPE = 14,
+};
+
+// The table of strings begins with these; behind them come two of each module, its path and its
+// build id.
+enum {
+  NONE,
+  ALLOC_OBJECTS,
+  COUNT,
+  ALLOC_SPACE,
+  UNIT_BYTES,
+  INUSE_OBJECTS,
+  INUSE_SPACE,
+  SPACE,
+  DROP,
+  N_STRINGS
+};
+
+// Whatever calls of the allocator's own are left at the end of a stack.
+#define OWN_FUNCTIONS                                                              \
+  "(hak|own|__libc)_.*|malloc|calloc|realloc|reallocarray|memalign|aligned_alloc|" \
+  "posix_memalign|valloc|pvalloc|operator new.*"
+
+static const char* const strings[N_STRINGS] = {
+    "",      "alloc_objects", "count", "alloc_space", "bytes", "inuse_objects", "inuse_space",
+    "space", OWN_FUNCTIONS,
+};
+
+static void write_string(hak_text_t* text, const char* string) {
+  write_bytes(text, STRING_TABLE, string, strlen(string));
+}
+
+static void write_type(hak_text_t* text, unsigned field, unsigned type, unsigned unit) {
+  message_t message = {.length = 0};
+  put_number(&message, 1, type);
+  put_number(&message, 2, unit);
+  write_message(text, field, &message);
+}
+
+static uint64_t objects_of(const hak_tally_t* tally) {
+  uint64_t half = UINT64_C(1) << (HAK_OBJECTS_SHIFT - 1);
+  return (hak_counter_read(&tally->objects) + half) >> HAK_OBJECTS_SHIFT;
+}
+
+static void write_stack(hak_text_t* text, const hak_stack_t* stack) {
+  message_t numbers = {.length = 0}, message = {.length = 0};
+  for (unsigned i = 0; i < stack->n_frames; i++) {
+    put_varint(&numbers, hak_stacks_number(stack->frames[i]));
+  }
+  put_tag(&message, 1, BYTES);
+  put_varint(&message, numbers.length);
+  for (size_t i = 0; i < numbers.length; i++) put_byte(&message, (unsigned char)numbers.bytes[i]);
+  numbers.length = 0;
+  put_varint(&numbers, objects_of(&stack->all));
+  put_varint(&numbers, hak_counter_read(&stack->all.bytes));
+  put_varint(&numbers, objects_of(&stack->live));
+  put_varint(&numbers, hak_counter_read(&stack->live.bytes));
+  put_tag(&message, 2, BYTES);
+  put_varint(&message, numbers.length);
+  for (size_t i = 0; i < numbers.length; i++) put_byte(&message, (unsigned char)numbers.bytes[i]);
+  write_message(text, SAMPLE, &message);
+}
+
+static void write_location(uintptr_t address, uint32_t number, void* text) {
+  message_t message = {.length = 0};
+  put_number(&message, 1, number);
+  put_number(&message, 2, hak_modules_find(address));
+  put_number(&message, 3, address);
+  write_message(text, LOCATION, &message);
+}
+
+static void write_module(hak_text_t* text, size_t number) {
+  const hak_module_t* module = hak_module(number);
+  uint64_t name = N_STRINGS + 2 * (number - 1);
+  message_t message = {.length = 0};
+  put_number(&message, 1, number);
+  put_number(&message, 2, module->begin);
+  put_number(&message, 3, module->end);
+  put_number(&message, 4, module->file_offset);
+  put_number(&message, 5, name);
+  put_number(&message, 6, module->build_id_bytes != 0 ? name + 1 : NONE);
+  write_message(text, MAPPING, &message);
+}
+
+static void write_build_id(hak_text_t* text, const hak_module_t* module) {
+  char hex[2 * HAK_BUILD_ID_BYTES + 1];
+  for (unsigned i = 0; i < module->build_id_bytes; i++) {
+    hex[2 * i] = "0123456789abcdef"[module->build_id[i] >> 4];
+    hex[2 * i + 1] = "0123456789abcdef"[module->build_id[i] & 15];
+  }
+  hex[2 * module->build_id_bytes] = '\0';
+  write_string(text, hex);
+}
+
+void hak_pprof_write(hak_text_t* text, const hak_pprof_head_t* head) {
+  write_type(text, SAMPLE_TYPE, ALLOC_OBJECTS, COUNT);
+  write_type(text, SAMPLE_TYPE, ALLOC_SPACE, UNIT_BYTES);
+  write_type(text, SAMPLE_TYPE, INUSE_OBJECTS, COUNT);
+  write_type(text, SAMPLE_TYPE, INUSE_SPACE, UNIT_BYTES);
+  for (const hak_stack_t* at = hak_stacks_all(); at != NULL; at = at->next) write_stack(text, at);
+  for (size_t i = 1; i <= hak_modules_count(); i++) write_module(text, i);
+  hak_stacks_visit_addresses(write_location, text);
+  for (unsigned i = 0; i < N_STRINGS; i++) write_string(text, strings[i]);
+  for (size_t i = 1; i <= hak_modules_count(); i++) {
+    write_string(text, hak_module(i)->name);
+    write_build_id(text, hak_module(i));
+  }
+  write_number(text, DROP_FRAMES, DROP);
+  write_number(text, TIME_NANOS, head->time_ns);
+  write_type(text, PERIOD_TYPE, SPACE, UNIT_BYTES);
+  write_number(text, PERIOD, head->interval);
+  write_number(text, DEFAULT_SAMPLE_TYPE, INUSE_SPACE);
+}
+
+// ---- collapsed stacks ----
+
+static void write_hex(hak_text_t* text, uint64_t value) {
+  char digits[16];
+  size_t n = hak_digits(digits + sizeof digits, value, 16);
+  hak_text_string(text, "0x");
+  hak_text_put(text, digits + sizeof digits - n, n);
+}
+
+static void write_frame(hak_text_t* text, uintptr_t address) {
+  size_t number = hak_modules_find(address);
+  if (number != 0) {
+    const hak_module_t* module = hak_module(number);
+    const char* slash = strrchr(module->name, '/');
+    hak_text_string(text, slash != NULL ? slash + 1 : module->name);
+    hak_text_string(text, "+");
+    address -= module->bias;
+  }
+  write_hex(text, address);
+}
+
+void hak_collapsed_write(hak_text_t* text, bool is_live) {
+  for (const hak_stack_t* at = hak_stacks_all(); at != NULL; at = at->next) {
+    uint64_t bytes = hak_counter_read(is_live ? &at->live.bytes : &at->all.bytes);
+    if (bytes == 0) continue;
+    if (at->n_frames == 0) hak_text_string(text, "[no room for the stack]");
+    for (unsigned i = at->n_frames; i != 0; i--) {
+      write_frame(text, at->frames[i - 1]);
+      if (i != 1) hak_text_string(text, ";");
+    }
+    hak_text_string(text, " ");
+    hak_text_number(text, bytes);
+    hak_text_string(text, "\n");
+  }
+}

@@ -1,0 +1,159 @@
+// What is written: decoded here by the rules of protocol buffers alone.
+
+extern "C" {
+#include "hakmem/include/hakmem/hakmem.h"
+#include "hakmem/profile/stacks.h"
+}
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "hakmem/testing/support.h"
+
+namespace {
+
+// A message: the values of each field, numbers or bytes, in their order.
+struct Message {
+  std::map<unsigned, std::vector<uint64_t>> numbers;
+  std::map<unsigned, std::vector<std::string>> bytes;
+};
+
+bool TakeVarint(const std::string& text, size_t* at, uint64_t* value) {
+  *value = 0;
+  for (unsigned shift = 0; shift < 64 && *at < text.size(); shift += 7) {
+    uint64_t byte = static_cast<unsigned char>(text[(*at)++]);
+    *value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return true;
+  }
+  return false;
+}
+
+bool Parse(const std::string& text, Message* message) {
+  for (size_t at = 0; at < text.size();) {
+    uint64_t tag, value;
+    if (!TakeVarint(text, &at, &tag) || !TakeVarint(text, &at, &value)) return false;
+    unsigned field = static_cast<unsigned>(tag >> 3);
+    if ((tag & 7) == 0) {
+      message->numbers[field].push_back(value);
+    } else if ((tag & 7) == 2 && value <= text.size() - at) {
+      message->bytes[field].push_back(text.substr(at, value));
+      at += value;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::vector<uint64_t> Packed(const std::string& text) {
+  std::vector<uint64_t> values;
+  uint64_t value;
+  for (size_t at = 0; at < text.size() && TakeVarint(text, &at, &value);) values.push_back(value);
+  return values;
+}
+
+uint64_t Number(const Message& message, unsigned field) {
+  auto found = message.numbers.find(field);
+  return found == message.numbers.end() ? 0 : found->second.at(0);
+}
+
+std::string Dump(hak_profile_kind kind) {
+  std::string path = testing::TempDir() + "/profile." + std::to_string(kind);
+  EXPECT_TRUE(hak_profile_dump(path.c_str(), kind));
+  std::stringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  std::remove(path.c_str());
+  return text.str();
+}
+
+__attribute__((noinline)) void* Site(size_t size) {
+  void* block = hak_malloc(size);
+  EXPECT_NE(block, nullptr);  // no call in tail position
+  return block;
+}
+
+TEST_IN_CHILD(Pprof, EveryReferenceIsThere) {
+  ASSERT_TRUE(hak_profile_start(1));
+  void* live = Site(1000);
+  hak_free(Site(5000));
+  hak_profile_stop();
+  Message profile;
+  ASSERT_TRUE(Parse(Dump(HAK_PROFILE_PPROF), &profile));
+  const std::vector<std::string>& strings = profile.bytes[6];
+  ASSERT_FALSE(strings.empty());
+  EXPECT_EQ(strings[0], "");
+  std::vector<std::string> types;
+  for (const std::string& text : profile.bytes[1]) {
+    Message type;
+    ASSERT_TRUE(Parse(text, &type));
+    types.push_back(strings.at(Number(type, 1)) + "/" + strings.at(Number(type, 2)));
+  }
+  EXPECT_EQ(types, (std::vector<std::string>{"alloc_objects/count", "alloc_space/bytes",
+                                             "inuse_objects/count", "inuse_space/bytes"}));
+  EXPECT_EQ(strings.at(Number(profile, 14)), "inuse_space");
+  EXPECT_EQ(Number(profile, 12), 1u);
+
+  std::map<uint64_t, Message> modules;
+  for (const std::string& text : profile.bytes[3]) {
+    Message module;
+    ASSERT_TRUE(Parse(text, &module));
+    EXPECT_LT(Number(module, 2), Number(module, 3));
+    EXPECT_NE(strings.at(Number(module, 5)), "");
+    EXPECT_LT(Number(module, 6), strings.size());
+    modules[Number(module, 1)] = module;
+  }
+  std::map<uint64_t, uint64_t> addresses;
+  for (const std::string& text : profile.bytes[4]) {
+    Message location;
+    ASSERT_TRUE(Parse(text, &location));
+    uint64_t address = Number(location, 3);
+    EXPECT_TRUE(addresses.emplace(Number(location, 1), address).second) << "twice";
+    const Message& module = modules.at(Number(location, 2));
+    EXPECT_GE(address, Number(module, 2));
+    EXPECT_LT(address, Number(module, 3));
+  }
+  uint64_t all_bytes = 0, live_bytes = 0;
+  for (const std::string& text : profile.bytes[2]) {
+    Message sample;
+    ASSERT_TRUE(Parse(text, &sample));
+    for (uint64_t number : Packed(sample.bytes.at(1).at(0))) {
+      EXPECT_EQ(addresses.count(number), 1u);
+    }
+    std::vector<uint64_t> values = Packed(sample.bytes.at(2).at(0));
+    ASSERT_EQ(values.size(), 4u);
+    all_bytes += values[1];
+    live_bytes += values[3];
+  }
+  EXPECT_EQ(live_bytes, hak_good_size(1000));
+  EXPECT_EQ(all_bytes, hak_good_size(1000) + hak_good_size(5000));
+  hak_free(live);
+}
+
+TEST_IN_CHILD(Pprof, CollapsedStacksEndInTheirBytes) {
+  ASSERT_TRUE(hak_profile_start(1));
+  void* live = Site(1000);
+  hak_free(Site(5000));
+  hak_profile_stop();
+  for (hak_profile_kind kind : {HAK_PROFILE_LIVE_STACKS, HAK_PROFILE_ALL_STACKS}) {
+    std::istringstream lines(Dump(kind));
+    uint64_t bytes = 0;
+    for (std::string line; std::getline(lines, line);) {
+      size_t space = line.rfind(' ');
+      ASSERT_NE(space, std::string::npos) << line;
+      EXPECT_NE(line.find("+0x"), std::string::npos) << line;
+      bytes += std::stoull(line.substr(space + 1));
+    }
+    bool is_live = kind == HAK_PROFILE_LIVE_STACKS;
+    EXPECT_EQ(bytes, hak_good_size(1000) + (is_live ? 0 : hak_good_size(5000)));
+  }
+  hak_free(live);
+}
+
+}  // namespace

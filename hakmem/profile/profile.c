@@ -1,0 +1,273 @@
+// Start, stop, dump, and the moment of a sample. Owns lock DUMP.
+
+#define _GNU_SOURCE  // strchrnul
+
+#include "hakmem/profile/profile.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "hakmem/hardened/hardened.h"
+#include "hakmem/heap/cache.h"
+#include "hakmem/include/hakmem/hakmem.h"
+#include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
+#include "hakmem/platform/descriptor.h"
+#include "hakmem/platform/fork.h"
+#include "hakmem/platform/line.h"
+#include "hakmem/platform/platform.h"
+#include "hakmem/profile/modules.h"
+#include "hakmem/profile/pprof.h"
+#include "hakmem/profile/unwind.h"
+#include "hakmem/slab/central.h"
+#include "hakmem/telemetry/target.h"
+
+#define PATH_BYTES (4096 + 512)
+#define DEFAULT_FILE "hakmem.%p.pb"
+#define MAX_INTERVAL (INT64_C(1) << 30)
+
+static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_DUMP);
+static uint64_t last_interval;  // lock:DUMP: in bytes; 0: nothing was sampled yet
+
+// What the option asks for. lock:DUMP
+static hak_target_t target;
+static hak_profile_kind target_kind;
+static char directory[4096];  // where the program was at the start; "" when it is not known
+
+// Set while this thread takes a sample: what the unwinder allocates, if anything, is no sample.
+static hak_thread_local bool is_sampling;
+
+// ---- samples ----
+
+// Enters a sample, of which a block of `bytes` stands for `objects`. False: there is no room.
+static bool record(hak_profile_sample_t* sample, const void* caller) {
+  int saved_errno = errno;
+  uintptr_t frames[HAK_UNWIND_DEPTH];
+  is_sampling = true;
+  hak_compiler_barrier();
+  unsigned n = hak_unwind(frames, caller);
+  bool is_known = hak_samples_add(sample, frames, n);
+  hak_compiler_barrier();
+  is_sampling = false;
+  errno = saved_errno;
+  return is_known;
+}
+
+void* hak_profile_take(void* stand_in, unsigned size_class, const void* caller) {
+  if (is_sampling || !hak_sampling_is_on()) return stand_in;
+  void* block = hak_central_take_sampled(size_class);
+  if (block == NULL) return stand_in;
+  uint64_t bytes = hak_class_info(size_class)->block_bytes;
+  uint64_t objects = hak_load_relaxed(&hak_sampling_classes[size_class].objects);
+  hak_profile_sample_t sample = {
+      .block = block,
+      .stand_in = stand_in,
+      .objects = objects,
+      .bytes = (objects * bytes) >> HAK_OBJECTS_SHIFT,
+  };
+  if (record(&sample, caller)) return block;
+  hak_central_return_sampled(block);
+  return stand_in;
+}
+
+void hak_profile_note(const void* block, uint64_t bytes, hak_heap_t* heap, const void* caller) {
+  hak_sampler_t* sampler = heap != NULL ? &heap->sampler : NULL;
+  if (is_sampling || !hak_sampling_draw(sampler, bytes)) return;
+  double weight = hak_sampling_weight(bytes, hak_load_relaxed(&hak_sampling_interval));
+  hak_profile_sample_t sample = {
+      .block = block,
+      .objects = hak_sampling_objects(weight),
+      .bytes = (uint64_t)(weight * (double)bytes + 0.5),
+  };
+  (void)record(&sample, caller);
+}
+
+void* hak_profile_free(void* block) {
+  hak_profile_sample_t sample = {.block = block};
+  (void)hak_samples_remove(&sample);
+  hak_central_return_sampled(block);
+  return sample.stand_in;
+}
+
+// ---- begin and end ----
+
+// lock:DUMP
+static bool ready_tables(void) {
+  hak_lock_acquire(&hak_profile_lock);
+  bool is_ready = hak_samples_start();
+  hak_lock_release(&hak_profile_lock);
+  return is_ready;
+}
+
+// The job WATCH.
+static void draw_pages(void) {
+  uint64_t begin_ns = hak_platform_now_ns();
+  hak_sampling_draw_pages();
+  uint64_t took_ms = (hak_platform_now_ns() - begin_ns) * HAK_WATCH_SHARE / 1000000;
+  hak_tick_set_due(HAK_JOB_WATCH,
+                   hak_platform_now_ms() + hak_max_size(took_ms, HAK_WATCH_LEAST_MS));
+}
+
+bool hak_profile_start(size_t interval) {
+  if (interval == 0 || interval > (size_t)MAX_INTERVAL) {
+    errno = EINVAL;
+    return false;
+  }
+  hak_fork_look();
+  if (hak_hardened_begin()) {
+    errno = ENOTSUP;
+    return false;
+  }
+  (void)hak_unwind_start();  // it allocates, and takes the dynamic linker's locks
+  hak_lock_acquire(&lock);
+  bool is_ready = ready_tables();
+  if (is_ready) {
+    last_interval = interval;
+    hak_sampling_begin(interval, hak_platform_now_ns() ^ (uint64_t)hak_process_id() << 32);
+    hak_tick_register(HAK_JOB_WATCH, draw_pages);
+    draw_pages();
+  }
+  hak_lock_release(&lock);
+  if (is_ready && hak_this_heap != HAK_NO_HEAP) hak_cache_return_unsampled(hak_this_heap);
+  if (!is_ready) errno = ENOMEM;
+  return is_ready;
+}
+
+void hak_profile_stop(void) {
+  hak_fork_look();
+  hak_lock_acquire(&lock);
+  hak_tick_set_due(HAK_JOB_WATCH, HAK_TICK_NEVER);
+  hak_sampling_end();
+  hak_central_end_sampled();
+  hak_lock_release(&lock);
+}
+
+// ---- profiles ----
+
+typedef struct output {
+  int number;
+  int error;
+} output_t;
+
+static bool append(const char* bytes, size_t length, void* context) {
+  output_t* out = context;
+  out->error = hak_descriptor_append(out->number, bytes, length, HAK_DESCRIPTOR_WAIT);
+  return out->error == 0;
+}
+
+static uint64_t wall_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+// lock:DUMP. Returns 0 or an errno value.
+static int write_profile(int number, hak_profile_kind kind) {
+  char buffer[1024];
+  output_t out = {.number = number, .error = 0};
+  hak_text_t text = {.buffer = buffer, .capacity = sizeof buffer, .sink = append, .context = &out};
+  if (!hak_modules_read()) return ENOMEM;
+  if (kind == HAK_PROFILE_PPROF) {
+    hak_pprof_head_t head = {wall_ns(), last_interval};
+    hak_pprof_write(&text, &head);
+  } else {
+    hak_collapsed_write(&text, kind == HAK_PROFILE_LIVE_STACKS);
+  }
+  return hak_text_end(&text) ? 0 : out.error;
+}
+
+static int write_file(const char* path, hak_profile_kind kind) {
+  hak_descriptor_t file = HAK_DESCRIPTOR_NONE;
+  int error = hak_descriptor_create(&file, path);
+  if (error != 0) return error;
+  error = write_profile(file.number, kind);
+  hak_descriptor_close(&file);
+  return error;
+}
+
+static bool is_kind(hak_profile_kind kind) {
+  return kind == HAK_PROFILE_PPROF || kind == HAK_PROFILE_LIVE_STACKS ||
+         kind == HAK_PROFILE_ALL_STACKS;
+}
+
+static bool dump(const char* path, int number, hak_profile_kind kind) {
+  int error = EINVAL;
+  if (is_kind(kind)) {
+    hak_fork_look();
+    hak_lock_acquire(&lock);
+    error = path != NULL ? write_file(path, kind) : write_profile(number, kind);
+    hak_lock_release(&lock);
+  }
+  if (error != 0) errno = error;
+  return error == 0;
+}
+
+bool hak_profile_dump(const char* path, hak_profile_kind kind) { return dump(path, -1, kind); }
+
+bool hak_profile_write(int fd, hak_profile_kind kind) { return dump(NULL, fd, kind); }
+
+// ---- the option: INTERVAL[,FILE] ----
+
+static void refuse(const char* value, const char* why) {
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, "HAKMEM_PROFILE=");
+  hak_line_text(&line, value);
+  hak_line_text(&line, " ");
+  hak_line_text(&line, why);
+  hak_line_text(&line, "; nothing is profiled");
+  hak_line_end(&line);
+}
+
+static bool ends_in(const char* text, const char* end) {
+  size_t n = strlen(text), k = strlen(end);
+  return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+void hak_profile_start_option(void) {
+  const char* value = hak_option_text(HAK_OPTION_profile);
+  const char* comma = strchrnul(value, ',');
+  const char* file = *comma == ',' ? comma + 1 : DEFAULT_FILE;
+  int64_t interval;
+  if (!hak_parse_bytes(value, comma, &interval) || interval < 1 || interval > MAX_INTERVAL ||
+      *file == '\0') {
+    refuse(value, "is not understood (INTERVAL[,FILE], with INTERVAL from 1 to 1G)");
+    return;
+  }
+  strncpy(target.file, file, sizeof target.file - 1);
+  target_kind = ends_in(file, ".folded") ? HAK_PROFILE_LIVE_STACKS : HAK_PROFILE_PPROF;
+  if (!hak_working_directory(directory, sizeof directory)) directory[0] = '\0';
+  if (hak_profile_start((size_t)interval)) return;
+  if (errno == ENOTSUP) refuse(value, "is not for a hardened process");
+  target.file[0] = '\0';
+}
+
+static void complain(const char* path, int error) {
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, "the heap profile cannot be written to ");
+  hak_line_text(&line, path);
+  hak_line_text(&line, ": errno ");
+  hak_line_number(&line, (uint64_t)error);
+  hak_line_end_last(&line);
+}
+
+void hak_profile_finish_option(void) {
+  static char path[PATH_BYTES];
+  if (target.file[0] == '\0') return;
+  if (!hak_target_path(&target, directory, hak_process_id(), "", path, sizeof path)) {
+    complain(target.file, ENAMETOOLONG);
+  } else if (!hak_profile_dump(path, target_kind)) {
+    complain(path, errno);
+  }
+}
+
+// ---- after a fork ----
+
+// What is under it is settled by who takes it next: each of these does all it does anew.
+static void repair(bool is_whole) {
+  (void)is_whole;
+  (void)hak_lock_repair(&lock);
+}
+HAK_REPAIR(DUMP, repair, NULL);

@@ -1,0 +1,465 @@
+// The profiler as a whole: estimates against what was allocated, frees found again, threads, forks,
+// and what is written.
+
+extern "C" {
+#include "hakmem/heap/sampling.h"
+#include "hakmem/include/hakmem/hakmem.h"
+#include "hakmem/profile/samples.h"
+#include "hakmem/profile/stacks.h"
+}
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "hakmem/testing/support.h"
+
+namespace {
+
+struct Sum {
+  double samples = 0, objects = 0, bytes = 0;
+};
+
+double Read(const hak_counter_t& counter) {
+  return static_cast<double>(hak_counter_read(&counter));
+}
+
+Sum Total(bool is_live) {
+  Sum sum;
+  for (const hak_stack_t* at = hak_stacks_all(); at != nullptr; at = at->next) {
+    const hak_tally_t& tally = is_live ? at->live : at->all;
+    sum.samples += Read(tally.samples);
+    sum.objects += Read(tally.objects) / (1 << HAK_OBJECTS_SHIFT);
+    sum.bytes += Read(tally.bytes);
+  }
+  return sum;
+}
+
+// ---- estimates against what was allocated ----
+
+constexpr size_t kInterval = 4096;
+
+// What a program has allocated, and what of it lives.
+struct Exact {
+  double all = 0, live = 0;  // bytes
+};
+
+// Errors of estimates, as shares of what was allocated: each of another seed, and so of other pages
+// that are watched. Their mean is within a few standard errors of 0, by what they vary themselves;
+// and these are small enough that a bias would show.
+class Errors {
+ public:
+  void Add(double error) {
+    n_++;
+    sum_ += error;
+    squares_ += error * error;
+  }
+  void ExpectNoBias(const std::string& what, double least_seen = 0.2) const {
+    double mean = sum_ / n_;
+    double standard_error = std::sqrt((squares_ / n_ - mean * mean) / n_);
+    if (std::getenv("SHOW_ERRORS") != nullptr) {
+      printf("%-28s mean %+.4f, standard error %.4f\n", what.c_str(), mean, standard_error);
+    }
+    // (And 0.5 %: where most are sampled a token finds no room now and then, see sampling.h.)
+    EXPECT_LE(std::fabs(mean), 4.5 * standard_error + 0.005) << what;
+    // (A sanitizer has time for a few only.)
+    if (hak::kUnderSanitizer) return;
+    EXPECT_LE(4.5 * standard_error, least_seen) << what << ": it says too little";
+  }
+
+ private:
+  double n_ = 0, sum_ = 0, squares_ = 0;
+};
+
+// Blocks that the program keeps, and the count of all it had.
+class Program {
+ public:
+  ~Program() { FreeAll(); }
+  void Alloc(size_t size) {
+    blocks_.push_back(hak_malloc(size));
+    double bytes = static_cast<double>(hak_good_size(size));
+    exact_.all += bytes;
+    exact_.live += bytes;
+  }
+  void FreeAt(size_t i) {
+    exact_.live -= static_cast<double>(hak_usable_size(blocks_[i]));
+    hak_free(blocks_[i]);
+    blocks_[i] = blocks_.back();
+    blocks_.pop_back();
+  }
+  void FreeLast() { FreeAt(blocks_.size() - 1); }
+  void FreeAll() {
+    while (!blocks_.empty()) FreeLast();
+  }
+  size_t Count() const { return blocks_.size(); }
+  const Exact& Had() const { return exact_; }
+
+ private:
+  Exact exact_;
+  std::vector<void*> blocks_;
+};
+
+// How many seeds to go through.
+int Seeds(int n) { return hak::kUnderSanitizer ? n / 50 : n; }
+
+using Pattern = void (*)(Program& program, size_t size, hak::Random& random);
+
+// One block, again and again: as a magazine holds it, the last that was freed.
+void Churn(Program& program, size_t size, hak::Random&) {
+  for (int i = 0; i < 200; ++i) {
+    program.Alloc(size);
+    program.FreeLast();
+  }
+  program.Alloc(size);
+}
+
+// Many, and all of them freed: refills, overflows, and pops of what was freed long before.
+void Waves(Program& program, size_t size, hak::Random&) {
+  for (int i = 0; i < 3; ++i) {
+    program.FreeAll();
+    for (int k = 0; k < 300; ++k) program.Alloc(size);
+  }
+}
+
+// Any of a working set.
+void Mixed(Program& program, size_t size, hak::Random& random) {
+  for (int i = 0; i < 1000; ++i) {
+    if (program.Count() != 0 && random.Below(100) < program.Count()) {
+      program.FreeAt(random.Below(program.Count()));
+    } else {
+      program.Alloc(size);
+    }
+  }
+}
+
+void MixedSizes(Program& program, size_t size, hak::Random& random) {
+  for (int i = 0; i < 1000; ++i) {
+    if (program.Count() != 0 && random.Below(200) < program.Count()) {
+      program.FreeAt(random.Below(program.Count()));
+    } else {
+      program.Alloc(random.LogUniform(size));
+    }
+  }
+}
+
+// A stack of blocks that goes up and down.
+void UpAndDown(Program& program, size_t size, hak::Random& random) {
+  for (int i = 0; i < 1000; ++i) {
+    bool is_up = random.Below(40) + 20 * (i / 100 % 2) > program.Count();
+    if (is_up || program.Count() == 0) {
+      program.Alloc(size);
+    } else {
+      program.FreeLast();
+    }
+  }
+}
+
+void ExpectNoBias(const char* name, Pattern pattern, size_t size, size_t interval, int seeds,
+                  double least_seen = 0.2) {
+  Errors all_errors, live_errors;
+  hak::Random random(1);
+  Sum before_all = Total(false), before_live = Total(true);
+  for (int seed = 0; seed < Seeds(seeds); ++seed) {
+    hak_sampling_begin(interval, static_cast<uint64_t>(seed));
+    Program program;
+    pattern(program, size, random);
+    Sum all = Total(false), live = Total(true);
+    Exact exact = program.Had();
+    all_errors.Add((all.bytes - before_all.bytes - exact.all) / exact.all);
+    live_errors.Add((live.bytes - before_live.bytes - exact.live) / exact.all);
+    program.FreeAll();
+    before_all = Total(false);
+    before_live = Total(true);
+  }
+  std::string what = std::string(name) + " of " + std::to_string(size);
+  all_errors.ExpectNoBias(what + ", all", least_seen);
+  live_errors.ExpectNoBias(what + ", live", least_seen);
+  EXPECT_EQ(before_live.samples, 0) << what;
+  EXPECT_EQ(before_live.bytes, 0) << what;
+  EXPECT_EQ(before_live.objects, 0) << what;
+}
+
+TEST_IN_CHILD(Profile, EstimatesOfOneClassAreUnbiased) {
+  ASSERT_TRUE(hak_profile_start(kInterval));
+  for (size_t size : {16, 100, 1000, 5000, 30000}) {
+    // One allocation in 20 is sampled, of one page in five.
+    size_t interval = 20 * size;
+    ExpectNoBias("one block", Churn, size, interval, 4000);
+    ExpectNoBias("waves", Waves, size, interval, 2500);
+    ExpectNoBias("a working set", Mixed, size, interval, 3000);
+    ExpectNoBias("up and down", UpAndDown, size, interval, 3000);
+  }
+}
+
+// Of one page in 64 one allocation in four, and nearly all.
+TEST_IN_CHILD(Profile, EstimatesOfRareAndOfFrequentSamplesAreUnbiased) {
+  ASSERT_TRUE(hak_profile_start(kInterval));
+  ExpectNoBias("rare: one block", Churn, 16, 4096, 30000, 0.3);
+  ExpectNoBias("rare: waves", Waves, 16, 4096, 5000, 0.5);
+  ExpectNoBias("frequent: one block", Churn, 5000, 4096, 1000);
+  ExpectNoBias("frequent: up and down", UpAndDown, 5000, 4096, 500);
+}
+
+TEST_IN_CHILD(Profile, EstimatesOfManyClassesAreUnbiased) {
+  ASSERT_TRUE(hak_profile_start(kInterval));
+  ExpectNoBias("small sizes", MixedSizes, 30000, kInterval, 500);
+  ExpectNoBias("all sizes", MixedSizes, 300000, 100000, 400);
+}
+
+// With a long interval, so that what is drawn is not certain.
+TEST_IN_CHILD(Profile, EstimatesOfLargeBlocksAreUnbiased) {
+  ASSERT_TRUE(hak_profile_start(kInterval));
+  for (size_t size : {40000, 300000, 3 << 20}) {
+    Errors all_errors, live_errors;
+    for (int seed = 0; seed < Seeds(500); ++seed) {
+      hak_sampling_begin(2 * size, static_cast<uint64_t>(seed));
+      Sum all = Total(false), live = Total(true);
+      Program program;
+      for (int i = 0; i < 10; ++i) {
+        program.Alloc(size);
+        program.FreeLast();
+        program.Alloc(size);
+      }
+      all_errors.Add((Total(false).bytes - all.bytes) / program.Had().all - 1);
+      live_errors.Add((Total(true).bytes - live.bytes) / program.Had().live - 1);
+      program.FreeAll();
+      EXPECT_EQ(Total(true).bytes, 0);
+    }
+    all_errors.ExpectNoBias("all of " + std::to_string(size));
+    live_errors.ExpectNoBias("live of " + std::to_string(size));
+  }
+}
+
+// What is in magazines when it starts is what the program goes on with.
+TEST_IN_CHILD(Profile, EstimatesAreUnbiasedFromTheStartOn) {
+  Program before;
+  for (int i = 0; i < 5000; ++i) before.Alloc(1000);
+  Errors errors;
+  for (int seed = 0; seed < Seeds(300); ++seed) {
+    for (int i = 0; i < 400; ++i) before.FreeLast();
+    ASSERT_TRUE(hak_profile_start(kInterval));
+    Sum all = Total(false);
+    Exact had = before.Had();
+    for (int i = 0; i < 400; ++i) before.Alloc(1000);
+    double bytes = before.Had().all - had.all;
+    errors.Add((Total(false).bytes - all.bytes) / bytes - 1);
+    hak_profile_stop();
+  }
+  errors.ExpectNoBias("from the start on");
+}
+
+// Two threads that allocate, and free what the other has allocated.
+TEST_IN_CHILD(Profile, EstimatesOfTwoThreadsAreUnbiased) {
+  ASSERT_TRUE(hak_profile_start(kInterval));
+  for (size_t size : {32, 200, 3000}) {
+    hak_sampling_begin(20 * size, size);
+    constexpr int kBlocks = 400;
+    const int rounds = 2 * Seeds(500);
+    std::vector<void*> mine(kBlocks), theirs(kBlocks);
+    auto turn = [&](std::vector<void*>& take, std::vector<void*>& give) {
+      for (void*& block : take) hak_free(std::exchange(block, nullptr));
+      for (void*& block : give) block = hak_malloc(size);
+    };
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, nullptr, 2);
+    std::thread other([&] {
+      for (int round = 0; round < rounds; ++round) {
+        pthread_barrier_wait(&barrier);
+        if (round % 2 == 0) turn(theirs, theirs);
+        if (round % 2 == 1) turn(mine, mine);
+        pthread_barrier_wait(&barrier);
+      }
+    });
+    Errors errors;
+    double bytes = 2.0 * kBlocks * static_cast<double>(hak_good_size(size));
+    for (int round = 0; round < rounds; ++round) {
+      hak_sampling_draw_pages();
+      Sum all = Total(false);
+      pthread_barrier_wait(&barrier);
+      if (round % 2 == 0) turn(mine, mine);
+      if (round % 2 == 1) turn(theirs, theirs);
+      pthread_barrier_wait(&barrier);
+      errors.Add((Total(false).bytes - all.bytes) / bytes - 1);
+    }
+    other.join();
+    errors.ExpectNoBias("two threads, " + std::to_string(size), 0.25);
+    for (void* block : mine) hak_free(block);
+    for (void* block : theirs) hak_free(block);
+    pthread_barrier_destroy(&barrier);
+  }
+  EXPECT_EQ(Total(true).bytes, 0);
+}
+
+// ---- what is known of each block ----
+
+// With an interval of one byte every allocation is a sample, which is exact.
+TEST_IN_CHILD(Profile, AtOneByteEverythingIsExact) {
+  ASSERT_TRUE(hak_profile_start(1));
+  Sum before = Total(true);
+  std::vector<void*> blocks;
+  double bytes = 0;
+  for (size_t size = 1; size < 300000; size += 1 + size / 3) {
+    blocks.push_back(hak_malloc(size));
+    bytes += static_cast<double>(hak_usable_size(blocks.back()));
+    EXPECT_EQ(hak_usable_size(blocks.back()), hak_good_size(size));
+  }
+  EXPECT_EQ(Total(true).samples - before.samples, static_cast<double>(blocks.size()));
+  EXPECT_NEAR(Total(true).bytes - before.bytes, bytes, bytes * 1e-6);
+  for (void*& block : blocks) block = hak_realloc(block, 3 * hak_usable_size(block));
+  EXPECT_EQ(Total(true).samples - before.samples, static_cast<double>(blocks.size()));
+  EXPECT_NEAR(Total(true).bytes - before.bytes, 3 * bytes, bytes * 0.4);
+  size_t i = 0;
+  for (void* block : blocks) {
+    hak_super_info info;
+    EXPECT_TRUE(hak_super_lookup(block, &info));
+    EXPECT_EQ(info.block_base, reinterpret_cast<uintptr_t>(block));
+    if (i++ % 2 == 0) {
+      hak_free_sized(block, hak_usable_size(block));
+    } else {
+      hak_free(block);
+    }
+  }
+  EXPECT_EQ(Total(true).samples, before.samples);
+  hak_profile_stop();
+}
+
+// A sampled block and its stand-in are one; what is cached, with tokens or without, is not live.
+TEST_IN_CHILD(Profile, FiguresOfTheAllocatorStayRight) {
+  hak::Random random(7);
+  std::vector<void*> blocks(2000);
+  double bytes = 0;
+  for (size_t interval : {1, 300, 20000, 0}) {
+    if (interval == 0) hak_profile_stop();
+    ASSERT_TRUE(interval == 0 || hak_profile_start(interval));
+    for (int i = 0; i < 20000; ++i) {
+      void*& block = blocks[random.Below(blocks.size())];
+      bytes -= static_cast<double>(hak_usable_size(block));
+      hak_free(block);
+      block = i % 3 == 0 ? nullptr : hak_malloc(random.LogUniform(30000));
+      bytes += static_cast<double>(hak_usable_size(block));
+    }
+    hak_stats stats;
+    hak_stats_get(&stats, sizeof stats);
+    EXPECT_EQ(static_cast<double>(stats.allocated_bytes), bytes) << interval;
+    hak_retention retention;
+    hak_retention_get(&retention, sizeof retention);
+    EXPECT_EQ(retention.live_bytes, stats.allocated_bytes);
+  }
+  for (void* block : blocks) hak_free(block);
+  hak_stats stats;
+  hak_stats_get(&stats, sizeof stats);
+  EXPECT_EQ(stats.allocated_bytes, 0u);
+}
+
+TEST_IN_CHILD(Profile, WhatIsSampledIsFoundAgainAfterTheStop) {
+  ASSERT_TRUE(hak_profile_start(1));
+  void* block = hak_malloc(100);
+  void* span = hak_malloc(100000);
+  hak_profile_stop();
+  EXPECT_EQ(Total(true).samples, 2);
+  void* other = hak_malloc(100);
+  EXPECT_EQ(Total(true).samples, 2);
+  hak_free(block);
+  hak_free(span);
+  hak_free(other);
+  EXPECT_EQ(Total(true).samples, 0);
+}
+
+TEST_IN_CHILD(Profile, Arguments) {
+  EXPECT_FALSE(hak_profile_start(0));
+  EXPECT_EQ(errno, EINVAL);
+  EXPECT_FALSE(hak_profile_start((size_t{1} << 30) + 1));
+  EXPECT_FALSE(hak_profile_dump("/dev/null", static_cast<hak_profile_kind>(3)));
+  EXPECT_EQ(errno, EINVAL);
+  EXPECT_FALSE(hak_profile_dump("/no/such/folder/file", HAK_PROFILE_PPROF));
+  EXPECT_EQ(errno, ENOENT);
+  hak_profile_stop();  // it had not begun
+}
+
+TEST(ProfileDeathTest, MisuseOfASampledBlock) {
+  EXPECT_DEATH(
+      {
+        (void)hak_profile_start(1);
+        char* block = static_cast<char*>(hak_malloc(100));
+        void* stays = hak_malloc(100);
+        hak_free(block);
+        hak_free(block);
+        hak_free(stays);
+      },
+      "double free");
+  EXPECT_DEATH(
+      {
+        (void)hak_profile_start(1);
+        hak_free(static_cast<char*>(hak_malloc(100)) + 16);
+      },
+      "free of a pointer inside a block");
+}
+
+// Blocks that one thread allocates, samples or not, another frees, while the profiler starts and
+// stops.
+TEST_IN_CHILD(Profile, ThreadsAllocateWhileItStartsAndStops) {
+  std::atomic<bool> is_over{false};
+  std::atomic<void*> slots[64] = {};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      hak::Random random(t);
+      while (!is_over) {
+        void* block = hak_malloc(random.LogUniform(100000));
+        hak_free(slots[random.Below(64)].exchange(block));
+      }
+    });
+  }
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_TRUE(hak_profile_start(i % 2 == 0 ? 1 : 2048));
+    EXPECT_TRUE(hak_profile_dump("/dev/null", HAK_PROFILE_PPROF));
+    std::this_thread::yield();
+    hak_profile_stop();
+  }
+  EXPECT_TRUE(hak_profile_start(512));
+  is_over = true;
+  for (std::thread& thread : threads) thread.join();
+  for (std::atomic<void*>& slot : slots) hak_free(slot.exchange(nullptr));
+  EXPECT_EQ(Total(true).samples, 0);
+  EXPECT_EQ(Total(true).bytes, 0);
+}
+
+// Children made while other threads take samples, hold the locks and unwind.
+TEST_IN_CHILD(Profile, AChildGoesOn) {
+  if (hak::kUnderSanitizer) return;  // tsan takes what threads that are gone did for races
+  ASSERT_TRUE(hak_profile_start(64));
+  std::atomic<bool> is_over{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&] {
+      while (!is_over) {
+        hak_free(hak_malloc(300));
+        hak_free(hak_malloc(50000));
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(hak::PassesAfter(i % 2 == 0 ? fork : hak::BareFork, [] {
+      for (int k = 0; k < 100; ++k) hak_free(hak_malloc(300));
+      EXPECT_TRUE(hak_profile_dump("/dev/null", HAK_PROFILE_LIVE_STACKS));
+    }));
+  }
+  is_over = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace

@@ -1,0 +1,68 @@
+// Whose memory is known: keep_most has most of what lives; keep_some and keep_spans have less;
+// churn allocates the most of all, and keeps nothing. With "fork", a child and several threads do
+// the same; a library is opened and closed meanwhile.
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static __thread void* volatile kept;
+
+#define NOINLINE __attribute__((noinline))
+
+NOINLINE void keep_most(void);
+NOINLINE void keep_some(void);
+NOINLINE void keep_spans(void);
+NOINLINE void churn(void);
+
+void keep_most(void) {
+  for (int i = 0; i < 100000; i++) kept = malloc(100);
+}
+void keep_some(void) {
+  for (int i = 0; i < 20000; i++) kept = malloc(100);
+}
+void keep_spans(void) {
+  for (int i = 0; i < 20; i++) kept = malloc(100000);
+}
+void churn(void) {
+  for (int i = 0; i < 1000000; i++) {
+    kept = malloc(100);
+    free(kept);
+  }
+}
+
+static void* run(void* arg) {
+  for (int i = 0; i < 20; i++) {
+    churn();
+    void* library = dlopen("libz.so.1", RTLD_NOW);
+    if (library != NULL) dlclose(library);
+  }
+  return arg;
+}
+
+int main(int argc, char** argv) {
+  keep_most();
+  keep_some();
+  keep_spans();
+  churn();
+  if (argc > 1 && strcmp(argv[1], "fork") == 0) {
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, run, NULL);
+    for (int i = 0; i < 10; i++) {
+      pid_t child = fork();
+      if (child == 0) {
+        churn();
+        exit(0);
+      }
+      int status;
+      if (waitpid(child, &status, 0) != child || status != 0) return 1;
+    }
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  }
+  puts("done");
+  return 0;
+}
