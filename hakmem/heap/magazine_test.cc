@@ -7,6 +7,7 @@ extern "C" {
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "hakmem/testing/support.h"
@@ -191,6 +192,99 @@ TEST(MagazineTest, NothingIsTakenWhereTheOwnerIsAtTheFence) {
   EXPECT_FALSE(magazine.HasFence());
   ASSERT_NO_FATAL_FAILURE(magazine.Check());
   EXPECT_EQ(magazine.PopAll(), 4u);
+}
+
+// A magazine in which some blocks have tokens, beside a model: its blocks, and whether each has
+// one.
+class WithTokens {
+ public:
+  explicit WithTokens(uint32_t capacity) { Place(capacity); }
+  void Place(uint32_t capacity) {
+    std::vector<void*> memory(HAK_MAGAZINE_SLOTS(capacity), HAK_MAGAZINE_FULL);
+    hak_magazine_place(&magazine_, top_, memory.data(), capacity);
+    memory_.swap(memory);
+    capacity_ = capacity;
+  }
+  void Push(void* block, bool has_token) {
+    ASSERT_EQ(hak_magazine_is_full(&magazine_, top_), model_.size() == capacity_);
+    if (model_.size() == capacity_) return;
+    hak_magazine_put(&magazine_, top_, block);
+    bool is_given = has_token && hak_magazine_put_token(&magazine_, top_);
+    EXPECT_TRUE(is_given == has_token || hak_magazine_tokens(&magazine_) == capacity_ / 4 + 2);
+    model_.emplace_back(block, is_given);
+  }
+  void Pop() {
+    bool has_token = hak_magazine_take_token(&magazine_, top_);
+    void* block = hak_magazine_pop(top_, 0);
+    ASSERT_EQ(block, model_.empty() ? nullptr : model_.back().first);
+    ASSERT_EQ(has_token, !model_.empty() && model_.back().second);
+    if (!model_.empty()) model_.pop_back();
+  }
+  void Drop(unsigned n) {
+    unsigned slots = hak_magazine_lowest_slots(&magazine_, n);
+    unsigned tokens = hak_magazine_lowest_tokens(&magazine_, slots);
+    ASSERT_EQ(slots, n + tokens);
+    for (unsigned i = 0; i < n; ++i) tokens -= model_[i].second;
+    ASSERT_EQ(tokens, 0u);
+    hak_magazine_drop(&magazine_, top_, slots, slots - n);
+    model_.erase(model_.begin(), model_.begin() + n);
+  }
+  // As idle.c does, of which the owner sees nothing meanwhile. How many blocks it took.
+  unsigned TakeFenced() {
+    hak_magazine_raise_fence(&magazine_, top_);
+    unsigned tokens = hak_magazine_tokens(&magazine_);
+    void** first = nullptr;
+    unsigned n = hak_magazine_take_fenced(&magazine_, top_, &first);
+    n -= tokens - hak_magazine_tokens(&magazine_);
+    model_.erase(model_.begin(), model_.begin() + n);
+    return n;
+  }
+  void Check() const {
+    unsigned tokens = 0;
+    for (const auto& [block, has_token] : model_) tokens += has_token;
+    ASSERT_EQ(hak_magazine_tokens(&magazine_), tokens);
+    ASSERT_EQ(hak_magazine_count(&magazine_, top_), model_.size() + tokens);
+  }
+  size_t Count() const { return model_.size(); }
+
+ private:
+  std::vector<void*> memory_;
+  hak_magazine_t magazine_ = {};
+  hak_magazine_top_t top_[1] = {};
+  uint32_t capacity_ = 0;
+  std::deque<std::pair<void*, bool>> model_;
+};
+
+TEST(MagazineTest, TokensTakeNoRoomAndGoWithTheirBlocks) {
+  for (unsigned capacity : {2, 8, 64, 100}) {
+    for (unsigned one_in : {1, 3, 30}) {
+      hak::Random random(capacity + one_in);
+      WithTokens magazine(capacity);
+      for (uintptr_t i = 1; i < 20000; ++i) {
+        uint64_t action = random.Below(100);
+        if (action < 52) {
+          magazine.Push(Block(i), random.Below(one_in) == 0);
+        } else if (action < 98) {
+          magazine.Pop();
+        } else if (action == 98) {
+          magazine.Drop(static_cast<unsigned>(random.Below(magazine.Count() + 1)));
+        } else {
+          magazine.Place(capacity);
+        }
+        ASSERT_NO_FATAL_FAILURE(magazine.Check()) << i;
+      }
+    }
+  }
+}
+
+// All but what lies on top, a block or a token; and a token whose block was taken is none.
+TEST(MagazineTest, WhatIsFencedOffGoesWithItsTokens) {
+  for (unsigned tokens = 0; tokens < 32; ++tokens) {
+    WithTokens magazine(8);
+    for (uintptr_t i = 0; i < 5; ++i) magazine.Push(Block(i + 1), (tokens >> i & 1) != 0);
+    bool is_token_on_top = magazine.Count() == 5 && (tokens >> 4 & 1) != 0 && tokens != 31;
+    EXPECT_EQ(magazine.TakeFenced(), is_token_on_top ? 5u : 4u) << tokens;
+  }
 }
 
 }  // namespace

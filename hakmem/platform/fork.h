@@ -51,13 +51,12 @@ static inline void hak_fork_look(void) {
 
 // The ranks of which there is a row, in the order that they are run in: the row of a rank repairs
 // what locks of that rank protect, and of those above it that have no row.
-#define HAK_REPAIRS(ROW)                                                            \
-  ROW(META)                                                                         \
-  ROW(BACKEND)                                                                      \
-  ROW(CLASS)                                                                        \
-  ROW(HARDENED)                                                                     \
-  ROW(IDLE) ROW(COUNTS) ROW(EXPORT) ROW(TELEMETRY) ROW(PROFILE) ROW(DUMP) ROW(NONE) \
-      ROW(BACKGROUND)
+#define HAK_REPAIRS(ROW) \
+  ROW(META)              \
+  ROW(BACKEND)           \
+  ROW(CLASS)             \
+  ROW(HARDENED)          \
+  ROW(IDLE) ROW(COUNTS) ROW(EXPORT) ROW(TELEMETRY) ROW(PROFILE) ROW(DUMP) ROW(NONE) ROW(BACKGROUND)
 
 typedef struct hak_repair {
   // Repairs, in a child. `is_whole`: the calling thread is the only one and not inside the

@@ -9,6 +9,7 @@
 // What is not so simple (a handler of a signal, or a stack that a function has realigned) is left
 // to libgcc_s, the unwinder of C++ exceptions, which is opened when the profiler starts, so that
 // the allocator itself needs libc alone. Where neither is to be had a stack is its caller alone.
+// Code that lies in no loaded object, as compilers at run time make it, ends a stack.
 //
 // (A program that registers frames of its own, __register_frame, as compilers at run time do, makes
 // libgcc before version 13 take a lock for each stack that is left to it.)
