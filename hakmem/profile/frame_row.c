@@ -1,4 +1,5 @@
-// .eh_frame_hdr searched, a common entry (CIE) and an entry (FDE) read, their programs run.
+// A row is found: .eh_frame_hdr searched, a common entry (CIE) and an entry (FDE) read, their
+// programs run.
 
 #include "hakmem/profile/frame_row.h"
 
