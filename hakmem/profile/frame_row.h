@@ -22,7 +22,7 @@ typedef enum hak_row_kind {
 
 // Of a simple row. CFA = frame pointer or stack pointer + cfa_offset. What was saved lies at the
 // CFA less so many bytes; 0: the register still has it. All are multiples of 8, and at most this.
-#define HAK_ROW_FARTHEST (8 * 0xfff)
+#define HAK_ROW_FARTHEST 0x7ff8
 typedef struct hak_frame_row {
   uint8_t kind;  // hak_row_kind_t
   bool cfa_from_frame_pointer;
