@@ -91,9 +91,9 @@ enum {
 };
 
 // Whatever calls of the allocator's own are left at the end of a stack.
-#define OWN_FUNCTIONS                                                              \
-  "(hak|own|__libc)_.*|malloc|calloc|realloc|reallocarray|memalign|aligned_alloc|" \
-  "posix_memalign|valloc|pvalloc|operator new.*"
+#define OWN_FUNCTIONS                                                               \
+  ("(hak|own|__libc)_.*|malloc|calloc|realloc|reallocarray|memalign|aligned_alloc|" \
+   "posix_memalign|valloc|pvalloc|operator new.*")
 
 static const char* const strings[N_STRINGS] = {
     "",      "alloc_objects", "count", "alloc_space", "bytes", "inuse_objects", "inuse_space",
@@ -158,11 +158,12 @@ static void write_module(hak_text_t* text, size_t number) {
 
 static void write_build_id(hak_text_t* text, const hak_module_t* module) {
   char hex[2 * HAK_BUILD_ID_BYTES + 1];
-  for (unsigned i = 0; i < module->build_id_bytes; i++) {
+  size_t n = module->build_id_bytes;
+  for (size_t i = 0; i < n; i++) {
     hex[2 * i] = "0123456789abcdef"[module->build_id[i] >> 4];
     hex[2 * i + 1] = "0123456789abcdef"[module->build_id[i] & 15];
   }
-  hex[2 * module->build_id_bytes] = '\0';
+  hex[2 * n] = '\0';
   write_string(text, hex);
 }
 
