@@ -256,8 +256,8 @@ class WithTokens {
 };
 
 TEST(MagazineTest, TokensTakeNoRoomAndGoWithTheirBlocks) {
-  for (unsigned capacity : {2, 8, 64, 100}) {
-    for (unsigned one_in : {1, 3, 30}) {
+  for (unsigned capacity : {2u, 8u, 64u, 100u}) {
+    for (unsigned one_in : {1u, 3u, 30u}) {
       hak::Random random(capacity + one_in);
       WithTokens magazine(capacity);
       for (uintptr_t i = 1; i < 20000; ++i) {
