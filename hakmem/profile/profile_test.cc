@@ -159,7 +159,7 @@ void MixedSizes(Program& program, size_t size, hak::Random& random) {
 // A stack of blocks that goes up and down.
 void UpAndDown(Program& program, size_t size, hak::Random& random) {
   for (int i = 0; i < 1000; ++i) {
-    bool is_up = random.Below(40) + 20 * (i / 100 % 2) > program.Count();
+    bool is_up = random.Below(40) + 20 * static_cast<unsigned>(i / 100 % 2) > program.Count();
     if (is_up || program.Count() == 0) {
       program.Alloc(size);
     } else {
@@ -195,7 +195,7 @@ void ExpectNoBias(const char* name, Pattern pattern, size_t size, size_t interva
 
 TEST_IN_CHILD(Profile, EstimatesOfOneClassAreUnbiased) {
   ASSERT_TRUE(hak_profile_start(kInterval));
-  for (size_t size : {16, 100, 1000, 5000, 30000}) {
+  for (size_t size : {16u, 100u, 1000u, 5000u, 30000u}) {
     // One allocation in 20 is sampled, of one page in five.
     size_t interval = 20 * size;
     ExpectNoBias("one block", Churn, size, interval, 4000);
@@ -223,7 +223,7 @@ TEST_IN_CHILD(Profile, EstimatesOfManyClassesAreUnbiased) {
 // With a long interval, so that what is drawn is not certain.
 TEST_IN_CHILD(Profile, EstimatesOfLargeBlocksAreUnbiased) {
   ASSERT_TRUE(hak_profile_start(kInterval));
-  for (size_t size : {40000, 300000, 3 << 20}) {
+  for (size_t size : {40000u, 300000u, 3u << 20}) {
     Errors all_errors, live_errors;
     for (int seed = 0; seed < Seeds(500); ++seed) {
       hak_sampling_begin(2 * size, static_cast<uint64_t>(seed));
@@ -265,7 +265,7 @@ TEST_IN_CHILD(Profile, EstimatesAreUnbiasedFromTheStartOn) {
 // Two threads that allocate, and free what the other has allocated.
 TEST_IN_CHILD(Profile, EstimatesOfTwoThreadsAreUnbiased) {
   ASSERT_TRUE(hak_profile_start(kInterval));
-  for (size_t size : {32, 200, 3000}) {
+  for (size_t size : {32u, 200u, 3000u}) {
     hak_sampling_begin(20 * size, size);
     constexpr int kBlocks = 400;
     const int rounds = 2 * Seeds(500);
@@ -342,7 +342,7 @@ TEST_IN_CHILD(Profile, FiguresOfTheAllocatorStayRight) {
   hak::Random random(7);
   std::vector<void*> blocks(2000);
   double bytes = 0;
-  for (size_t interval : {1, 300, 20000, 0}) {
+  for (size_t interval : {1u, 300u, 20000u, 0u}) {
     if (interval == 0) hak_profile_stop();
     ASSERT_TRUE(interval == 0 || hak_profile_start(interval));
     for (int i = 0; i < 20000; ++i) {

@@ -148,7 +148,7 @@ const hp_metric kMetrics[HP_METRIC_COUNT] = {
     [HP_SYSCALLS_TOTAL] = {"syscalls-total", "memory system calls of a run", "calls",
                            syscalls_total, .measured = HP_perf_syscalls},
     [HP_STEADY] = {"steady", "throughput in the median slice, million operations a second",
-                   "M ops/s steady", steady, true, HP_FIELD_COUNT},
+                   "M ops/s steady", steady, true, .measured = HP_FIELD_COUNT},
     [HP_MEAN_RSS] = {"mean-rss", "resident memory over the run, mean, MiB", "MiB mean", mean_rss,
                      .measured = HP_FIELD_COUNT},
     [HP_OVER_RSS] = {"over-rss", "resident memory beyond what is live, mean over the run, MiB",
