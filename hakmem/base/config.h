@@ -204,6 +204,7 @@
 
 // Places of samples, see sample.h: a page and a guard each.
 #define HAK_SAMPLES ((size_t)128)
+
 // ---- the heap profiler ----
 
 // Buckets of its tables of stacks and of live samples. Of its samples, stacks and the addresses in

@@ -20,7 +20,7 @@ static uint64_t canary_of(const void* block) {
     number = hak_random_of_process() | 1;  // the same for all who come here
     hak_store_relaxed(&secret, number);
   }
-  return hak_random_mix(number ^ (uintptr_t)block);
+  return hak_mix(number ^ (uintptr_t)block);
 }
 
 // Never 0: the terminator of a string, one byte too far, is the most frequent of such mistakes.

@@ -14,20 +14,9 @@
 #include "hakmem/options/tick.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
-#include "hakmem/platform/line.h"
 #include "hakmem/superslab/reserve.h"
 
 _Atomic(uint8_t) hak_hardened_state;
-
-static void refuse(const char* text) {
-  hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, "HAKMEM_HARDENED=");
-  hak_line_text(&line, text);
-  hak_line_text(&line, " is not understood (0, 1, or sample:N, with N from 1 to 1000000000); ");
-  hak_line_text(&line, "the default is used");
-  hak_line_end(&line);
-}
 
 static void begin_samples(const char* text) {
   static const char before[] = "sample:";
@@ -37,7 +26,9 @@ static void begin_samples(const char* text) {
                   hak_parse_bytes(text + length, text + strlen(text), &every) && every >= 1 &&
                   every <= 1000000000;
   if (!is_valid) {
-    refuse(text);
+    hak_option_refuse(HAK_OPTION_hardened,
+                      "is not understood (0, 1, or sample:N, with N from 1 to 1000000000); the "
+                      "default is used");
     return;
   }
   hak_store_relaxed(&hak_sample_every, (uint32_t)every);

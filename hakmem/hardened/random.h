@@ -8,14 +8,7 @@
 #include <sys/auxv.h>
 
 #include "hakmem/base/base.h"
-
-// Spreads a change of any bit over all (the finalizer of splitmix64: Steele, Lea and Flood, "Fast
-// Splittable Pseudorandom Number Generators", 2014).
-static inline uint64_t hak_random_mix(uint64_t x) {
-  x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-  x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-  return x ^ x >> 31;
-}
+#include "hakmem/base/bits.h"
 
 // A number of the process's own, always the same, from what the kernel gave it at its start: that
 // takes no system call, for which a sandbox might kill. (libc makes its own secrets of the same
@@ -24,13 +17,13 @@ static inline uint64_t hak_random_of_process(void) {
   uint64_t given[2] = {0, (uintptr_t)&given};
   const void* bytes = (const void*)getauxval(AT_RANDOM);
   if (bytes != NULL) memcpy(given, bytes, sizeof given);
-  return hak_random_mix(hak_random_mix(given[0]) + given[1]);
+  return hak_mix(hak_mix(given[0]) + given[1]);
 }
 
 // The next number below `below`, which must not be 0. By who holds the state's lock.
 static inline uint32_t hak_random_below(uint64_t* state, uint32_t below) {
   *state += UINT64_C(0x9e3779b97f4a7c15);
-  return (uint32_t)((hak_random_mix(*state) >> 32) * below >> 32);
+  return (uint32_t)((hak_mix(*state) >> 32) * below >> 32);
 }
 
 #endif  // HAKMEM_RANDOM_H_

@@ -44,7 +44,7 @@ bool hak_sample_count(uint32_t every) {
   static hak_thread_local uint32_t left;  // until the thread's next; 0: not drawn yet
   static hak_thread_local uint64_t lots;
   if (left == 0) {
-    if (lots == 0) lots = hak_random_of_process() + hak_random_mix(hak_thread_id());
+    if (lots == 0) lots = hak_random_of_process() + hak_mix(hak_thread_id());
     // Up to twice as many, so that nobody can foretell which, and no rhythm of the program's is
     // met.
     left = 1 + hak_random_below(&lots, 2 * every - 1);

@@ -113,12 +113,17 @@ static bool own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
   return false;
 }
 
+// The same, of blocks that have come home: where some are still live there may be holes.
+static void came_home(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
+  unsigned n = hak_slab_free_count(slab) - had;
+  if (own_gained(heap, slab, had)) fall(heap, slab, n);
+}
+
 static void take_news(hak_heap_t* heap, hak_slab_t* slab) {
   unsigned had = hak_slab_free_count(slab);
   hak_slab_count_remote(slab);
   hak_slab_collect(slab);
-  unsigned n = hak_slab_free_count(slab) - had;
-  if (own_gained(heap, slab, had)) fall(heap, slab, n);
+  came_home(heap, slab, had);
 }
 
 // ---- telling the owner ----
@@ -246,8 +251,7 @@ static void put_group(flush_t* flush, const group_t* group) {
   }
   unsigned had = hak_slab_free_count(slab);
   hak_slab_put(slab, group->word, group->mask);
-  unsigned n = hak_slab_free_count(slab) - had;
-  if (own_gained(flush->heap, slab, had)) fall(flush->heap, slab, n);
+  came_home(flush->heap, slab, had);
 }
 
 // Where a block lies, looked up without its slab's first line: that is the owner's, who may be

@@ -15,8 +15,7 @@
 //   there comes to the slow path, and is given a token with probability p / f. So a free gives one
 //   with probability p, whatever the program does, since it does not know the marks.
 // - The program gets another block, of a slab of sampled blocks, and the one that had the token,
-// its
-//   *stand-in*, is kept until that is freed, and then freed in its place. So which block serves
+//   its *stand-in*, is kept until that is freed, and then freed in its place. So which block serves
 //   which malloc does not depend on what is sampled, and a token says nothing about later ones.
 //   (Nearly: a magazine has room for tokens for a quarter of its blocks and two. Where most blocks
 //   have one, as when they are larger than the interval, some are returned to make room: estimates

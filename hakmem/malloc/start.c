@@ -75,10 +75,8 @@ bool hak_prewarm_list(const char* list) {
     const char* end = strchrnul(part, ',');
     if (!prewarm_part(part, end)) {
       hak_line_t line;
-      hak_line_begin(&line);
-      hak_line_text(&line, "HAKMEM_PREWARM=");
-      hak_line_text(&line, list);
-      hak_line_text(&line, " is not understood at ");
+      hak_option_begin_line(HAK_OPTION_prewarm, list, &line);
+      hak_line_text(&line, "is not understood at ");
       hak_line_text(&line, part);
       hak_line_text(&line, " (BYTES:SUPERSLABS, with BYTES from 1 to 32768, separated by commas)");
       hak_line_end(&line);

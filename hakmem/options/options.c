@@ -139,15 +139,27 @@ static void append_range(hak_line_t* line, const row_t* row) {
   }
 }
 
-hak_cold static void refuse(const row_t* row, const char* value) {
+void hak_option_begin_line(hak_option_t option, const char* value, hak_line_t* line) {
+  hak_line_begin(line);
+  hak_line_text(line, PREFIX);
+  hak_line_text(line, rows[option].name);
+  hak_line_text(line, "=");
+  hak_line_text(line, value);
+  hak_line_text(line, " ");
+}
+
+hak_cold void hak_option_refuse(hak_option_t option, const char* why) {
   hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, PREFIX);
-  hak_line_text(&line, row->name);
-  hak_line_text(&line, "=");
-  hak_line_text(&line, value);
-  hak_line_text(&line, " is not understood or out of range (");
-  append_range(&line, row);
+  hak_option_begin_line(option, texts[option], &line);
+  hak_line_text(&line, why);
+  hak_line_end(&line);
+}
+
+hak_cold static void refuse(hak_option_t option, const char* value) {
+  hak_line_t line;
+  hak_option_begin_line(option, value, &line);
+  hak_line_text(&line, "is not understood or out of range (");
+  append_range(&line, &rows[option]);
   hak_line_text(&line, "); the default is used");
   hak_line_end(&line);
 }
@@ -157,7 +169,7 @@ bool hak_option_set(hak_option_t option, const char* value) {
   if (row->type == TEXT) {
     size_t length = strlen(value);
     if (length >= TEXT_BYTES) {
-      refuse(row, value);
+      refuse(option, value);
       return false;
     }
     memcpy(texts[option], value, length + 1);
@@ -167,7 +179,7 @@ bool hak_option_set(hak_option_t option, const char* value) {
   bool valid = parse_number(row, value, &number) && number >= row->min && number <= row->max;
   if (option == HAK_OPTION_superslab_size) valid = valid && hak_is_power_of_two((size_t)number);
   if (!valid) {
-    refuse(row, value);
+    refuse(option, value);
     return false;
   }
   numbers[option] = number;

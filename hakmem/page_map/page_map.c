@@ -39,12 +39,9 @@ void hak_page_map_set_class(uintptr_t base, unsigned n_pages, unsigned size_clas
   }
 }
 
-void hak_page_map_swap_class(uintptr_t base, unsigned n_pages, unsigned from, unsigned to) {
-  for (unsigned i = 0; i < n_pages; i++) {
-    uintptr_t a = base + ((uintptr_t)i << HAK_PAGE_SHIFT);
-    uint8_t expected = (uint8_t)from;
-    (void)hak_cas_release(&leaf_of(a)->classes[hak_leaf_page(a)], &expected, (uint8_t)to);
-  }
+void hak_page_map_swap_class(uintptr_t page, unsigned from, unsigned to) {
+  uint8_t expected = (uint8_t)from;
+  (void)hak_cas_release(&leaf_of(page)->classes[hak_leaf_page(page)], &expected, (uint8_t)to);
 }
 
 void hak_page_map_set_run(uintptr_t base, unsigned from, unsigned to) {

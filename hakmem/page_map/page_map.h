@@ -125,9 +125,8 @@ void hak_page_map_set_super(uintptr_t base, size_t bytes, struct hak_superslab* 
 // destroys the slab; its outgoing class by any thread that has a block of it to free.
 void hak_page_map_set_class(uintptr_t base, unsigned n_pages, unsigned size_class);
 
-// Any thread: enters `to` for those of `n_pages` pages from `base` on that have `from` now, another
-// number of the same class.
-void hak_page_map_swap_class(uintptr_t base, unsigned n_pages, unsigned from, unsigned to);
+// Any thread: enters `to` for a page that has `from` now, another number of the same class.
+void hak_page_map_swap_class(uintptr_t page, unsigned from, unsigned to);
 
 // Enters pages [from, to) of the run that begins at `base`. The first becomes no span's yet.
 // pre: leaves exist. lock:BACKEND

@@ -40,7 +40,7 @@ static hak_thread_local bool is_sampling;
 
 // ---- samples ----
 
-// Enters a sample, of which a block of `bytes` stands for `objects`. False: there is no room.
+// Enters a sample with the stack of calls that led to it. False: there is no room.
 static bool record(hak_profile_sample_t* sample, const void* caller) {
   int saved_errno = errno;
   uintptr_t frames[HAK_UNWIND_DEPTH];
@@ -209,17 +209,6 @@ bool hak_profile_write(int fd, hak_profile_kind kind) { return dump(NULL, fd, ki
 
 // ---- the option: INTERVAL[,FILE] ----
 
-static void refuse(const char* value, const char* why) {
-  hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, "HAKMEM_PROFILE=");
-  hak_line_text(&line, value);
-  hak_line_text(&line, " ");
-  hak_line_text(&line, why);
-  hak_line_text(&line, "; nothing is profiled");
-  hak_line_end(&line);
-}
-
 static bool ends_in(const char* text, const char* end) {
   size_t n = strlen(text), k = strlen(end);
   return n >= k && strcmp(text + n - k, end) == 0;
@@ -232,14 +221,18 @@ void hak_profile_start_option(void) {
   int64_t interval;
   if (!hak_parse_bytes(value, comma, &interval) || interval < 1 || interval > MAX_INTERVAL ||
       *file == '\0') {
-    refuse(value, "is not understood (INTERVAL[,FILE], with INTERVAL from 1 to 1G)");
+    hak_option_refuse(HAK_OPTION_profile,
+                      "is not understood (INTERVAL[,FILE], with INTERVAL from 1 to 1G); nothing is "
+                      "profiled");
     return;
   }
   strncpy(target.file, file, sizeof target.file - 1);
   target_kind = ends_in(file, ".folded") ? HAK_PROFILE_LIVE_STACKS : HAK_PROFILE_PPROF;
   if (!hak_working_directory(directory, sizeof directory)) directory[0] = '\0';
   if (hak_profile_start((size_t)interval)) return;
-  if (errno == ENOTSUP) refuse(value, "is not for a hardened process");
+  if (errno == ENOTSUP) {
+    hak_option_refuse(HAK_OPTION_profile, "is not for a hardened process; nothing is profiled");
+  }
   target.file[0] = '\0';
 }
 

@@ -24,7 +24,7 @@ static void draw(uintptr_t page, unsigned entry, uint64_t key) {
   unsigned size_class = hak_class_proper(entry), watched = hak_class_watched(size_class);
   if (size_class == 0 || (entry != size_class && entry != watched)) return;
   unsigned to = is_watched(page, size_class, key) ? watched : size_class;
-  if (to != entry) hak_page_map_swap_class(page, 1, entry, to);
+  if (to != entry) hak_page_map_swap_class(page, entry, to);
 }
 
 static void draw_super(hak_superslab_t* super, void* context) {
@@ -49,5 +49,5 @@ void hak_watch_draw_slab(uintptr_t base, unsigned n_pages, unsigned size_class) 
 
 void hak_watch_forget(const void* block, unsigned size_class) {
   uintptr_t page = hak_round_down((uintptr_t)block, HAK_PAGE_BYTES);
-  hak_page_map_swap_class(page, 1, hak_class_watched(size_class), size_class);
+  hak_page_map_swap_class(page, hak_class_watched(size_class), size_class);
 }

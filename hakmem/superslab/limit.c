@@ -8,7 +8,6 @@
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/platform/container.h"
-#include "hakmem/platform/line.h"
 #include "hakmem/superslab/layout.h"
 
 // Growth after which the container is asked again.
@@ -120,23 +119,15 @@ static bool parse_both(const char* text, bound_t* soft, bound_t* hard) {
   return true;
 }
 
-static void refuse(const char* text) {
-  hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, "HAKMEM_LIMIT=");
-  hak_line_text(&line, text);
-  hak_line_text(&line,
-                " is not understood ([SOFT,]HARD, each in bytes, as 512M, or a share of what the "
-                "container has, 1% to 100%; SOFT is not above HARD); there is no limit");
-  hak_line_end(&line);
-}
-
 void hak_limit_load(void) {
   const char* text = hak_option_text(HAK_OPTION_limit);
   bound_t soft, hard;
   if (text == NULL) return;
   if (!parse_both(text, &soft, &hard)) {
-    refuse(text);
+    hak_option_refuse(
+        HAK_OPTION_limit,
+        "is not understood ([SOFT,]HARD, each in bytes, as 512M, or a share of what the container "
+        "has, 1% to 100%; SOFT is not above HARD); there is no limit");
     return;
   }
   store(soft.bytes, hard.bytes);

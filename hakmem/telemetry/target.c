@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "hakmem/options/options.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/text.h"
 
@@ -68,10 +69,8 @@ static bool parse_part(const char* part, size_t length, hak_target_t* target) {
 
 static bool refuse(const char* value, const char* part) {
   hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, "HAKMEM_TELEMETRY=");
-  hak_line_text(&line, value);
-  hak_line_text(&line, " is not understood at \"");
+  hak_option_begin_line(HAK_OPTION_telemetry, value, &line);
+  hak_line_text(&line, "is not understood at \"");
   hak_line_text(&line, part);
   hak_line_text(&line, "\" (FILE[,prom][,signal=NAME]; prom needs a file); telemetry is off");
   hak_line_end(&line);

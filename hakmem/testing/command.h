@@ -33,6 +33,14 @@ struct RunOptions {
   int seconds = 60;
 };
 
+// Keeps the compiler from knowing a value, and so from judging, or leaving out, a call made with
+// it.
+template <typename T>
+T Opaque(T value) {
+  asm volatile("" : "+r"(value) : : "memory");
+  return value;
+}
+
 // Runs argv[0], looked up in PATH, with nothing on stdin. The test's own LD_PRELOAD is not handed
 // on. Exit code 127: it could not be started, and err says why.
 Outcome RunProgram(const std::vector<std::string>& argv, const RunOptions& options = {});

@@ -35,14 +35,6 @@ void free_aligned_sized(void* ptr, size_t alignment, size_t size) __attribute__(
 namespace hakmem_testing {
 namespace {
 
-// Keeps the compiler from knowing a value, and so from judging, or leaving out, a call made with
-// it.
-template <typename T>
-T Opaque(T value) {
-  asm volatile("" : "+r"(value) : : "memory");
-  return value;
-}
-
 bool IsAligned(const void* ptr, size_t alignment) {
   return reinterpret_cast<uintptr_t>(ptr) % alignment == 0;
 }

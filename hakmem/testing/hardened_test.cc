@@ -27,11 +27,8 @@ extern "C" void free_sized(void* ptr, size_t size) __attribute__((weak));
 namespace hakmem_testing {
 namespace {
 
-// Keeps the compiler from seeing what is about to happen.
-char* Hide(void* ptr) {
-  asm volatile("" : "+r"(ptr) : : "memory");
-  return static_cast<char*>(ptr);
-}
+// A block that the compiler knows nothing of.
+char* Hide(void* ptr) { return static_cast<char*>(Opaque(ptr)); }
 char* Allocate(size_t size) { return Hide(malloc(size)); }
 void Free(void* ptr) { free(Hide(ptr)); }
 

@@ -37,12 +37,6 @@ constexpr size_t kMiB = size_t{1} << 20;
     }                                                            \
   } while (0)
 
-template <typename T>
-T Opaque(T value) {
-  asm volatile("" : "+r"(value) : : "memory");
-  return value;
-}
-
 // What a kernel refuses beyond: all address space (RLIMIT_AS), or writable memory, used or not, as
 // it does where it does not overcommit (RLIMIT_DATA).
 struct Limit {

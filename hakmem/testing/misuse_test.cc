@@ -41,17 +41,11 @@ struct Misuse {
   When when;
 };
 
-// Keeps the compiler from seeing what is about to happen.
-template <typename T>
-T* Hide(T* ptr) {
-  asm volatile("" : "+r"(ptr) : : "memory");
-  return ptr;
-}
-char* Allocate(size_t size) { return Hide(static_cast<char*>(malloc(size))); }
-void Free(void* ptr) { free(Hide(ptr)); }
-void Resize(void* ptr, size_t size) { (void)Hide(realloc(Hide(ptr), size)); }
-void AskSize(void* ptr) { (void)malloc_usable_size(Hide(ptr)); }
-void FreeSized(void* ptr, size_t size) { free_sized(Hide(ptr), size); }
+char* Allocate(size_t size) { return Opaque(static_cast<char*>(malloc(size))); }
+void Free(void* ptr) { free(Opaque(ptr)); }
+void Resize(void* ptr, size_t size) { (void)Opaque(realloc(Opaque(ptr), size)); }
+void AskSize(void* ptr) { (void)malloc_usable_size(Opaque(ptr)); }
+void FreeSized(void* ptr, size_t size) { free_sized(Opaque(ptr), size); }
 
 // ---- the table ----
 
@@ -102,7 +96,7 @@ void AddForeign(std::vector<Misuse>* rows) {
       {"Stack",
        [] {
          alignas(16) char local[64];
-         return static_cast<void*>(Hide(local));
+         return static_cast<void*>(Opaque(local));
        }},
       {"Mapping",
        [] {
@@ -295,7 +289,7 @@ TEST(NoMisuseTest, FreeOfNullIsNothing) {
   Outcome outcome = RunInChild([] {
     Free(nullptr);
     FreeSized(nullptr, 100);
-    free_aligned_sized(Hide<void>(nullptr), 64, 100);
+    free_aligned_sized(Opaque<void*>(nullptr), 64, 100);
     (void)malloc_usable_size(nullptr);
   });
   EXPECT_TRUE(outcome.Succeeded()) << outcome;
