@@ -192,13 +192,22 @@ void hak_flush_close(hak_heap_t* heap) { take_stack(heap, HAK_PENDING_CLOSED); }
 
 // ---- groups ----
 
+// Names a word of a slab's bitmaps: the slab's address, and below its alignment the word's number.
+typedef uintptr_t word_tag_t;
+static_assert(HAK_WIDE_BITMAP_BYTES / (2 * sizeof(uint64_t)) <= alignof(hak_slab_t),
+              "a word's number");
+
 typedef struct group {
-  hak_slab_t* slab;
+  word_tag_t tag;  // 0: none
   uint64_t mask;
-  uint16_t word;
   uint8_t size_class;
   bool is_outgoing;  // known for a slab whose blocks travel
 } group_t;
+
+static hak_slab_t* slab_of(const group_t* group) {
+  return (hak_slab_t*)hak_round_down(group->tag, alignof(hak_slab_t));
+}
+static unsigned word_of(const group_t* group) { return group->tag % alignof(hak_slab_t); }
 
 // Groups wait in a small direct-mapped table, so that blocks which arrive out of order still meet
 // others of their word. The words of a slab are neighbours in it, so that the final sweep counts a
@@ -228,10 +237,11 @@ static void announce(flush_t* flush) {
 }
 
 static void put_remote(flush_t* flush, const group_t* group) {
-  if (flush->remote_slab != group->slab) announce(flush);
-  if (!group->is_outgoing) hak_slab_mark_outgoing(group->slab);
+  hak_slab_t* slab = slab_of(group);
+  if (flush->remote_slab != slab) announce(flush);
+  if (!group->is_outgoing) hak_slab_mark_outgoing(slab);
   if (flush->remote_slab == NULL) {
-    flush->remote_slab = group->slab;
+    flush->remote_slab = slab;
     flush->remote_class = group->size_class;
     flush->remote_n = 0;
   }
@@ -239,51 +249,60 @@ static void put_remote(flush_t* flush, const group_t* group) {
   if (flush->heap != NULL && group->mask != ~UINT64_C(0)) {
     hak_counter_add(&flush->heap->atomics, 1);
   }
-  hak_slab_free_remote(group->slab, group->word, group->mask);
+  hak_slab_free_remote(slab, word_of(group), group->mask);
 }
 
 static void put_group(flush_t* flush, const group_t* group) {
-  hak_slab_t* slab = group->slab;
+  hak_slab_t* slab = slab_of(group);
   // (Of an unowned slab it may be NULL, and so may the heap.)
   if (flush->heap == NULL || hak_load_acquire(&slab->owner) != flush->heap) {
     put_remote(flush, group);
     return;
   }
   unsigned had = hak_slab_free_count(slab);
-  hak_slab_put(slab, group->word, group->mask);
+  hak_slab_put(slab, word_of(group), group->mask);
   came_home(flush->heap, slab, had);
 }
 
 // Where a block lies, looked up without its slab's first line: that is the owner's, who may be
 // writing it.
 typedef struct place {
-  uintptr_t page;  // of the address space, by number
-  hak_slab_t* slab;
-  uintptr_t base;  // of the slab
-  unsigned size_class;
+  hak_slab_t* slab;  // NULL: a token's, which lies nowhere
+  uintptr_t base;    // of the slab
+  uint8_t size_class;
   bool is_outgoing;
 } place_t;
 
 static place_t find_place(const void* block) {
+  if (hak_unlikely(block == NULL)) return (place_t){.slab = NULL};
   hak_superslab_t* super = hak_page_map_super(block);
   unsigned entry = hak_page_map_class(block);
   unsigned size_class = hak_class_proper(entry);
   if (super == NULL) hak_fatal_pointer("free of a pointer that is not ours", block);
   if (size_class == 0) hak_fatal_pointer("free of a pointer where no block is", block);
   uintptr_t base = hak_page_map_run_base(block);
+  hak_slab_t* slab = (hak_slab_t*)hak_super_run_at(super, base);
+  hak_prefetch_write(&slab->owner);
   return (place_t){
-      .page = (uintptr_t)block >> HAK_PAGE_SHIFT,
-      .slab = (hak_slab_t*)hak_super_run_at(super, base),
+      .slab = slab,
       .base = base,
-      .size_class = size_class,
+      .size_class = (uint8_t)size_class,
       // (A class without lines to share has nothing to be marked.)
       .is_outgoing = entry != size_class || hak_class_outgoing(size_class) == 0,
   };
 }
 
-static void add_block(flush_t* flush, const place_t* place, const void* block) {
-  unsigned size_class = place->size_class;
-  uint32_t index = hak_class_block_index(size_class, (uintptr_t)block - place->base);
+// (Not inline: the loop that comes here needs the registers.)
+hak_noinline static void begin_group(flush_t* flush, group_t* group, const place_t* place,
+                                     unsigned word, uint64_t bit) {
+  if (group->tag != 0) put_group(flush, group);
+  hak_slab_prefetch(place->slab, place->size_class, word, flush->heap);
+  flush->n_begun++;
+  *group = (group_t){(uintptr_t)place->slab + word, bit, place->size_class, place->is_outgoing};
+}
+
+static inline void add_block(flush_t* flush, const place_t* place, const void* block) {
+  uint32_t index = hak_class_block_index(place->size_class, (uintptr_t)block - place->base);
   if (hak_unlikely(index == UINT32_MAX)) {
     hak_fatal_pointer("free of a pointer inside a block", block);
   }
@@ -292,32 +311,52 @@ static void add_block(flush_t* flush, const place_t* place, const void* block) {
   // Descriptors are neighbours, and so are the words of a slab: an odd factor spreads the slabs.
   uintptr_t at = (uintptr_t)place->slab / HAK_RUN_BYTES * 9 + word;
   group_t* group = &flush->groups[at & (flush->n_places - 1)];
-  if (group->slab == place->slab && group->word == word) {
-    if (hak_unlikely((group->mask & bit) != 0)) hak_fatal_pointer("double free", block);
-    group->mask |= bit;
+  if (group->tag != (uintptr_t)place->slab + word) {
+    begin_group(flush, group, place, word, bit);
     return;
   }
-  if (group->slab != NULL) put_group(flush, group);
-  hak_slab_prefetch(place->slab, size_class, word, flush->heap);
-  flush->n_begun++;
-  *group = (group_t){place->slab, bit, (uint16_t)word, (uint8_t)size_class, place->is_outgoing};
+  if (hak_unlikely((group->mask & bit) != 0)) hak_fatal_pointer("double free", block);
+  group->mask |= bit;
 }
 
 // Of blocks that have lain long, hardly a line of what describes them is in the processor's cache.
 // So all of a chunk are looked up before any is seen to: the look-ups overlap, and meanwhile the
-// slabs' lines come. A token has no place.
+// slabs' lines come. Blocks of one page that follow one another have one place.
 #define CHUNK 16
 
-static void find_places(place_t places[CHUNK], void* const* blocks, unsigned n) {
+typedef struct places {
+  place_t places[CHUNK];
+  const place_t* of_block[CHUNK];
+} places_t;
+
+static void find_places(places_t* found, void* const* blocks, unsigned n) {
+  place_t* place = found->places - 1;
+  uintptr_t page = UINTPTR_MAX;
   for (unsigned i = 0; i < n; i++) {
-    if (hak_unlikely(blocks[i] == NULL)) {
-      places[i] = (place_t){.slab = NULL};
-      continue;
+    uintptr_t page_here = (uintptr_t)blocks[i] >> HAK_PAGE_SHIFT;
+    if (page_here != page) {
+      page = page_here;
+      *++place = find_place(blocks[i]);
     }
-    bool is_same = i != 0 && (uintptr_t)blocks[i] >> HAK_PAGE_SHIFT == places[i - 1].page;
-    places[i] = is_same ? places[i - 1] : find_place(blocks[i]);
-    if (!is_same) hak_prefetch_write(&places[i].slab->owner);
+    found->of_block[i] = place;
   }
+}
+
+// Returns how many blocks it has seen to, when that many groups are begun.
+static unsigned add_blocks(flush_t* flush, void* const* blocks, unsigned n, unsigned most) {
+  unsigned done = 0;
+  while (done < n && flush->n_begun < most) {
+    places_t found;
+    unsigned in_chunk = (unsigned)hak_min_size(n - done, CHUNK);
+    in_chunk = (unsigned)hak_min_size(in_chunk, most - flush->n_begun);
+    find_places(&found, blocks + done, in_chunk);
+    for (unsigned i = 0; i < in_chunk; i++) {
+      const place_t* place = found.of_block[i];
+      if (hak_likely(place->slab != NULL)) add_block(flush, place, blocks[done + i]);
+    }
+    done += in_chunk;
+  }
+  return done;
 }
 
 static unsigned flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, unsigned most) {
@@ -327,19 +366,10 @@ static unsigned flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, un
   flush.n_begun = 0;
   unsigned n_places = most < GROUPS / 2 ? 2 * most : GROUPS;
   flush.n_places = n < n_places ? (unsigned)hak_power_of_two_from(n) : n_places;
-  for (unsigned i = 0; i < flush.n_places; i++) flush.groups[i].slab = NULL;
-  unsigned done = 0;
-  while (done < n && flush.n_begun < most) {
-    place_t places[CHUNK];
-    unsigned in_chunk = (unsigned)hak_min_size(n - done, CHUNK);
-    find_places(places, blocks + done, in_chunk);
-    for (unsigned i = 0; i < in_chunk && flush.n_begun < most; i++) {
-      const void* block = blocks[done++];
-      if (hak_likely(block != NULL)) add_block(&flush, &places[i], block);
-    }
-  }
+  for (unsigned i = 0; i < flush.n_places; i++) flush.groups[i].tag = 0;
+  unsigned done = add_blocks(&flush, blocks, n, most);
   for (unsigned i = 0; i < flush.n_places; i++) {
-    if (flush.groups[i].slab != NULL) put_group(&flush, &flush.groups[i]);
+    if (flush.groups[i].tag != 0) put_group(&flush, &flush.groups[i]);
   }
   announce(&flush);
   return done;

@@ -33,26 +33,8 @@ hak_cold static void fail_double_free(const hak_slab_t* slab, unsigned word, uin
   hak_fatal_pointer("double free", (void*)(slab->run.base + index * block_bytes));
 }
 
-// From the bitmap of free blocks to that of blocks freed by others: half of the memory for the two,
-// so that they share no line.
-static size_t remote_words(unsigned size_class) {
-  bool wide = hak_class_has_wide_bitmaps(size_class);
-  return (wide ? HAK_WIDE_BITMAP_BYTES : HAK_BITMAP_BYTES) / (2 * sizeof(uint64_t));
-}
-
 _Atomic(uint64_t)* hak_slab_remote_bits(hak_run_t* run, unsigned size_class) {
-  return (_Atomic(uint64_t)*)hak_run_bitmap(run, size_class) + remote_words(size_class);
-}
-
-void hak_slab_prefetch(hak_slab_t* slab, unsigned size_class, unsigned word,
-                       const struct hak_heap* heap) {
-  _Atomic(uint64_t)* remote = slab->remote + word;
-  if (hak_load_relaxed(&slab->owner) != heap) {
-    hak_prefetch_write(remote);
-    return;
-  }
-  hak_prefetch_write(slab);
-  hak_prefetch_write(remote - remote_words(size_class));
+  return (_Atomic(uint64_t)*)hak_run_bitmap(run, size_class) + hak_slab_remote_words(size_class);
 }
 
 hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class) {

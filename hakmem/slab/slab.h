@@ -90,10 +90,25 @@ unsigned hak_slab_take(hak_slab_t* slab, void** end, unsigned n);
 // blocks are free.
 unsigned hak_slab_take_lines(hak_slab_t* slab, void** end, unsigned n);
 
+// From the bitmap of free blocks to that of blocks freed by others, in words: half of the memory
+// for the two, so that they share no line.
+static inline size_t hak_slab_remote_words(unsigned size_class) {
+  bool wide = hak_class_has_wide_bitmaps(size_class);
+  return (wide ? HAK_WIDE_BITMAP_BYTES : HAK_BITMAP_BYTES) / (2 * sizeof(uint64_t));
+}
+
 // Fetches what `heap` will write to put blocks of a word back, of its own slab or another's,
 // without a look at the line that is the owner's.
-void hak_slab_prefetch(hak_slab_t* slab, unsigned size_class, unsigned word,
-                       const struct hak_heap* heap);
+static inline void hak_slab_prefetch(hak_slab_t* slab, unsigned size_class, unsigned word,
+                                     const struct hak_heap* heap) {
+  _Atomic(uint64_t)* remote = slab->remote + word;
+  if (hak_load_relaxed(&slab->owner) != heap) {
+    hak_prefetch_write(remote);
+    return;
+  }
+  hak_prefetch_write(slab);
+  hak_prefetch_write(remote - hak_slab_remote_words(size_class));
+}
 
 // Puts blocks (bits `mask` of `word`) back. Aborts on a double free.
 void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask);
