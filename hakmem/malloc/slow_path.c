@@ -229,12 +229,12 @@ static void free_watched(void* ptr, hak_heap_t* heap, unsigned size_class) {
 }
 
 void hak_free_slow(void* ptr, hak_heap_t* heap, size_t size_class) {
-  // First, for these are many while they are, and take no more than the fast path does.
+  if (ptr == NULL) return;
+  // Early, for these are many while they are, and take no more than the fast path does.
   if (hak_class_is_watched((unsigned)size_class) && hak_likely(heap != HAK_NO_HEAP)) {
     free_watched(ptr, heap, hak_class_proper((unsigned)size_class));
     return;
   }
-  if (ptr == NULL) return;
   hak_fork_look();
   heap = begun(heap);
   if (size_class == 0) hak_profile_forget(ptr);
