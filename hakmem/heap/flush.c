@@ -220,8 +220,8 @@ typedef struct flush {
   hak_slab_t* remote_slab;  // remote frees of this slab are set but not announced yet
   unsigned remote_class;
   unsigned remote_n;
-  unsigned n_begun;   // groups so far
-  unsigned n_places;  // a power of two
+  unsigned n_begun;      // groups so far
+  uintptr_t last_place;  // of the table that is in use, a power of two less one
   group_t groups[GROUPS];
 } flush_t;
 
@@ -269,6 +269,7 @@ static void put_group(flush_t* flush, const group_t* group) {
 typedef struct place {
   hak_slab_t* slab;  // NULL: a token's, which lies nowhere
   uintptr_t base;    // of the slab
+  uintptr_t spread;  // where in the table the group of its first word is
   uint8_t size_class;
   bool is_outgoing;
 } place_t;
@@ -286,6 +287,9 @@ static place_t find_place(const void* block) {
   return (place_t){
       .slab = slab,
       .base = base,
+      // Descriptors are neighbours, and so are the words of a slab: an odd factor spreads the
+      // slabs.
+      .spread = (uintptr_t)slab / HAK_RUN_BYTES * 9,
       .size_class = (uint8_t)size_class,
       // (A class without lines to share has nothing to be marked.)
       .is_outgoing = entry != size_class || hak_class_outgoing(size_class) == 0,
@@ -308,9 +312,8 @@ static inline void add_block(flush_t* flush, const place_t* place, const void* b
   }
   unsigned word = index / 64;
   uint64_t bit = UINT64_C(1) << (index % 64);
-  // Descriptors are neighbours, and so are the words of a slab: an odd factor spreads the slabs.
-  uintptr_t at = (uintptr_t)place->slab / HAK_RUN_BYTES * 9 + word;
-  group_t* group = &flush->groups[at & (flush->n_places - 1)];
+  uintptr_t at = place->spread + word;
+  group_t* group = &flush->groups[at & flush->last_place];
   if (group->tag != (uintptr_t)place->slab + word) {
     begin_group(flush, group, place, word, bit);
     return;
@@ -365,10 +368,11 @@ static unsigned flush_some(hak_heap_t* heap, void* const* blocks, unsigned n, un
   flush.remote_slab = NULL;
   flush.n_begun = 0;
   unsigned n_places = most < GROUPS / 2 ? 2 * most : GROUPS;
-  flush.n_places = n < n_places ? (unsigned)hak_power_of_two_from(n) : n_places;
-  for (unsigned i = 0; i < flush.n_places; i++) flush.groups[i].tag = 0;
+  if (n < n_places) n_places = (unsigned)hak_power_of_two_from(n);
+  flush.last_place = n_places - 1;
+  for (unsigned i = 0; i < n_places; i++) flush.groups[i].tag = 0;
   unsigned done = add_blocks(&flush, blocks, n, most);
-  for (unsigned i = 0; i < flush.n_places; i++) {
+  for (unsigned i = 0; i < n_places; i++) {
     if (flush.groups[i].tag != 0) put_group(&flush, &flush.groups[i]);
   }
   announce(&flush);
