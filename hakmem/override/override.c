@@ -9,12 +9,12 @@
 // standard says, whichever of them a program or a library replaces.
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/malloc/fast_path.h"
+#include "hakmem/platform/libc.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/stats/introspect.h"
 

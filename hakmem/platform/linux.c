@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gnu/libc-version.h>
 #include <limits.h>
-#include <link.h>
 #include <linux/futex.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -15,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hakmem/platform/libc.h"
 #include "hakmem/platform/platform.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -105,7 +104,7 @@ static const struct link_map* object_of(uintptr_t function) {
 }
 
 static bool are_libcs(const uintptr_t* functions, size_t n) {
-  const struct link_map* libc = object_of((uintptr_t)gnu_get_libc_version);
+  const struct link_map* libc = object_of((uintptr_t)getauxval);
   for (size_t i = 0; i < n; i++) {
     if (libc == NULL || object_of(functions[i]) != libc) return false;
   }

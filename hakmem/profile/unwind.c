@@ -4,7 +4,6 @@
 
 #include "hakmem/profile/unwind.h"
 
-#include <dlfcn.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "hakmem/base/bits.h"
 #include "hakmem/base/config.h"
 #include "hakmem/page_map/meta.h"
+#include "hakmem/platform/libc.h"
 #include "hakmem/profile/frame_row.h"
 
 // A static program has no dynamic linker, and is not to get one for this.

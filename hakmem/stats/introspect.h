@@ -3,9 +3,10 @@
 #ifndef HAKMEM_INTROSPECT_H_
 #define HAKMEM_INTROSPECT_H_
 
-#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
+
+#include "hakmem/platform/libc.h"
 
 // malloc_trim: returns what the calling thread caches, and idle ones, to the slabs; then all free
 // pages, and the holes in partly used slabs, to the kernel. Whether any memory was given back.
