@@ -102,7 +102,8 @@ static bool own_gained(hak_heap_t* heap, hak_slab_t* slab, unsigned had) {
     // them one refill can take. But last comes the slab that was never full: taking from it means
     // touching fresh memory.
     hak_slab_t* last = bin->partial.last;
-    hak_slab_list_insert(&bin->partial, slab, last != NULL && !last->was_full ? last : NULL);
+    hak_slab_list_insert(&bin->partial, slab,
+                         last != NULL && hak_slab_is_fresh(last) ? last : NULL);
   }
   if (!hak_slab_is_idle(slab)) return true;
   forget_fallen(heap, hak_slab_bytes(slab) - hak_load_relaxed(&slab->purged_bytes));

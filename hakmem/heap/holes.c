@@ -163,16 +163,11 @@ bool hak_holes_may_be_unowned(void) {
 
 // ---- all at once ----
 
-// What was made ready on purpose stays so.
-static size_t purge(hak_slab_t* slab) {
-  return hak_run_use(&slab->run) == HAK_RUN_PREWARMED ? 0 : hak_slab_purge(slab, 0);
-}
-
 static size_t purge_own(hak_heap_t* heap) {
   size_t bytes = 0;
   for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_CLASSES;) {
     hak_slab_t* slab = heap->bins[c].partial.first;
-    for (; slab != NULL; slab = slab->next) bytes += purge(slab);
+    for (; slab != NULL; slab = slab->next) bytes += hak_slab_purge(slab, 0);
   }
   return bytes;
 }
@@ -183,7 +178,7 @@ static size_t purge_unowned(hak_heap_t* heap) {
     for (unsigned n = hak_central_count(c); n != 0; n--) {
       hak_slab_t* slab = hak_central_adopt(c, heap);
       if (slab == NULL) break;
-      bytes += purge(slab);
+      bytes += hak_slab_purge(slab, 0);
       hak_central_return(slab);
     }
   }

@@ -24,7 +24,7 @@ hak_slab_t* hak_slab_create(unsigned size_class, struct hak_heap* heap) {
   hak_run_t* run =
       hak_super_take_run(hak_class_info(size_class)->slab_pages, 1, size_class, &dirty);
   if (run == NULL) return NULL;
-  hak_slab_t* slab = hak_slab_init(run, size_class);
+  hak_slab_t* slab = hak_slab_init(run, size_class, dirty);
   hak_store_release(&slab->owner, heap);
   hak_page_map_set_class(run->base, run->n_pages, size_class);
   if (hak_unlikely(hak_watch_is_on())) hak_watch_draw_slab(run->base, run->n_pages, size_class);
@@ -199,7 +199,7 @@ size_t hak_central_purge_all(unsigned size_class) {
   size_t bytes = 0;
   central_t* central = lock_central(size_class);
   for (hak_slab_t* slab = central->partial.first; slab != NULL; slab = slab->next) {
-    if (hak_run_use(&slab->run) != HAK_RUN_PREWARMED) bytes += hak_slab_purge(slab, 0);
+    bytes += hak_slab_purge(slab, 0);
   }
   hak_lock_release(&central->lock);
   return bytes;

@@ -37,7 +37,7 @@ _Atomic(uint64_t)* hak_slab_remote_bits(hak_run_t* run, unsigned size_class) {
   return (_Atomic(uint64_t)*)hak_run_bitmap(run, size_class) + hak_slab_remote_words(size_class);
 }
 
-hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class) {
+hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class, bool dirty) {
   const hak_class_info_t* info = hak_class_info(size_class);
   hak_slab_t* slab = (hak_slab_t*)run;
   slab->free = hak_run_bitmap(run, size_class);
@@ -45,7 +45,7 @@ hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class) {
   slab->capacity = info->slab_blocks;
   set_free_count(slab, info->slab_blocks);
   slab->scan_word = 0;
-  slab->was_full = false;
+  slab->touched = dirty ? slab->capacity : 0;
   slab->was_thin = false;
   slab->uncounted = 0;
   hak_store_relaxed(&slab->purged_bytes, 0);
@@ -96,7 +96,7 @@ static void** expand(uint64_t bits, uintptr_t first, size_t block_bytes, void** 
 static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines) {
   hak_assert_slow(slab_is_valid(slab));
   size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
-  unsigned taken = 0;
+  unsigned taken = 0, touched = slab->touched;
   unsigned first_left = slab->scan_word;  // first word that still has a bit set
   for (unsigned w = first_left, words = words_of(slab); w < words && taken < n; w++) {
     uint64_t bits = lines ? whole_lines(slab->free[w], block_bytes) : slab->free[w];
@@ -105,6 +105,7 @@ static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines
       slab->free[w] ^= bits;
       end = expand(bits, slab->run.base + (size_t)w * 64 * block_bytes, block_bytes, end);
       taken += hak_bit_count(bits);
+      touched = (unsigned)hak_max_size(touched, w * 64u + hak_highest_bit(bits) + 1);
     }
     if (slab->free[w] == 0 && w == first_left) first_left = w + 1;
   }
@@ -112,8 +113,8 @@ static unsigned take_blocks(hak_slab_t* slab, void** end, unsigned n, bool lines
   slab->looks = 0;
   slab->was_thin = false;
   slab->scan_word = (uint16_t)first_left;
+  slab->touched = (uint16_t)touched;
   set_free_count(slab, hak_slab_free_count(slab) - taken);
-  if (hak_slab_free_count(slab) == 0) slab->was_full = true;
   if (taken != 0 && hak_run_use(&slab->run) == HAK_RUN_PREWARMED)
     hak_run_set_use(&slab->run, HAK_RUN_SLAB);
   return taken;
@@ -153,7 +154,7 @@ static unsigned next_block(const hak_slab_t* slab, unsigned block, bool is_free)
 
 size_t hak_slab_look(hak_slab_t* slab, uint8_t round) {
   unsigned n = hak_slab_free_count(slab);
-  if (!slab->was_full || (slab->looks != 0 && slab->seen_round == round)) return 0;
+  if (slab->looks != 0 && slab->seen_round == round) return 0;
   slab->seen_round = round;
   if (slab->looks == 0 || slab->seen_free != n) {
     slab->seen_free = (uint16_t)n;
@@ -164,16 +165,28 @@ size_t hak_slab_look(hak_slab_t* slab, uint8_t round) {
   return (size_t)(2 * HAK_HOLE_BYTES) >> slab->looks++;
 }
 
-// Gives back holes of [least, below) bytes.
+// Where a hole ends whose last block is the one before `end`. In a page with the last block that
+// was ever taken what follows is as free.
+static uintptr_t hole_end(const hak_slab_t* slab, unsigned end) {
+  size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
+  size_t os_page = hak_platform_os_page_bytes();
+  size_t at = end * block_bytes;
+  if (end == slab->touched)
+    at = hak_min_size(hak_round_up(at, os_page), slab->capacity * block_bytes);
+  return slab->run.base + hak_round_down(at, os_page);
+}
+
+// Gives back holes of [least, below) bytes, as far as blocks of theirs were ever taken.
 static size_t purge_holes(hak_slab_t* slab, size_t least, size_t below) {
   size_t block_bytes = hak_class_info(slab->run.size_class)->block_bytes;
   size_t os_page = hak_platform_os_page_bytes();
   size_t bytes = 0;
   unsigned end = 0;
-  for (unsigned at; (at = next_block(slab, end, true)) < slab->capacity;) {
+  for (unsigned at; (at = next_block(slab, end, true)) < slab->touched;) {
     end = next_block(slab, at, false);
+    end = (unsigned)hak_min_size(end, slab->touched);
     uintptr_t from = hak_round_up(slab->run.base + at * block_bytes, os_page);
-    uintptr_t to = hak_round_down(slab->run.base + end * block_bytes, os_page);
+    uintptr_t to = hole_end(slab, end);
     if (from >= to || to - from < least || to - from >= below) continue;
     int error = hak_platform_purge((void*)from, to - from);
     if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)from, to - from)) bytes += to - from;
@@ -182,6 +195,8 @@ static size_t purge_holes(hak_slab_t* slab, size_t least, size_t below) {
 }
 
 size_t hak_slab_purge(hak_slab_t* slab, size_t least) {
+  // What was made ready on purpose stays so.
+  if (hak_run_use(&slab->run) == HAK_RUN_PREWARMED) return 0;
   if (least == 0 && slab->looks > LOOKS && slab->seen_free == hak_slab_free_count(slab)) return 0;
   // Longer ones went back at the look before.
   bool is_rest = least != 0 && least < HAK_HOLE_BYTES;
@@ -198,7 +213,7 @@ size_t hak_slab_purge(hak_slab_t* slab, size_t least) {
 size_t hak_slab_purge_thin(hak_slab_t* slab) {
   uint32_t live = slab->capacity - hak_slab_free_count(slab);
   bool is_thin = live <= hak_max_size(slab->capacity / HAK_THIN_SHARE, 1);
-  if (!slab->was_full || slab->was_thin || !is_thin) return 0;
+  if (slab->was_thin || !is_thin) return 0;
   slab->was_thin = true;
   size_t before = hak_load_relaxed(&slab->purged_bytes);
   size_t bytes = hak_max_size(purge_holes(slab, HAK_HOLE_BYTES, SIZE_MAX), before);

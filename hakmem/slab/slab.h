@@ -31,13 +31,13 @@ typedef struct hak_slab {
   uint16_t capacity;             // const while the slab lives: blocks
   _Atomic(uint16_t) free_count;  // bits set in free[]
   uint16_t scan_word;            // no word of free[] below this one has a bit set
-  bool was_full;                 // the last of its blocks has been taken: all may be touched
   bool was_thin;                 // hak_slab_purge_thin has seen to it since blocks were taken
   uint32_t uncounted;            // blocks collected from remote[] less those taken off remote_count
   _Atomic(uint32_t) purged_bytes;  // given back of free blocks' memory, since any were taken
   uint16_t seen_free;              // free blocks at the last look (hak_slab_look)
   uint8_t looks;                   // in a row that found it unchanged; 0: blocks were taken since
   uint8_t seen_round;              // of the last look
+  uint16_t touched;                // blocks below this one may hold memory
   struct hak_slab* next;           // owner: its partial or full list; unowned: the class's
   struct hak_slab* prev;
   uint64_t* free;  // const while the slab lives: blocks free and in no magazine
@@ -73,9 +73,9 @@ static inline unsigned hak_slab_class_at(const void* address) {
   return hak_slab_of(address)->run.size_class;
 }
 
-// Makes a run of pages a slab of `size_class`, all blocks free, unowned. The page map is the
-// caller's business.
-hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class);
+// Makes a run of pages, which may hold memory (dirty), a slab of `size_class`, all blocks free,
+// unowned. The page map is the caller's business.
+hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class, bool dirty);
 
 // Any thread that has a block of it to free: tells by the page map that its blocks travel between
 // threads, if several share a cache line (size_class.h). It stays so while the slab lives.
@@ -118,8 +118,7 @@ void hak_slab_put(hak_slab_t* slab, unsigned word, uint64_t mask);
 // A look, once a round at most (`round`: its number modulo 256; a purge delay lies between two).
 // Returns the length in bytes from which on the slab's holes are worth a system call now; 0: none
 // is. That is so where the slab is as it was at the last look: HAK_HOLE_BYTES at first, and at each
-// further look that finds it so half of it, down to an OS page. Of a slab that was never full
-// nothing is known to be touched: none is.
+// further look that finds it so half of it, down to an OS page.
 size_t hak_slab_look(hak_slab_t* slab, uint8_t round);
 
 // Gives holes back to the kernel: those that are worth it by hak_slab_look's `least`, and were not
@@ -150,6 +149,11 @@ _Atomic(uint64_t)* hak_slab_remote_bits(hak_run_t* run, unsigned size_class);
 // Blocks free in the slab, read by any thread.
 static inline unsigned hak_slab_free_count(const hak_slab_t* slab) {
   return hak_load_relaxed(&((hak_slab_t*)slab)->free_count);
+}
+
+// Whether some of its blocks have never been taken, so that who takes them touches fresh memory.
+static inline bool hak_slab_is_fresh(const hak_slab_t* slab) {
+  return slab->touched < slab->capacity;
 }
 
 // Whether no block is live and no remote free in flight: the pages may be given away.

@@ -40,6 +40,7 @@ void FollowShadow(hak_slab_t* slab, uint64_t seed) {
   hak::Random random(seed);
   std::vector<Place> places(slab->capacity, Place::kFree);
   uint32_t unannounced = 0, announced = 0;
+  unsigned touched = slab->touched;
   for (int step = 0; step < 3000; ++step) {
     unsigned index = static_cast<unsigned>(random.Below(slab->capacity));
     uint64_t bit = uint64_t{1} << (index % 64);
@@ -54,7 +55,9 @@ void FollowShadow(hak_slab_t* slab, uint64_t seed) {
           while (places[lowest] != Place::kFree) ++lowest;
           ASSERT_EQ(block, BlockAt(slab, lowest)) << "the lowest free block comes first";
           places[lowest] = Place::kTaken;
+          touched = std::max(touched, lowest + 1);
         }
+        ASSERT_EQ(slab->touched, touched);
         break;
       }
       case 2:
