@@ -171,6 +171,7 @@ static void tell(hak_heap_t* teller, hak_slab_t* slab) {
 
 static void take_stack(hak_heap_t* heap, hak_slab_t* replacement) {
   hak_slab_t* slab = hak_exchange_acq_rel(&heap->pending, replacement);
+  hak_store_relaxed(&heap->waiting_bytes, 0);
   while (slab != HAK_PENDING_NONE && slab != HAK_PENDING_CLOSED) {
     // Once its news is taken the slab may be pushed again, and the link overwritten.
     hak_slab_t* next = hak_load_relaxed(&slab->pending_next);
@@ -226,6 +227,25 @@ typedef struct flush {
   group_t groups[GROUPS];
 } flush_t;
 
+// Others have freed all blocks of a slab, it seems, and this thread has not said so yet. The owner
+// sees to it in its next slow path: it may sleep. So where more than is worth its keep (spare.h)
+// waits for it, the memory goes back here.
+hak_noinline static void fall_elsewhere(hak_slab_t* slab, unsigned size_class) {
+  hak_heap_t* owner = hak_load_relaxed(&slab->owner);
+  if (owner == NULL) return;  // it is seen to at once
+  size_t bytes = (size_t)hak_class_info(size_class)->slab_pages << HAK_PAGE_SHIFT;
+  size_t waiting = hak_load_relaxed(&owner->waiting_bytes) + bytes;
+  if (hak_unlikely(hak_spare_is_excess(waiting, waiting))) {
+    size_t given = hak_slab_purge_remote(slab, size_class);
+    if (given != 0) {
+      hak_purge_report(given);
+      hak_spare_gave_holes(given);
+      return;
+    }
+  }
+  hak_store_relaxed(&owner->waiting_bytes, waiting);
+}
+
 static void announce(flush_t* flush) {
   hak_slab_t* slab = flush->remote_slab;
   if (slab == NULL) return;
@@ -233,6 +253,10 @@ static void announce(flush_t* flush) {
   if (flush->heap != NULL) {
     hak_counter_add(&flush->heap->atomics, 1);
     hak_counter_add(&flush->heap->bins[flush->remote_class].remote_frees, flush->remote_n);
+  }
+  uint64_t n = hak_load_relaxed(&slab->remote_count) + flush->remote_n;
+  if (hak_unlikely(n >= hak_class_info(flush->remote_class)->slab_blocks)) {
+    fall_elsewhere(slab, flush->remote_class);
   }
   if (hak_slab_announce_remote(slab, flush->remote_n)) tell(flush->heap, slab);
 }

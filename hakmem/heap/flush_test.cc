@@ -16,6 +16,8 @@
 
 extern "C" {
 #include "hakmem/heap/flush.h"
+#include "hakmem/options/options.h"
+#include "hakmem/superslab/spare.h"
 }
 
 namespace {
@@ -121,6 +123,80 @@ TEST_IN_CHILD(FlushTest, OneBatchIsFewAtomicOperations) {
   Flush(self, std::vector<void*>(blocks.begin() + 64, blocks.begin() + 74));
   EXPECT_EQ(Atomics(self) - before, 2u) << "the bits and the count; the owner knows already";
   EXPECT_EQ(hak_counter_read(&self->bins[1].remote_frees), 74u);
+}
+
+// ---- memory that waits for an owner which does not come ----
+
+constexpr unsigned kLargeClass = 32;
+
+// Slabs of another heap, all of whose blocks hold memory.
+class Foreign {
+ public:
+  explicit Foreign(size_t bytes) : owner_(MakeHeap()) {
+    while (owner_->owned_bytes < bytes) {
+      slabs_.push_back(OwnSlab(owner_, kLargeClass));
+      for (void* block : TakeAllOwned(owner_, slabs_.back())) {
+        memset(block, 1, hak_class_info(kLargeClass)->block_bytes);
+        blocks_.push_back(block);
+      }
+    }
+  }
+  size_t ResidentBytes() const {
+    size_t n = 0, os_page = hak_platform_os_page_bytes();
+    for (const hak_slab_t* slab : slabs_) {
+      for (size_t at = 0; at < hak_slab_bytes(slab); at += os_page) {
+        n += hak::IsResident(reinterpret_cast<void*>(slab->run.base + at)) ? os_page : 0;
+      }
+    }
+    return n;
+  }
+  hak_heap_t* owner() const { return owner_; }
+  const std::vector<hak_slab_t*>& slabs() const { return slabs_; }
+  const std::vector<void*>& blocks() const { return blocks_; }
+
+ private:
+  hak_heap_t* owner_;
+  std::vector<hak_slab_t*> slabs_;
+  std::vector<void*> blocks_;
+};
+
+// No time passes, and the owner does nothing.
+TEST_IN_CHILD(FlushTest, WhatOthersFreeGoesBackThoughTheOwnerSleeps) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "3600s"));
+  Foreign foreign(16 * HAK_MIB);
+  hak_heap_t* self = MakeHeap();
+  EXPECT_GE(foreign.ResidentBytes(), 15 * HAK_MIB);
+  std::vector<void*> blocks = foreign.blocks();
+  void* live = blocks.back();  // in a slab that stays as it is
+  blocks.pop_back();
+  Flush(self, blocks);
+  EXPECT_LE(foreign.ResidentBytes(), HAK_SPARE_LEAST_BYTES + 2 * HAK_MIB);
+  // The owner finds all of it, and may use it.
+  size_t committed = hak_spare_committed_bytes();
+  hak_flush_pending(foreign.owner());
+  EXPECT_EQ(CountSlabs(), static_cast<int>(foreign.owner()->bins[kLargeClass].n_slabs));
+  EXPECT_LE(foreign.owner()->owned_bytes, 16 * HAK_MIB / 4);
+  EXPECT_LE(hak_spare_committed_bytes(), committed - 8 * HAK_MIB) << "nobody gives it back twice";
+  Flush(self, {live});
+  hak_flush_pending(foreign.owner());
+}
+
+TEST_IN_CHILD(FlushTest, WhatOthersFreeStaysWhereABlockIsLive) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "3600s"));
+  Foreign foreign(8 * HAK_MIB);
+  hak_heap_t* self = MakeHeap();
+  unsigned capacity = foreign.slabs()[0]->capacity;
+  for (bool is_live_freed : {false, true}) {
+    for (size_t i = 0; i < foreign.blocks().size(); ++i) {
+      if ((i % capacity == 0) == is_live_freed) Flush(self, {foreign.blocks()[i]});
+    }
+    if (is_live_freed) break;
+    EXPECT_GE(foreign.ResidentBytes(), 7 * HAK_MIB);
+    for (size_t i = 0; i < foreign.blocks().size(); i += capacity) {
+      EXPECT_EQ(*static_cast<char*>(foreign.blocks()[i]), 1);
+    }
+  }
+  EXPECT_LE(foreign.ResidentBytes(), HAK_SPARE_LEAST_BYTES + 2 * HAK_MIB);
 }
 
 TEST_IN_CHILD(FlushTest, AnEmptySlabStaysInReserveUntilTheNextOne) {

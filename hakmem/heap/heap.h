@@ -57,6 +57,7 @@ typedef struct hak_heap {
 
   // Written by any thread.
   alignas(HAK_CACHE_LINE) _Atomic(hak_slab_t*) pending;
+  _Atomic(size_t) waiting_bytes;  // a guess: of slabs that others have freed, still in memory
 
   // The owner's.
   alignas(HAK_CACHE_LINE) _Atomic(uint32_t) busy;  // see hak_heap_enter

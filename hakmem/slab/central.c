@@ -37,6 +37,8 @@ void hak_slab_destroy(hak_slab_t* slab) {
   slab->run.size_class = 0;
   hak_store_relaxed(&slab->owner, NULL);  // what it says of a heap holds while the slab lives
   hak_compiler_barrier();
+  if (hak_load_relaxed(&slab->purged_bytes) == hak_slab_bytes(slab))
+    hak_super_clean_run(&slab->run);
   hak_page_map_set_class(slab->run.base, slab->run.n_pages, 0);
   hak_super_return_run(&slab->run);
 }

@@ -14,6 +14,12 @@ static unsigned words_of(const hak_slab_t* slab) {
   return hak_class_info(slab->run.size_class)->slab_words;
 }
 
+// The bits of all blocks of a word.
+static uint64_t whole_word(const hak_class_info_t* info, unsigned word) {
+  unsigned left = info->slab_blocks - word * 64u;
+  return hak_bit_run(0, left < 64 ? left : 64);
+}
+
 static void set_free_count(hak_slab_t* slab, unsigned n) {
   hak_store_relaxed(&slab->free_count, (uint16_t)n);
 }
@@ -52,8 +58,7 @@ hak_slab_t* hak_slab_init(hak_run_t* run, unsigned size_class, bool dirty) {
   slab->looks = 0;
   slab->next = slab->prev = NULL;
   for (unsigned w = 0; w < info->slab_words; w++) {
-    unsigned left = info->slab_blocks - w * 64u;
-    slab->free[w] = hak_bit_run(0, left < 64 ? left : 64);
+    slab->free[w] = whole_word(info, w);
     hak_store_relaxed(&slab->remote[w], 0);
   }
   hak_store_relaxed(&slab->remote_count, 0);
@@ -221,24 +226,11 @@ size_t hak_slab_purge_thin(hak_slab_t* slab) {
   return bytes - before;
 }
 
-// A word of which every bit is set has no free left to come until its blocks are handed out again,
-// by the owner: it can be taken with a plain store. (A last word of fewer than 64 blocks just takes
-// the exchange.)
-static uint64_t take_remote_word(_Atomic(uint64_t)* remote) {
-  uint64_t bits = hak_load_acquire(remote);
-  if (bits == 0) return 0;
-  if (bits == ~UINT64_C(0)) {
-    hak_store_relaxed(remote, 0);
-    return bits;
-  }
-  return hak_exchange_acq_rel(remote, 0);
-}
-
 unsigned hak_slab_collect(hak_slab_t* slab) {
   unsigned n = 0;
   for (unsigned w = 0, words = words_of(slab); w < words; w++) {
-    uint64_t bits = take_remote_word(&slab->remote[w]);
-    if (bits == 0) continue;
+    if (hak_load_relaxed(&slab->remote[w]) == 0) continue;
+    uint64_t bits = hak_exchange_acq_rel(&slab->remote[w], 0);
     hak_slab_put(slab, w, bits);
     n += hak_bit_count(bits);
   }
@@ -261,6 +253,26 @@ void hak_slab_free_remote(hak_slab_t* slab, unsigned word, uint64_t mask) {
     before = hak_fetch_or_acq_rel(&slab->remote[word], mask);
   }
   if (hak_unlikely((before & mask) != 0)) fail_double_free(slab, word, before & mask);
+}
+
+size_t hak_slab_purge_remote(hak_slab_t* slab, unsigned size_class) {
+  const hak_class_info_t* info = hak_class_info(size_class);
+  unsigned n = 0;  // words held
+  for (; n < info->slab_words; n++) {
+    uint64_t all = whole_word(info, n);
+    if (hak_load_relaxed(&slab->remote[n]) != all) break;
+    if (!hak_cas_acquire(&slab->remote[n], &all, 0)) break;
+  }
+  size_t bytes = 0;
+  if (n == info->slab_words) {
+    void* base = (void*)slab->run.base;
+    size_t slab_bytes = (size_t)info->slab_pages << HAK_PAGE_SHIFT;
+    int error = hak_platform_purge(base, slab_bytes);
+    if (hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, base, slab_bytes)) bytes = slab_bytes;
+    hak_store_relaxed(&slab->purged_bytes, (uint32_t)bytes);
+  }
+  for (unsigned w = 0; w < n; w++) hak_slab_free_remote(slab, w, whole_word(info, w));
+  return bytes;
 }
 
 bool hak_slab_announce_remote(hak_slab_t* slab, unsigned n) {

@@ -13,7 +13,9 @@
 // takes bits out of remote[] whenever it likes, but takes the count only when told. `uncounted` is
 // the difference. When every block is free and it is 0, no remote free can be in flight (each has
 // set bits that were taken, and the counts of all taken bits have arrived and been told), so the
-// slab's pages may be given away. testing/remote_model_test.py explores every interleaving.
+// slab's pages may be given away. Between steps 1 and 2 a thread may take all bits of the slab,
+// give the memory back, and set them again: its own step 2 is still to come, after which the owner
+// looks at them again if it has met none. testing/remote_model_test.py explores every interleaving.
 
 #ifndef HAKMEM_SLAB_H_
 #define HAKMEM_SLAB_H_
@@ -141,6 +143,10 @@ void hak_slab_count_remote(hak_slab_t* slab);
 // returns true when the caller must tell the owner. pre: the blocks are not free.
 void hak_slab_free_remote(hak_slab_t* slab, unsigned word, uint64_t mask);
 hak_nodiscard bool hak_slab_announce_remote(hak_slab_t* slab, unsigned n);
+
+// Between the two, with `size_class` the slab's: if others have freed all of its blocks, and the
+// owner has taken none of them in, gives all of its memory back. Returns the bytes.
+size_t hak_slab_purge_remote(hak_slab_t* slab, unsigned size_class);
 
 // The bitmap of what other threads freed into a slab of `size_class` that lies, or may come to lie,
 // in `run`: for any thread, without a look at what the owner writes.

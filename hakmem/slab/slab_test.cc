@@ -241,10 +241,11 @@ TEST(SlabTest, ListsKeepTheirOrder) {
 
 // ---- threads ----
 
-// The owner hands out, others free. Each block is filled by whoever has it, so that tsan sees
-// whether the bitmaps order the uses. Whoever is to tell does; the owner counts only when told.
+// The owner hands out, others free, and give memory back where all of it lies with them. Each block
+// is filled by whoever has it, so that tsan sees whether the bitmaps order the uses. Whoever is to
+// tell does; the owner counts only when told.
 TEST_IN_CHILD(SlabTest, OthersFreeWhileTheOwnerAllocates) {
-  for (unsigned c : {1u, 20u}) {
+  for (unsigned c : {1u, 20u, hak_class_of(8192)}) {
     hak_slab_t* slab = hak_slab_create(c, nullptr);
     std::mutex mutex;
     std::vector<void*> handed_out;  // under mutex
@@ -269,6 +270,7 @@ TEST_IN_CHILD(SlabTest, OthersFreeWhileTheOwnerAllocates) {
             uint32_t index = hak::BlockIndex(slab, block);
             hak_slab_free_remote(slab, index / 64, uint64_t{1} << (index % 64));
           }
+          if (!mine.empty()) (void)hak_slab_purge_remote(slab, c);
           if (!mine.empty() && hak_slab_announce_remote(slab, static_cast<unsigned>(mine.size()))) {
             ++told;
           }

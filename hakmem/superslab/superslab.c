@@ -166,6 +166,15 @@ static void return_pages(hak_superslab_t* super, unsigned at, unsigned n_pages) 
   hak_purge_enqueue(super);
 }
 
+void hak_super_clean_run(const hak_run_t* run) {
+  hak_superslab_t* super = super_of(run);
+  if (hak_super_is_direct(super)) return;
+  hak_lock_acquire(&hak_backend_lock);
+  super->dirty_pages &= ~hak_bit_run(page_of(super, run), run->n_pages);
+  hak_spare_count(super);
+  hak_lock_release(&hak_backend_lock);
+}
+
 void hak_super_return_run(hak_run_t* run) {
   hak_superslab_t* super = super_of(run);
   if (hak_super_is_direct(super)) {

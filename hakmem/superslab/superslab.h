@@ -16,6 +16,9 @@
 hak_nodiscard hak_run_t* hak_super_take_run(unsigned n_pages, unsigned align_pages,
                                             unsigned size_class, bool* dirty);
 
+// Says that all memory of a run has been given back, and nothing was touched since.
+void hak_super_clean_run(const hak_run_t* run);
+
 // Returns a run. pre: nothing in it is live, and its page map entries are 0.
 void hak_super_return_run(hak_run_t* run);
 

@@ -27,6 +27,7 @@ State = namedtuple("State", "memory slab threads")
 # What a thread may have to do, and the step that begins it.
 PLANS = {
     "free": "bits",  # a block of the slab: hak_slab_free_remote
+    "free and purge": "bits",  # the same, with hak_slab_purge_remote
     "free own": "put",  # its owner's: hak_slab_put
     "collect": "collect",  # a refill: hak_slab_collect
     "take news": "pending",  # hak_flush_pending
@@ -90,10 +91,10 @@ class Model:
         assert holds or self.load(s, t, "owner") == t, f"touched by another than its owner: {s}"
 
     def take_bits(self, s, t):
-        """hak_slab_collect. A full word is taken with plain operations, see take_remote_word."""
+        """hak_slab_collect."""
         self.touch_as_owner(s, t)
         bits = self.load(s, t, "remote")
-        if bits == self.all:
+        if bits == self.all and "plain take" in self.faults:
             s = self.store(s, t, "remote", frozenset())
         elif bits:
             if s.threads[t].buffer:
@@ -149,10 +150,13 @@ class Model:
         if plan in ("free own", "collect", "end") and not owns:
             # It has lost it, or never had it: then its own blocks are as others'.
             plan = "free" if plan == "free own" else "close" if plan == "end" else "nothing"
+        purges = plan == "free and purge"
+        if purges:
+            plan = "free"
         at = {"nothing": "idle", "close": "close"}.get(plan) or PLANS[plan]
         if plan == "free":
             at = "announce" if "count first" in self.faults else "bits"
-            argument = (argument, None)
+            argument = (argument, None, purges)
         yield self.with_thread(s, t, at=at, register=argument, todo=rest)
 
     # A thread that frees: step 1, step 2, and telling. The register: the blocks' bits, and whether
@@ -160,7 +164,7 @@ class Model:
 
     def bits(self, s, t, me):
         self.touch(s)
-        bits, tells = me.register
+        bits, tells, purges = me.register
         if bits == self.all:
             assert not self.load(s, t, "remote"), "freed twice"
             s = self.store(s, t, "remote", bits)
@@ -169,17 +173,34 @@ class Model:
         else:
             assert not s.memory.remote & bits, "freed twice"
             s = s._replace(memory=s.memory._replace(remote=s.memory.remote | bits))
-        yield self.with_thread(s, t, at={None: "announce", True: "tell", False: "idle"}[tells])
+        then = "hold" if purges else {None: "announce", True: "tell", False: "idle"}[tells]
+        yield self.with_thread(s, t, at=then)
+
+    # hak_slab_purge_remote: all bits are taken, the memory goes back, they are set again.
+
+    def hold(self, s, t, me):
+        self.touch(s)
+        if self.load(s, t, "remote") != self.all:
+            yield self.with_thread(s, t, at="announce")
+        elif not me.buffer:
+            s = s._replace(memory=s.memory._replace(remote=frozenset()))
+            yield self.with_thread(s, t, at="purge")
+
+    def purge(self, s, t, me):
+        self.touch(s)
+        assert not s.slab.free, f"the owner may use what is given back: {s}"
+        assert not self.load(s, t, "remote"), f"freed twice: {s}"
+        yield self.with_thread(self.store(s, t, "remote", self.all), t, at="announce")
 
     def announce(self, s, t, me):
         self.touch(s)
         if me.buffer:
             return
-        bits, _ = me.register
+        bits, _, purges = me.register
         tells = s.memory.count == 0
         s = s._replace(memory=s.memory._replace(count=s.memory.count + len(bits)))
         then = "bits" if "count first" in self.faults else "tell" if tells else "idle"
-        yield self.with_thread(s, t, at=then, register=(bits, tells))
+        yield self.with_thread(s, t, at=then, register=(bits, tells, purges))
 
     def tell(self, s, t, me):
         self.touch(s)
@@ -351,6 +372,14 @@ CASES = {
         [("collect", None), ("take news", None), ("end", None)],
         [("adopt", None), ("collect", None)],
         [("free", blocks(0, 1))]]),
+    "what others have freed is given back meanwhile": (2, blocks(0, 1), [
+        [("collect", None), ("take news", None), ("end", None)],
+        [("free and purge", blocks(0))],
+        [("free and purge", blocks(1))]]),
+    "the same, all at once, and another adopts": (2, blocks(0, 1), [
+        [("collect", None), ("end", None)],
+        [("adopt", None), ("collect", None)],
+        [("free and purge", blocks(0, 1))]]),
 }
 
 
@@ -366,7 +395,8 @@ class RemoteModelTest(unittest.TestCase):
     def test_the_model_sees_faults(self):
         for fault, name in (("count untold", "two threads free what the owner takes"),
                             ("count first", "the owner ends"),
-                            ("no close", "the owner ends, another adopts")):
+                            ("no close", "the owner ends, another adopts"),
+                            ("plain take", "the same, all at once, and another adopts")):
             with self.subTest(fault), self.assertRaises(AssertionError):
                 Model(*CASES[name], faults=(fault,)).explore()
 

@@ -4,9 +4,10 @@
 //   burst_program HOW
 //
 // asleep: it does nothing afterwards. light: it goes on with light work. threads: beside a thousand
-// threads that have used some memory, and sleep. elsewhere: other threads free the blocks.
-// survivors: a block in a hundred stays, and it goes on with light work. child: a forked child does
-// it. locked: all its memory is locked. Exit code 77: it cannot be had here.
+// threads that have used some memory, and sleep. elsewhere: other threads free the blocks. unseen:
+// one does, which allocates nothing, and then all sleep. survivors: a block in a hundred stays, and
+// it goes on with light work. child: a forked child does it. locked: all its memory is locked. Exit
+// code 77: it cannot be had here.
 
 #define _GNU_SOURCE
 
@@ -103,6 +104,13 @@ static void* free_a_half(void* second) {
   return NULL;
 }
 
+static void* free_all(void* unused) {
+  free_some(0, kBlocks, false);
+  pthread_barrier_wait(&barrier);
+  pthread_barrier_wait(&barrier);
+  return unused;
+}
+
 static void start(void* (*run)(void*), void* argument) {
   pthread_t thread;
   pthread_attr_t attributes;
@@ -118,13 +126,13 @@ static void burst_beside_threads(void) {
   burst(false, false);
 }
 
-static void burst_freed_elsewhere(void) {
-  pthread_barrier_init(&barrier, NULL, 3);
+static void burst_freed_elsewhere(bool is_unseen) {
+  pthread_barrier_init(&barrier, NULL, is_unseen ? 2 : 3);
   work_lightly();
   long before = resident_bytes();
   take_all();
-  start(free_a_half, NULL);
-  start(free_a_half, blocks);
+  start(is_unseen ? free_all : free_a_half, NULL);
+  if (!is_unseen) start(free_a_half, blocks);
   pthread_barrier_wait(&barrier);
   wait_for_memory(before, false, false);
 }
@@ -155,8 +163,8 @@ int main(int argc, char** argv) {
   page_bytes = sysconf(_SC_PAGESIZE);
   if (strcmp(how, "threads") == 0) {
     burst_beside_threads();
-  } else if (strcmp(how, "elsewhere") == 0) {
-    burst_freed_elsewhere();
+  } else if (strcmp(how, "elsewhere") == 0 || strcmp(how, "unseen") == 0) {
+    burst_freed_elsewhere(strcmp(how, "unseen") == 0);
   } else if (strcmp(how, "child") == 0) {
     burst_in_child();
   } else if (strcmp(how, "locked") == 0) {

@@ -116,7 +116,7 @@ INSTANTIATE_TEST_SUITE_P(Survivors, BurstTest,
                          testing::Combine(testing::Values("survivors"),
                                           testing::Values("auto", "never")));
 INSTANTIATE_TEST_SUITE_P(Processes, BurstTest,
-                         testing::Combine(testing::Values("threads", "elsewhere", "child",
+                         testing::Combine(testing::Values("threads", "elsewhere", "unseen", "child",
                                                           "locked"),
                                           testing::Values("auto")));
 
