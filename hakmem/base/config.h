@@ -89,6 +89,10 @@
 // Memory is made writable as it is needed, and ahead of the need this fraction of what is writable:
 // what is charged for nothing is bounded by it, and the number of calls by a logarithm.
 #define HAK_WRITABLE_FRACTION 8
+// The first SuperSlab is made writable as it is cut, so that what runs past a block of a small
+// process meets memory that cannot be touched: so much at first, then so many times as much.
+#define HAK_WRITABLE_FIRST (512 * HAK_KIB)
+#define HAK_WRITABLE_GROWTH 2
 #define HAK_RESERVE_MAX_COUNT 1024
 
 // Live huge blocks whose memory mremap has moved: each takes a mapping or a few of its own, of
@@ -238,5 +242,6 @@ static_assert(HAK_SUPER_MAX_PAGES <= 64, "the pages of a SuperSlab must fit one 
 static_assert(HAK_ADDRESS_BITS - HAK_SUPER_MIN_SHIFT + 1 < 32, "see HAK_LARGE_MAX");
 static_assert(HAK_MAGAZINE_FIRST <= HAK_MAGAZINE_MAX_BLOCKS, "magazines grow");
 static_assert(HAK_RESERVE_FIRST >= ((size_t)1 << HAK_SUPER_MAX_SHIFT), "holds a SuperSlab");
+static_assert(HAK_WRITABLE_FIRST <= ((size_t)1 << HAK_SUPER_MIN_SHIFT), "no more than a SuperSlab");
 
 #endif  // HAKMEM_CONFIG_H_

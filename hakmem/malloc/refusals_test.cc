@@ -80,7 +80,8 @@ void ExpectConsistent(hak_superslab_t* super, void*) {
     EXPECT_EQ(super->bin, hak_longest_run(super->free_pages));
     uint64_t in_runs = hak_super_visit_runs(
         super, [](hak_run_t*, void*) {}, nullptr);
-    EXPECT_EQ(in_runs, all & ~super->free_pages & ~super->absent_pages);
+    uint64_t not_there = super->absent_pages | super->reserved_pages;
+    EXPECT_EQ(in_runs, all & ~super->free_pages & ~not_there);
   } else if (super->state == HAK_SUPER_LOST) {  // it could not be unmapped as a whole
     EXPECT_EQ(super->absent_pages, all);
     EXPECT_EQ(super->free_pages | super->dirty_pages, 0u);

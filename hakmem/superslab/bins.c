@@ -15,8 +15,9 @@ size_t hak_bins_count(void) { return n_cut; }
 
 static bool super_is_valid(const hak_superslab_t* super) {
   uint64_t all = hak_bit_run(0, super->n_pages);
-  return ((super->free_pages | super->absent_pages) & ~all) == 0 &&
-         ((super->free_pages | super->dirty_pages) & super->absent_pages) == 0 &&
+  uint64_t not_there = super->absent_pages | super->reserved_pages;
+  return ((super->free_pages | not_there) & ~all) == 0 &&
+         ((super->free_pages | super->dirty_pages) & not_there) == 0 &&
          (super->dirty_pages & ~all) == 0 && super->bin == hak_longest_run(super->free_pages) &&
          (super->aged_pages & ~(super->free_pages & super->dirty_pages)) == 0;
 }
@@ -54,7 +55,8 @@ void hak_super_begin_change(hak_superslab_t* super) {
 void hak_super_end_change(hak_superslab_t* super) {
   hak_spare_count(super);
   super->aged_pages &= super->free_pages & super->dirty_pages;
-  if ((super->free_pages | super->absent_pages) == hak_bit_run(0, super->n_pages)) {
+  uint64_t unused = super->free_pages | super->absent_pages | super->reserved_pages;
+  if (unused == hak_bit_run(0, super->n_pages)) {
     n_cut--;
     hak_reserve_give(super, 1);
   } else {
@@ -94,7 +96,7 @@ hak_superslab_t* hak_bins_find(unsigned n_pages, unsigned align_pages, unsigned*
 }
 
 void hak_super_cut(hak_superslab_t* super) {
-  super->free_pages = hak_bit_run(0, super->n_pages);
+  super->free_pages = hak_bit_run(0, super->n_pages) & ~super->reserved_pages;
   super->bin = 0;
   n_cut++;
   hak_store_relaxed(&super->state, HAK_SUPER_PAGES);

@@ -54,9 +54,9 @@ static hak_superslab_t* take(size_t bytes, size_t alignment, hak_superslab_t* fr
   bool admitted = hak_spare_admits(bytes - brought_bytes);
   if (from != NULL && admitted) {
     from->is_pinned = true;
-    head = hak_reserve_try(n, n, align_supers);
+    head = hak_reserve_try(n, n, align_supers, true);
   }
-  if (head == NULL && admitted) head = hak_room_take(n, align_supers);
+  if (head == NULL && admitted) head = hak_room_take(n, align_supers, true);
   if (head != NULL) {
     head->huge_bytes = bytes;
     head->huge_supers = n;

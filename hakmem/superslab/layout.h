@@ -16,6 +16,8 @@
 // Pages: free_pages is the truth about which are in no run and can be used. dirty_pages are those
 // that may hold memory with old contents; the others read as zero. absent_pages are not mapped, to
 // make room (room.h), and neither free nor dirty; of a FREE SuperSlab it is none or all of them.
+// reserved_pages, of the process's first SuperSlab alone, cannot be touched yet (reserve.h), and
+// are nothing of that either.
 
 #ifndef HAKMEM_LAYOUT_H_
 #define HAKMEM_LAYOUT_H_
@@ -76,6 +78,7 @@ typedef struct hak_superslab {
   alignas(HAK_CACHE_LINE) uint64_t free_pages;
   uint64_t dirty_pages;
   uint64_t absent_pages;
+  uint64_t reserved_pages;
   uint64_t checked_out;        // pages that purges have out of circulation now
   uint64_t aged_pages;         // free and dirty since before the purge's last visit
   struct hak_superslab* next;  // PAGES: the bin of its longest free run

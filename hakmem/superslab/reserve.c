@@ -203,6 +203,7 @@ typedef struct mapped {
   uintptr_t base;
   size_t bytes, writable, guard;
   bool has_huge_pages;
+  bool is_in_pieces;  // the first SuperSlab is writable at its beginning only
 } mapped_t;
 
 // Asks for huge pages in all of it, or asks not to get any. With one advice for all of it, guard
@@ -244,14 +245,18 @@ static bool map_some(int (*map)(size_t, size_t, void**), bool guarded, size_t ne
   return false;
 }
 
+static bool call_make_writable(uintptr_t base, size_t bytes) {
+  int error = hak_platform_make_writable((void*)base, bytes);
+  return hak_event_kernel_ok(HAK_KERNEL_MPROTECT, error, (void*)base, bytes);
+}
+
 // Makes at least `needed` bytes writable, and of `most` some ahead of the need: so calls are few,
 // and a reservation is two mappings. Returns how many; 0 when the kernel refuses.
 static size_t make_writable(uintptr_t base, size_t needed, size_t most) {
   size_t ahead = hak_reserve_writable_bytes() / HAK_WRITABLE_FRACTION;
   ahead = hak_min_size(hak_round_down(ahead, hak_super_bytes()), most);
   for (size_t bytes = hak_max_size(ahead, needed);; bytes = needed) {
-    int error = hak_platform_make_writable((void*)base, bytes);
-    if (hak_event_kernel_ok(HAK_KERNEL_MPROTECT, error, (void*)base, bytes)) {
+    if (call_make_writable(base, bytes)) {
       hak_counter_add(&writable_bytes, bytes);
       return bytes;
     }
@@ -268,10 +273,18 @@ static bool make_writable_to(hak_reservation_t* r, uint32_t end) {
   return bytes != 0;
 }
 
-// Reserves address space, at least `needed` of it writable; two mappings.
-static bool map_reserved(size_t needed, size_t wanted, size_t align_bytes, mapped_t* got) {
+// Reserves address space, at least `needed` of it writable; two mappings. (A SuperSlab that is
+// writable in pieces counts as a whole.)
+static bool map_reserved(size_t needed, size_t wanted, size_t align_bytes, bool whole,
+                         mapped_t* got) {
   if (!map_some(hak_platform_reserve, true, needed, wanted, align_bytes, got)) return false;
-  got->writable = make_writable(got->base, needed, got->bytes);
+  got->is_in_pieces = !whole && hak_reserve_count() == 0 && !got->has_huge_pages;
+  if (!got->is_in_pieces) {
+    got->writable = make_writable(got->base, needed, got->bytes);
+  } else if (call_make_writable(got->base, HAK_WRITABLE_FIRST)) {
+    got->writable = hak_super_bytes();
+    hak_counter_add(&writable_bytes, got->writable);
+  }
   if (got->writable != 0) return true;
   hak_platform_unmap((void*)got->base, got->bytes + got->guard);
   return false;
@@ -293,7 +306,7 @@ static hak_reservation_t* describe_or_unmap(const mapped_t* got) {
   return NULL;
 }
 
-static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
+static hak_reservation_t* reserve(uint32_t n, size_t align_bytes, bool whole) {
   size_t needed = bytes_of(n);
   // As much again as there is, so that sizes double.
   size_t had = hak_reserve_bytes();
@@ -306,7 +319,7 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
   align_bytes = hak_max_size(align_bytes, HAK_HUGE_PAGE_BYTES);
   mapped_t got;
   hak_reservation_t* r = NULL;
-  if (map_reserved(needed, wanted, align_bytes, &got)) r = describe_or_unmap(&got);
+  if (map_reserved(needed, wanted, align_bytes, whole, &got)) r = describe_or_unmap(&got);
   // Where there may be no more mappings, one may do. It may have left no room for its own
   // description: then half of it does.
   while (r == NULL) {
@@ -318,18 +331,45 @@ static hak_reservation_t* reserve(uint32_t n, size_t align_bytes) {
   r->n_writable = (uint32_t)(got.writable >> super_shift);
   r->guard_bytes = got.guard;
   r->has_huge_pages = got.has_huge_pages;
+  if (got.is_in_pieces) {
+    uint64_t first = hak_bit_run(0, HAK_WRITABLE_FIRST / HAK_PAGE_BYTES);
+    hak_reserve_super(r, 0)->reserved_pages = hak_bit_run(0, hak_super_pages()) & ~first;
+  }
   hak_event_record(HAK_EVENT_RESERVED, 0, r->base, got.bytes, 0);
   return r;
 }
 
 // ---- made writable, unmapped, mapped again ----
 
+// Makes the first `bytes` of what is reserved of a SuperSlab writable, or as much as there is.
+static uint64_t grow(hak_superslab_t* super, size_t bytes) {
+  unsigned at = hak_lowest_bit(super->reserved_pages);
+  unsigned n = (unsigned)hak_min_size(bytes / HAK_PAGE_BYTES, hak_super_pages() - at);
+  uint64_t pages = hak_bit_run(at, n);
+  if (!call_make_writable((uintptr_t)address_of_pages(super, pages), bytes_of_pages(pages)))
+    return 0;
+  super->reserved_pages &= ~pages;
+  return pages;
+}
+
+uint64_t hak_reserve_grow(hak_superslab_t* super) {
+  size_t had = bytes_of_pages(hak_bit_run(0, hak_super_pages()) & ~super->reserved_pages);
+  return grow(super, (HAK_WRITABLE_GROWTH - 1) * had);
+}
+
+hak_superslab_t* hak_reserve_growing(void) {
+  hak_superslab_t* first = hak_reserve_count() != 0 ? hak_reserve_super(reservations[0], 0) : NULL;
+  bool is_growing = first != NULL && first->reserved_pages != 0 &&
+                    hak_load_relaxed(&first->state) == HAK_SUPER_PAGES;
+  return is_growing ? first : NULL;
+}
+
 void hak_reserve_lose(hak_superslab_t* first, uint32_t n) {
   uint64_t all = hak_bit_run(0, hak_super_pages());
   for (uint32_t i = 0; i < n; i++) {
     hak_superslab_t* super = hak_reserve_super(first->reservation, hak_reserve_index(first) + i);
     hak_store_relaxed(&super->state, HAK_SUPER_LOST);
-    super->free_pages = super->dirty_pages = super->aged_pages = 0;
+    super->free_pages = super->dirty_pages = super->aged_pages = super->reserved_pages = 0;
     hak_spare_count(super);
     super->head = NULL;
     size_t mapped = bytes_of_pages(all & ~super->absent_pages);
@@ -380,7 +420,7 @@ static bool unmap_whole(hak_superslab_t* super) {
   uint64_t all = hak_bit_run(0, hak_super_pages());
   (void)hak_reserve_unmap_pages(super, all & ~super->absent_pages);
   super->dirty_pages &= ~super->absent_pages;
-  super->aged_pages = 0;
+  super->aged_pages = super->reserved_pages = 0;
   hak_spare_count(super);
   if (super->absent_pages != all) return false;
   leave_page_map(super);
@@ -398,7 +438,7 @@ static void forget(hak_reservation_t* r, uint32_t end) {
     // (A purge that it waits for will find nothing to give back.)
     leave_page_map(super);
     super->base = 0;
-    super->dirty_pages = super->aged_pages = 0;
+    super->dirty_pages = super->aged_pages = super->reserved_pages = 0;
     hak_spare_count(super);
   }
   r->n_supers = end;
@@ -451,7 +491,7 @@ static void unmap_between(hak_reservation_t* r, uint32_t begin, uint32_t end) {
   for (uint32_t i = begin; i < end; i++) {
     hak_superslab_t* super = hak_reserve_super(r, i);
     if (is_unmapped) {
-      super->dirty_pages = super->aged_pages = 0;
+      super->dirty_pages = super->aged_pages = super->reserved_pages = 0;
       hak_spare_count(super);
       leave_page_map(super);
     } else {
@@ -475,11 +515,12 @@ void hak_reserve_unmap_free(hak_reservation_t* r) {
 // ---- taking and giving ----
 
 // Free SuperSlabs become memory: NULL, with all of them free as before, where the kernel refuses.
-static hak_superslab_t* take_at(hak_reservation_t* r, uint32_t first, uint32_t n) {
+static hak_superslab_t* take_at(hak_reservation_t* r, uint32_t first, uint32_t n, bool whole) {
   if (!make_writable_to(r, first + n)) return NULL;
   for (uint32_t i = first; i < first + n; i++) {
     hak_superslab_t* super = hak_reserve_super(r, i);
     prepare(r, i);
+    if (whole && super->reserved_pages != 0 && grow(super, hak_super_bytes()) == 0) return NULL;
     if (super->absent_pages == 0) continue;
     super->displacement = 0;
     int error = hak_reserve_map_pages(super);
@@ -494,28 +535,28 @@ static hak_superslab_t* take_at(hak_reservation_t* r, uint32_t first, uint32_t n
   return hak_reserve_super(r, first);
 }
 
-static hak_superslab_t* take_free(uint32_t n, uint32_t room, uint32_t align_supers,
+static hak_superslab_t* take_free(uint32_t n, uint32_t room, uint32_t align_supers, bool whole,
                                   wanted_t wanted) {
   for (uint32_t k = 0; k < hak_load_relaxed(&n_reservations); k++) {
     hak_reservation_t* r = reservations[k];
     uint32_t at = find_free(r, n, room, align_supers, wanted);
     if (at == r->n_supers) continue;
-    hak_superslab_t* first = take_at(r, at, n);
+    hak_superslab_t* first = take_at(r, at, n, whole);
     if (first != NULL) return first;
   }
   return NULL;
 }
 
-hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t room, uint32_t align_supers) {
+hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t room, uint32_t align_supers, bool whole) {
   // What is spare serves first: else it would be there beside as much fresh memory.
   hak_superslab_t* first = NULL;
-  if (hak_spare_bytes() != 0) first = take_free(n, room, align_supers, DIRTY);
-  if (first == NULL) first = take_free(n, room, align_supers, MAPPED);
-  if (first == NULL) first = take_free(n, room, align_supers, ANY);
+  if (hak_spare_bytes() != 0) first = take_free(n, room, align_supers, whole, DIRTY);
+  if (first == NULL) first = take_free(n, room, align_supers, whole, MAPPED);
+  if (first == NULL) first = take_free(n, room, align_supers, whole, ANY);
   if (first != NULL) return first;
-  hak_reservation_t* r = reserve(n + room, bytes_of(align_supers));
-  if (r != NULL) first = take_at(r, 0, n);
-  return first != NULL ? first : take_free(n, room, align_supers, WRITABLE);
+  hak_reservation_t* r = reserve(n + room, bytes_of(align_supers), whole);
+  if (r != NULL) first = take_at(r, 0, n, whole);
+  return first != NULL ? first : take_free(n, room, align_supers, whole, WRITABLE);
 }
 
 bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n) {
@@ -525,7 +566,7 @@ bool hak_reserve_take_after(const hak_superslab_t* last, uint32_t n) {
   for (uint32_t i = first; i < first + n; i++) {
     if (!hak_reserve_is_free(r, i)) return false;
   }
-  return take_at(r, first, n) != NULL;
+  return take_at(r, first, n, true) != NULL;
 }
 
 void hak_reserve_take_this(hak_superslab_t* super) {

@@ -3,9 +3,10 @@
 // Behind each is a guard without access. Address space is taken in few, growing pieces and kept;
 // memory is given back by purging, which leaves mappings whole. A reservation cannot be touched at
 // first, so that it counts against no limit on memory; from its beginning on it is made writable as
-// its SuperSlabs are taken, in growing pieces. When the kernel refuses a large reservation, smaller
-// ones are tried; what is done when it refuses even what the request needs is room.h's. All
-// functions here: lock:BACKEND.
+// its SuperSlabs are taken, in growing pieces; and of the process's first SuperSlab, if it is to be
+// cut, as its pages are. When the kernel refuses a large reservation, smaller ones are tried; what
+// is done when it refuses even what the request needs is room.h's. All functions here:
+// lock:BACKEND.
 
 #ifndef HAKMEM_RESERVE_H_
 #define HAKMEM_RESERVE_H_
@@ -42,9 +43,17 @@ uint32_t hak_reserve_index(const hak_superslab_t* super);
 
 // Takes `n` consecutive free SuperSlabs, the first at a multiple of `align_supers` SuperSlabs and
 // with `room` free ones behind them; reserves more address space when there are none. Those that
-// hold memory first, then the lowest. post: they are mapped and writable. NULL: the kernel refuses
-// (hak_room_take makes room then).
-hak_nodiscard hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t room, uint32_t align_supers);
+// hold memory first, then the lowest. post: they are mapped and writable; where they are not
+// `whole`, but to be cut, without reserved_pages. NULL: the kernel refuses (hak_room_take makes
+// room then).
+hak_nodiscard hak_superslab_t* hak_reserve_try(uint32_t n, uint32_t room, uint32_t align_supers,
+                                               bool whole);
+
+// The SuperSlab that has reserved pages, if it is cut; NULL: none has.
+hak_superslab_t* hak_reserve_growing(void);
+
+// Makes some more of its pages writable, in order. Returns which; 0: the kernel refuses.
+uint64_t hak_reserve_grow(hak_superslab_t* super);
 
 // Takes the `n` SuperSlabs that begin with the one after `last`, if all of them are free and the
 // kernel gives their memory.

@@ -24,7 +24,7 @@ namespace {
 hak_superslab_t* Take(uint32_t n, uint32_t align_supers) {
   hak_reserve_ready();
   hak_lock_acquire(&hak_backend_lock);
-  hak_superslab_t* super = hak_room_take(n, align_supers);
+  hak_superslab_t* super = hak_room_take(n, align_supers, true);
   hak_lock_release(&hak_backend_lock);
   return super;
 }

@@ -98,9 +98,10 @@ static bool make_room(size_t bytes) {
   return hak_reserve_bytes() < before;
 }
 
-hak_superslab_t* hak_room_take(uint32_t n, uint32_t align_supers) {
-  hak_superslab_t* first = hak_reserve_try(n, 0, align_supers);
+hak_superslab_t* hak_room_take(uint32_t n, uint32_t align_supers, bool whole) {
+  hak_superslab_t* first = hak_reserve_try(n, 0, align_supers, whole);
   if (first != NULL) return first;
   size_t with_alignment = align_supers > 1 ? (size_t)n + align_supers : n;
-  return make_room(with_alignment * hak_super_bytes()) ? hak_reserve_try(n, 0, align_supers) : NULL;
+  if (!make_room(with_alignment * hak_super_bytes())) return NULL;
+  return hak_reserve_try(n, 0, align_supers, whole);
 }

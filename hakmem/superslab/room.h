@@ -12,7 +12,7 @@
 
 // As hak_reserve_try; where that fails, room is made if that can make enough: a request that
 // exceeds all there is must not cost the program the memory it has ready. lock:BACKEND
-hak_nodiscard hak_superslab_t* hak_room_take(uint32_t n, uint32_t align_supers);
+hak_nodiscard hak_superslab_t* hak_room_take(uint32_t n, uint32_t align_supers, bool whole);
 
 // Whether the kernel would grant `bytes` more, were all reservations unmapped: asks it. (And
 // whether the limit would, were nothing in use.) No lock held.

@@ -96,17 +96,30 @@ static hak_run_t* take_in(hak_superslab_t* super, unsigned at, unsigned n_pages,
   return run;
 }
 
+// Whether the SuperSlab that is made writable in pieces has more free pages now.
+static bool grow_first(void) {
+  hak_superslab_t* super = hak_reserve_growing();
+  if (super == NULL) return false;
+  hak_super_begin_change(super);
+  uint64_t more = hak_reserve_grow(super);
+  super->free_pages |= more;
+  hak_super_end_change(super);
+  return more != 0;
+}
+
 // A run in one more SuperSlab. That is what happens when a class runs out of room, and there is no
 // other way out. It is an event, unless there was no SuperSlab yet. *huge_page: the caller shall
 // have a huge page faulted in there.
 static hak_run_t* take_in_new(unsigned n_pages, unsigned align_pages, unsigned size_class,
                               bool* dirty, bool* huge_page) {
-  hak_superslab_t* super = hak_room_take(1, 1);
+  bool fits_first_piece = n_pages <= HAK_WRITABLE_FIRST / HAK_PAGE_BYTES;
+  hak_superslab_t* super = hak_room_take(1, 1, !fits_first_piece);
   if (super == NULL) return NULL;
   hak_super_cut(super);
   if (hak_bins_count() > 1) hak_event_record(HAK_EVENT_EXHAUSTED, size_class, super->base, 0, 0);
   unsigned at = hak_super_find_run(super, n_pages, align_pages);
-  *huge_page = super->dirty_pages == 0 && wants_huge_page(size_class);
+  bool is_fresh = (super->dirty_pages | super->reserved_pages) == 0;
+  *huge_page = is_fresh && wants_huge_page(size_class);
   hak_run_t* run = take_in(super, at, n_pages, size_class, dirty);
   if (run != NULL && *huge_page) {
     super->dirty_pages = hak_bit_run(0, super->n_pages);
@@ -129,6 +142,7 @@ static hak_run_t* take_run(unsigned n_pages, unsigned align_pages, unsigned size
   unsigned at;
   bool huge_page = false;
   hak_superslab_t* super = hak_bins_find(n_pages, align_pages, &at);
+  while (super == NULL && grow_first()) super = hak_bins_find(n_pages, align_pages, &at);
   hak_run_t* run = super != NULL ? take_in(super, at, n_pages, size_class, dirty) : NULL;
   if (run == NULL) {
     bool direct = hak_option_number(HAK_OPTION_use_superslab) == 0;

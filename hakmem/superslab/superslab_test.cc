@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <set>
 #include <thread>
@@ -55,6 +56,13 @@ uint64_t FreeSupers() {
   uint64_t n = 0;
   for (unsigned i = 0; i < hak_reserve_count(); ++i) n += hak_reserve_get(i)->n_free;
   return n;
+}
+
+hak_superslab_t* TakeWhole(uint32_t n) {
+  hak_lock_acquire(&hak_backend_lock);
+  hak_superslab_t* super = hak_room_take(n, 1, true);
+  hak_lock_release(&hak_backend_lock);
+  return super;
 }
 
 // A run that bears a mark at the ends of each page, to see overlaps and to know stale memory.
@@ -189,6 +197,75 @@ TEST_IN_CHILD(SuperSlabTest, ThreadsTakeAndReturnAtOnce) {
   EXPECT_EQ(FreeSupers() * hak_super_bytes(), hak_reserve_bytes());
 }
 
+// What runs past the blocks of a small process meets memory that cannot be touched.
+TEST_IN_CHILD(SuperSlabTest, TheFirstIsMadeWritableAsItsPagesAre) {
+  constexpr unsigned kFirst = HAK_WRITABLE_FIRST / HAK_PAGE_BYTES;
+  uint64_t calls = hak::KernelCalls(HAK_KERNEL_MPROTECT);
+  hak_run_t* run = Take(1).slab;
+  ASSERT_NE(run, nullptr);
+  uintptr_t base = run->base;
+  EXPECT_EQ(base, SuperOf(run)->base);
+  uint64_t calls_of_one = hak::KernelCalls(HAK_KERNEL_MPROTECT) - calls;
+  unsigned n = 1;
+  for (; n < hak_super_pages(); ++n) {
+    EXPECT_FALSE(hak::CanBeRead(run->base + HAK_MIB)) << n;
+    EXPECT_EQ(hak::CanBeRead(base + HAK_MIB), n > HAK_MIB / HAK_PAGE_BYTES) << n;
+    EXPECT_EQ(hak::CanBeRead(base + HAK_WRITABLE_FIRST), n > kFirst) << n;
+    run = Take(1).slab;
+    ASSERT_EQ(run->base, base + n * HAK_PAGE_BYTES);
+    memset(Page(run, 0), 1, HAK_PAGE_BYTES);
+  }
+  EXPECT_LE(hak::KernelCalls(HAK_KERNEL_MPROTECT), calls + calls_of_one + 2);
+  EXPECT_NE(SuperOf(Take(1).slab)->base, base);
+}
+
+TEST_IN_CHILD(SuperSlabTest, WhatTheFirstHasNotYetIsThereForWhoNeedsMore) {
+  hak_run_t* small = Take(1).slab;
+  hak_run_t* run = Take(hak_super_pages() / 2).slab;
+  EXPECT_EQ(SuperOf(run), SuperOf(small));
+  memset(Page(run, 0), 1, run->n_pages * HAK_PAGE_BYTES);
+  hak_super_return_run(run);
+  hak_super_return_run(small);
+  hak_superslab_t* super = TakeWhole(1);
+  EXPECT_EQ(super->base, small->base);
+  memset(reinterpret_cast<char*>(super->base), 1, hak_super_bytes());
+}
+
+TEST_IN_CHILD(SuperSlabTest, AHugeBlockIsWritableInAFirstThatWasNot) {
+  hak_run_t* run = Take(1).slab;
+  uintptr_t base = run->base;
+  hak_super_return_run(run);
+  hak_superslab_t* super = TakeWhole(2);
+  ASSERT_EQ(super->base, base);
+  memset(reinterpret_cast<char*>(base), 1, 2 * hak_super_bytes());
+}
+
+// Where the kernel does not let it grow, the next is taken; once it does, it is used again.
+TEST_IN_CHILD(SuperSlabTest, ARefusedPieceIsAskedForAgain) {
+  std::vector<hak_run_t*> runs;
+  for (size_t i = 0; i < HAK_WRITABLE_FIRST / HAK_PAGE_BYTES; ++i) runs.push_back(Take(1).slab);
+  {
+    hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MPROTECT, ENOMEM));
+    // (A mapping that is writable from the beginning is what is tried then.)
+    hak_run_t* other = Take(1).slab;
+    ASSERT_NE(other, nullptr);
+    EXPECT_NE(SuperOf(other), SuperOf(runs[0]));
+    *Page(other, 0) = 1;
+    hak_super_return_run(other);
+  }
+  std::set<uintptr_t> bases;
+  for (unsigned i = 0; i < 2 * hak_super_pages(); ++i) {
+    hak_run_t* run = Take(1).slab;
+    ASSERT_NE(run, nullptr);
+    ASSERT_TRUE(bases.insert(run->base).second);
+    *Page(run, 0) = 1;
+    runs.push_back(run);
+  }
+  EXPECT_EQ(SuperOf(runs[0])->reserved_pages, 0u);
+  for (hak_run_t* run : runs) hak_super_return_run(run);
+  EXPECT_EQ(FreeSupers() * hak_super_bytes(), hak_reserve_bytes());
+}
+
 TEST_IN_CHILD(SuperSlabTest, WholeSuperSlabsGoBackAndServeOthers) {
   std::vector<hak_run_t*> runs;
   for (unsigned i = 0; i < 4 * hak_super_pages(); ++i) runs.push_back(Take(1).slab);
@@ -201,9 +278,7 @@ TEST_IN_CHILD(SuperSlabTest, WholeSuperSlabsGoBackAndServeOthers) {
   for (hak_superslab_t* super : supers) {
     EXPECT_EQ(hak_load_relaxed(&super->state), HAK_SUPER_FREE);
   }
-  hak_lock_acquire(&hak_backend_lock);
-  hak_superslab_t* huge = hak_room_take(4, 1);
-  hak_lock_release(&hak_backend_lock);
+  hak_superslab_t* huge = TakeWhole(4);
   EXPECT_EQ(huge, *std::min_element(supers.begin(), supers.end()));
   EXPECT_EQ(hak::KernelCalls(HAK_KERNEL_MMAP), mmaps);
 }

@@ -3,6 +3,7 @@
 // that it called our malloc, and no function of libc's.
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <filesystem>
 #include <sstream>
@@ -175,6 +176,22 @@ tar -cf - copy | gzip | gzip -d | tar -tf -)");
 }
 
 TEST(PreloadTest, CxxProgram) { ExpectSameUnderHakmem(Runfile("hakmem/testing/cpp_program")); }
+
+// Of a process that has just begun, what lies a megabyte past any block cannot be touched.
+TEST(OverrunTest, AWriteFarPastABlockFaults) {
+  RunOptions options;
+  options.preload = Library();
+  for (int size : {1, 16, 100, 1000, 5000, 32768, 100000, 1000000}) {
+    for (int distance : {1 << 20, 2 << 20, 8 << 20}) {
+      SCOPED_TRACE(std::to_string(size) + " " + std::to_string(distance));
+      Outcome outcome = RunProgram({Runfile("hakmem/testing/overrun_program"), std::to_string(size),
+                                    std::to_string(distance)},
+                                   options);
+      EXPECT_EQ(outcome.signal, SIGSEGV) << outcome;
+      EXPECT_EQ(outcome.out, "");
+    }
+  }
+}
 
 }  // namespace
 }  // namespace hakmem_testing
