@@ -206,8 +206,10 @@
 #define HAK_FREED_LARGE_BLOCKS 64
 #define HAK_FREED_LARGE_BYTES (256 * HAK_MIB)
 
-// Places of samples, see sample.h: a page and a guard each.
+// Places of samples, see sample.h: a page and a guard each; and of the stacks that are kept of each
+// the frames nearest to the call.
 #define HAK_SAMPLES ((size_t)128)
+#define HAK_SAMPLE_FRAMES 16
 
 // ---- the heap profiler ----
 

@@ -10,9 +10,12 @@
 #include "hakmem/hardened/fill.h"
 #include "hakmem/hardened/random.h"
 #include "hakmem/options/events.h"
+#include "hakmem/page_map/meta.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/line.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/platform/thread_id.h"
+#include "hakmem/unwind/unwind.h"
 
 // Places that are looked at for a free one.
 #define TRIES 4
@@ -28,9 +31,15 @@ typedef struct place {
 
 _Atomic(uint32_t) hak_sample_every;
 
+// The calls that led to an allocation and to a free: innermost first, and 0 behind the last.
+typedef struct history {
+  _Atomic(uintptr_t) allocated[HAK_SAMPLE_FRAMES], freed[HAK_SAMPLE_FRAMES];
+} history_t;
+
 static place_t places[HAK_SAMPLES];
-static _Atomic(uintptr_t) region;  // guard, page, guard, page, ..., guard; 0: not mapped yet
-static _Atomic(uint32_t) next;     // the place whose turn it is, modulo their number
+static _Atomic(history_t*) histories;  // one a place; NULL: none yet, or no memory for them
+static _Atomic(uintptr_t) region;      // guard, page, guard, page, ..., guard; 0: not mapped yet
+static _Atomic(uint32_t) next;         // the place whose turn it is, modulo their number
 
 static size_t region_bytes(void) { return (2 * HAK_SAMPLES + 1) * hak_platform_os_page_bytes(); }
 
@@ -76,14 +85,64 @@ bool hak_sample_find(const void* address, hak_sample_t* sample) {
   return true;
 }
 
+// ---- stacks ----
+
+static void keep_stack(const place_t* place, bool is_free, const void* caller) {
+  history_t* history = hak_load_acquire(&histories);
+  if (history == NULL) return;
+  history += place - places;
+  _Atomic(uintptr_t)* to = is_free ? history->freed : history->allocated;
+  uintptr_t frames[HAK_UNWIND_DEPTH];
+  unsigned n = hak_unwind(frames, caller);
+  for (unsigned i = 0; i < HAK_SAMPLE_FRAMES; i++) hak_store_relaxed(&to[i], i < n ? frames[i] : 0);
+}
+
+// One line; frames that find no room in it are left out.
+static void write_stack(const char* what, const uintptr_t* frames, unsigned n) {
+  hak_line_t line;
+  hak_line_begin(&line);
+  hak_line_text(&line, what);
+  for (unsigned i = 0; i < n; i++) {
+    hak_line_t longer = line;
+    hak_line_text(&longer, " ");
+    hak_unwind_describe(&longer, frames[i]);
+    if (longer.length >= sizeof longer.text - 1) break;
+    line = longer;
+  }
+  hak_line_end_last(&line);
+}
+
+static void write_kept(const char* what, _Atomic(uintptr_t)* kept) {
+  uintptr_t frames[HAK_SAMPLE_FRAMES];
+  unsigned n = 0;
+  while (n < HAK_SAMPLE_FRAMES && (frames[n] = hak_load_relaxed(&kept[n])) != 0) n++;
+  write_stack(what, frames, n);
+}
+
+static hak_thread_local const void* fault;  // what a fault of this thread's has interrupted
+
+void hak_sample_tell(const void* address) {
+  uint32_t i;
+  history_t* history = hak_load_acquire(&histories);
+  if (history == NULL || !find_place((uintptr_t)address, &i)) return;
+  uintptr_t frames[HAK_UNWIND_DEPTH];
+  unsigned n = fault != NULL ? hak_unwind_interrupted(frames, fault)
+                             : hak_unwind(frames, __builtin_return_address(0));
+  write_stack("noticed at", frames, n);
+  write_kept("allocated at", history[i].allocated);
+  if (hak_load_relaxed(&places[i].freed_by) != 0) write_kept("freed at", history[i].freed);
+}
+
+// ---- a fault ----
+
 // Of SIGSEGV. What is not a sample's ends the process as it would have without: the instruction is
 // executed again, or the signal, where somebody sent it, comes again.
 static void on_fault(int number, siginfo_t* info, void* context) {
-  (void)context;
   hak_sample_t sample;
   bool was_sent = info->si_code <= 0;
   if (!was_sent && hak_sample_find(info->si_addr, &sample)) {
     uintptr_t address = (uintptr_t)info->si_addr;
+    fault = context;
     hak_fatal_pointer(sample.is_free          ? "use of a freed block"
                       : address < sample.base ? "access before the beginning of a block"
                                               : "access past the end of a block",
@@ -108,6 +167,7 @@ static uintptr_t map_region(void) {
   if (!hak_event_kernel_ok(HAK_KERNEL_MMAP, error, NULL, region_bytes())) return 0;
   uintptr_t none = 0;
   if (atomic_compare_exchange_strong(&region, &none, (uintptr_t)base)) {
+    hak_store_release(&histories, hak_meta_alloc(HAK_SAMPLES * sizeof(history_t), HAK_CACHE_LINE));
     begin_handler();
     return (uintptr_t)base;
   }
@@ -125,7 +185,7 @@ static place_t* take_place(void) {
   return NULL;
 }
 
-void* hak_sample_alloc(size_t size, size_t alignment) {
+void* hak_sample_alloc(size_t size, size_t alignment, const void* caller) {
   size_t os_page = hak_platform_os_page_bytes();
   size_t bytes = hak_round_up(size, hak_max_size(alignment, HAK_MIN_ALIGNMENT));
   if (size == 0 || size > os_page || bytes > os_page) return NULL;
@@ -146,6 +206,7 @@ void* hak_sample_alloc(size_t size, size_t alignment) {
   hak_store_relaxed(&place->size, (uint32_t)size);
   hak_store_relaxed(&place->allocated_by, hak_thread_id());
   hak_store_relaxed(&place->freed_by, 0);
+  keep_stack(place, false, caller);
   hak_store_release(&place->state, LIVE);
   return block;
 }
@@ -175,13 +236,14 @@ static void check_around(const char* block, size_t size) {
   }
 }
 
-bool hak_sample_free(void* block) {
+bool hak_sample_free(void* block, const void* caller) {
   place_t* place = live_at(block);
   uint8_t state = LIVE;
   if (place == NULL) return false;
   check_around(block, hak_load_relaxed(&place->size));
   if (!hak_cas_acquire(&place->state, &state, BUSY)) return false;  // another thread was faster
   hak_store_relaxed(&place->freed_by, hak_thread_id());
+  keep_stack(place, true, caller);
   size_t os_page = hak_platform_os_page_bytes();
   void* page = (void*)hak_round_down((uintptr_t)block, os_page);
   int error = hak_platform_reserve_again(page, os_page);

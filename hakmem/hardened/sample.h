@@ -6,7 +6,8 @@
 // written into the rest of the page is noticed when it is freed. The page of a freed one cannot be
 // touched until it is used again, and they are used in turn. So a mistake that is made often is met
 // in some process, in production too, with a line that says which block, and who allocated and
-// freed it.
+// freed it, and lines with the stacks of that, as far as there is an unwinder (unwind.h; the
+// process starts it when it has begun, for that allocates).
 //
 // Where the program has no handler of SIGSEGV when the first sample is made, that line is written
 // by one of hakmem's; else the program's own is left in its place. There are HAK_SAMPLES places,
@@ -32,12 +33,12 @@ static inline bool hak_sample_is_due(void) {
 
 // A block of `size` bytes at a multiple of `alignment`, a power of two, zero. NULL: it has to be
 // another block, for the size is 0 or does not fit an OS page, no place is free, or the kernel
-// refuses.
-hak_nodiscard hak_cold void* hak_sample_alloc(size_t size, size_t alignment);
+// refuses. `caller`: the return address of the program's call, as far as it is known.
+hak_nodiscard hak_cold void* hak_sample_alloc(size_t size, size_t alignment, const void* caller);
 
 // Frees the live sample that begins at `block`. False: none does. Ends the process where what lies
 // around it was written to.
-hak_nodiscard bool hak_sample_free(void* block);
+hak_nodiscard bool hak_sample_free(void* block, const void* caller);
 
 // The bytes that were asked for; 0: no live sample begins there.
 size_t hak_sample_size(const void* block);
@@ -52,5 +53,9 @@ typedef struct hak_sample {
 
 // False: there has been none near `address`.
 bool hak_sample_find(const void* address, hak_sample_t* sample);
+
+// Writes the stacks, of what is done now and of the sample near `address`, to stderr; nothing where
+// there is none. For last words (check.h).
+void hak_sample_tell(const void* address);
 
 #endif  // HAKMEM_SAMPLE_H_

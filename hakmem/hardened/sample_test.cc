@@ -22,10 +22,11 @@ namespace {
 size_t OsPage() { return hak_platform_os_page_bytes(); }
 uintptr_t Address(const void* p) { return reinterpret_cast<uintptr_t>(p); }
 char* Alloc(size_t size, size_t alignment = 16) {
-  return static_cast<char*>(hak_sample_alloc(size, alignment));
+  return static_cast<char*>(hak_sample_alloc(size, alignment, nullptr));
 }
 
-void Free(char* block) { ASSERT_TRUE(hak_sample_free(block)); }
+bool IsFreed(void* block) { return hak_sample_free(block, nullptr); }
+void Free(char* block) { ASSERT_TRUE(IsFreed(block)); }
 
 TEST(SampleTest, EndsWhereAGuardBegins) {
   for (size_t alignment : {size_t{1}, size_t{16}, size_t{64}, size_t{1024}, OsPage()}) {
@@ -41,7 +42,7 @@ TEST(SampleTest, EndsWhereAGuardBegins) {
       EXPECT_FALSE(hak::CanBeRead(page + OsPage()));
       EXPECT_FALSE(hak::CanBeRead(page - 1));
       EXPECT_EQ(hak_sample_size(block), size);
-      EXPECT_TRUE(hak_sample_free(block));
+      EXPECT_TRUE(IsFreed(block));
       EXPECT_FALSE(hak::CanBeRead(Address(block)));
       EXPECT_EQ(hak_sample_size(block), 0u);
     }
@@ -58,12 +59,12 @@ TEST(SampleTest, WhatHasNoRoomIsNone) {
 TEST(SampleTest, OnlyALiveOneIsFreed) {
   char* block = Alloc(100);
   int local = 0;
-  EXPECT_FALSE(hak_sample_free(&local));
-  EXPECT_FALSE(hak_sample_free(nullptr));
-  EXPECT_FALSE(hak_sample_free(block + 16));
-  EXPECT_FALSE(hak_sample_free(block - OsPage()));
-  EXPECT_TRUE(hak_sample_free(block));
-  EXPECT_FALSE(hak_sample_free(block));
+  EXPECT_FALSE(IsFreed(&local));
+  EXPECT_FALSE(IsFreed(nullptr));
+  EXPECT_FALSE(IsFreed(block + 16));
+  EXPECT_FALSE(IsFreed(block - OsPage()));
+  EXPECT_TRUE(IsFreed(block));
+  EXPECT_FALSE(IsFreed(block));
 }
 
 TEST(SampleTest, ThereAreSoManyAndTheyAreUsedInTurn) {
@@ -71,12 +72,12 @@ TEST(SampleTest, ThereAreSoManyAndTheyAreUsedInTurn) {
   while (char* block = Alloc(OsPage())) blocks.insert(block);
   EXPECT_EQ(blocks.size(), HAK_SAMPLES);
   std::vector<char*> order(blocks.begin(), blocks.end());
-  for (char* block : order) EXPECT_TRUE(hak_sample_free(block));
+  for (char* block : order) EXPECT_TRUE(IsFreed(block));
   std::set<char*> again;
   for (size_t i = 0; i < HAK_SAMPLES; ++i) {
     char* block = Alloc(OsPage());
     again.insert(block);
-    EXPECT_TRUE(hak_sample_free(block));
+    EXPECT_TRUE(IsFreed(block));
   }
   EXPECT_EQ(again, blocks) << "each waits until all others were used";
 }
@@ -84,7 +85,7 @@ TEST(SampleTest, ThereAreSoManyAndTheyAreUsedInTurn) {
 TEST(SampleTest, MappingsAreFewWhateverComesAndGoes) {
   Free(Alloc(1));
   size_t before = hak::CountMappings();
-  for (int i = 0; i < 10000; ++i) ASSERT_TRUE(hak_sample_free(Alloc(1)));
+  for (int i = 0; i < 10000; ++i) ASSERT_TRUE(IsFreed(Alloc(1)));
   EXPECT_LE(hak::CountMappings(), before + 2);
 }
 
@@ -97,7 +98,7 @@ TEST(SampleTest, ItIsSaidWhoHadIt) {
   EXPECT_EQ(sample.size, 100u);
   EXPECT_FALSE(sample.is_free);
   EXPECT_EQ(sample.freed_by, 0u);
-  std::thread([&] { EXPECT_TRUE(hak_sample_free(block)); }).join();
+  std::thread([&] { EXPECT_TRUE(IsFreed(block)); }).join();
   uint32_t first = sample.allocated_by;
   ASSERT_TRUE(hak_sample_find(block - 200, &sample));
   EXPECT_TRUE(sample.is_free);
@@ -115,8 +116,8 @@ TEST(SampleTest, WhereTheKernelRefusesThereIsNone) {
   char* block = Alloc(100);
   ASSERT_NE(block, nullptr);
   hak::ScopedFault fault(hak::Refuse(HAK_KERNEL_MMAP, ENOMEM));
-  EXPECT_TRUE(hak_sample_free(block));
-  EXPECT_FALSE(hak_sample_free(block));
+  EXPECT_TRUE(IsFreed(block));
+  EXPECT_FALSE(IsFreed(block));
 }
 
 TEST(SampleTest, OneOfSoManyHasItsTurn) {
@@ -151,11 +152,11 @@ TEST(SampleTest, AChildHasThemToo) {
   block[0] = 7;
   EXPECT_TRUE(hak::PassesInChild([&] {
     EXPECT_EQ(block[0], 7);
-    EXPECT_TRUE(hak_sample_free(block));
-    EXPECT_TRUE(hak_sample_free(Alloc(10)));
+    EXPECT_TRUE(IsFreed(block));
+    EXPECT_TRUE(IsFreed(Alloc(10)));
   }));
   EXPECT_EQ(block[0], 7);
-  EXPECT_TRUE(hak_sample_free(block));
+  EXPECT_TRUE(IsFreed(block));
 }
 
 }  // namespace

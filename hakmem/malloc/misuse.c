@@ -165,7 +165,10 @@ static bool find(hak_line_t* line, const void* address) {
   return true;
 }
 
-__attribute__((constructor)) static void start(void) { hak_fatal_set_finder(find); }
+__attribute__((constructor)) static void start(void) {
+  hak_fatal_set_finder(find);
+  hak_fatal_set_teller(hak_sample_tell);
+}
 
 #define WORDS(done)                                                             \
   {                                                                             \

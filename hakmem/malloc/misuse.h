@@ -6,7 +6,8 @@
 //
 //   hakmem: double free: 0x7f… (a block of 112 bytes, class 7, freed by thread 1), in thread 2
 //
-// The lines of the layers below name the same. Nothing is owned here, and no lock is taken: whoever
+// Of a sampled block, lines with stacks follow (sample.h). The lines of the layers below name the
+// same. Nothing is owned here, and no lock is taken: whoever
 // gets here may hold any.
 
 #ifndef HAKMEM_MISUSE_H_

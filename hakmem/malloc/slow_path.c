@@ -101,7 +101,9 @@ _Atomic(bool) hak_has_ill_fitting;
 
 static void* alloc_small(hak_heap_t* heap, request_t request) {
   void* block = NULL;
-  if (hak_sample_is_due()) block = hak_sample_alloc(request.size, request.alignment);
+  if (hak_sample_is_due()) {
+    block = hak_sample_alloc(request.size, request.alignment, request.caller);
+  }
   if (block == NULL) block = refill(heap, request);
   if (hak_likely(block != NULL)) return block;
   size_t bytes = (size_t)hak_class_info(request.size_class)->slab_pages << HAK_PAGE_SHIFT;
@@ -188,8 +190,8 @@ void* hak_malloc_try(hak_heap_t* heap, size_t size) {
 
 // ---- free ----
 
-static void free_uncached(void* ptr) {
-  if (hak_zero_size_free(ptr) || hak_sample_free(ptr)) return;
+static void free_uncached(void* ptr, const void* caller) {
+  if (hak_zero_size_free(ptr) || hak_sample_free(ptr, caller)) return;
   if (hak_unlikely(hak_large_usable_size(ptr) == 0)) hak_misuse_end(HAK_MISUSE_FREE, ptr);
   hak_large_free(ptr);
 }
@@ -205,13 +207,13 @@ static void free_sampled(void* ptr) {
   }
 }
 
-static void free_without_heap(void* ptr, size_t size_class) {
+static void free_without_heap(void* ptr, size_t size_class, const void* caller) {
   if (hak_is_hardened()) {
     if (hak_hardened_free(ptr) || hak_zero_size_free(ptr)) return;
     hak_misuse_end(HAK_MISUSE_FREE, ptr);
   }
   if (size_class == 0) {
-    free_uncached(ptr);
+    free_uncached(ptr, caller);
   } else {
     hak_flush_block(NULL, ptr);
   }
@@ -241,12 +243,12 @@ void hak_free_slow(void* ptr, hak_heap_t* heap, size_t size_class) {
   if (hak_unlikely(size_class == HAK_CLASS_SAMPLED)) {
     free_sampled(ptr);
   } else if (hak_unlikely(heap == NULL)) {
-    free_without_heap(ptr, size_class);
+    free_without_heap(ptr, size_class, __builtin_return_address(0));
   } else if (hak_unlikely(hak_class_is_watched((unsigned)size_class))) {  // it had no heap
     hak_cache_overflow(ptr, heap, hak_class_proper((unsigned)size_class));
   } else if (size_class != 0) {
     hak_cache_overflow(ptr, heap, (unsigned)size_class);
   } else if (!hak_span_cache_put(heap, ptr)) {
-    free_uncached(ptr);
+    free_uncached(ptr, __builtin_return_address(0));
   }
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "hakmem/base/size_class.h"
+#include "hakmem/hardened/hardened.h"
+#include "hakmem/hardened/sample.h"
 #include "hakmem/malloc/background.h"
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
@@ -17,6 +19,7 @@
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/telemetry/telemetry.h"
+#include "hakmem/unwind/unwind.h"
 
 // ---- prewarm ----
 
@@ -96,6 +99,8 @@ __attribute__((constructor)) static void start(void) {
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
   hak_background_begin(hak_telemetry_start());
   if (hak_option_text(HAK_OPTION_profile) != NULL) hak_profile_start_option();
+  (void)hak_hardened_begin();
+  if (hak_load_relaxed(&hak_sample_every) != 0) (void)hak_unwind_start();
   // Last: calls are timed, and libc's clock would cost each program 60 KiB of libc's text.
   hak_platform_ready_libc();
   hak_tick();

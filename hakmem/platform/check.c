@@ -17,11 +17,14 @@
 typedef void (*last_words_t)(void);
 static _Atomic(last_words_t) last_words;
 static _Atomic(hak_fatal_finder_t) finder;
+static _Atomic(hak_fatal_teller_t) teller;
 static _Atomic(uint32_t) speaker;  // the thread that is saying them; 0: none
 
 void hak_fatal_set_last_words(last_words_t function) { hak_store_release(&last_words, function); }
 
 void hak_fatal_set_finder(hak_fatal_finder_t function) { hak_store_release(&finder, function); }
+
+void hak_fatal_set_teller(hak_fatal_teller_t function) { hak_store_release(&teller, function); }
 
 // A heap that is corrupt may end several threads at once: the first one's words are not cut short
 // by the others. What goes wrong in the words themselves finds none any more.
@@ -62,5 +65,7 @@ void hak_fatal_pointer(const char* what, const void* address) {
   hak_line_text(&text, "), in thread ");
   hak_line_number(&text, hak_thread_id());
   hak_line_end_last(&text);
+  hak_fatal_teller_t tell = hak_load_acquire(&teller);
+  if (tell != NULL) tell(address);
   end();
 }

@@ -2,8 +2,8 @@
 //
 // - hak_assert(x): HAK_DEBUG >= 1. In release it costs nothing but must still compile.
 // - hak_assert_slow(x): HAK_DEBUG >= 2, for validators that walk a structure.
-// - hak_fatal_*: always on. One line on stderr (standard_error.h), then abort(). Never returns,
-//   never allocates.
+// - hak_fatal_*: always on. One line on stderr (standard_error.h), or a few more where a teller has
+//   them, then abort(). Never returns, never allocates.
 
 #ifndef HAKMEM_CHECK_H_
 #define HAKMEM_CHECK_H_
@@ -27,6 +27,11 @@ hak_noreturn hak_cold void hak_fatal_pointer(const char* what, const void* addre
 // none of ours. Called as last words are.
 typedef bool (*hak_fatal_finder_t)(struct hak_line* line, const void* address);
 void hak_fatal_set_finder(hak_fatal_finder_t finder);
+
+// Who has more to say of an address than fits a line: writes lines of its own behind the first.
+// Called as last words are.
+typedef void (*hak_fatal_teller_t)(const void* address);
+void hak_fatal_set_teller(hak_fatal_teller_t teller);
 
 // The condition is evaluated only at the level that asks for it, and compiled at every level.
 #define hak_check_at_level(level, x)                                            \

@@ -19,9 +19,9 @@
 #include "hakmem/platform/platform.h"
 #include "hakmem/profile/modules.h"
 #include "hakmem/profile/pprof.h"
-#include "hakmem/profile/unwind.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/telemetry/target.h"
+#include "hakmem/unwind/unwind.h"
 
 #define PATH_BYTES (4096 + 512)
 #define DEFAULT_FILE "hakmem.%p.pb"

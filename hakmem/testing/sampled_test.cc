@@ -1,6 +1,7 @@
 // What is noticed of blocks that are samples (HAKMEM_HARDENED=sample:1), as programs meet them: a
 // fault is explained in one line on stderr, and ends the process by abort; all else goes on.
 
+#include <errno.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -12,8 +13,10 @@
 
 #include <functional>
 #include <regex>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "hakmem/testing/command.h"
 
@@ -114,6 +117,10 @@ const Mistake kMistakes[] = {
      "free with a size that the block cannot have", kLive},
 };
 
+std::string Stack(const std::string& what) {
+  return "hakmem: " + what + " at( [^ ]+[+]0x[0-9a-f]+){2,16}\n";
+}
+
 TEST(SampledTest, MistakesAreExplained) {
   for (size_t size : {size_t{9}, size_t{100}, size_t{1000}, OsPage() - 200}) {
     for (const Mistake& mistake : kMistakes) {
@@ -126,11 +133,139 @@ TEST(SampledTest, MistakesAreExplained) {
         }).join();
       });
       EXPECT_EQ(outcome.signal, SIGABRT) << outcome;
-      std::string line = std::string("hakmem: (") + mistake.said + "): 0x[0-9a-f]+ \\(.*" +
-                         mistake.place + ".*\\), in thread [0-9]+\n";
-      EXPECT_TRUE(std::regex_match(outcome.err, std::regex(line))) << outcome;
+      std::string lines = std::string("hakmem: (") + mistake.said + "): 0x[0-9a-f]+ \\(.*" +
+                          mistake.place + ".*\\), in thread [0-9]+\n" + Stack("noticed") +
+                          Stack("allocated") + (mistake.place == kFreed ? Stack("freed") : "");
+      EXPECT_TRUE(std::regex_match(outcome.err, std::regex(lines))) << outcome;
     }
   }
+}
+
+// ---- stacks ----
+
+// Functions that keep their frames and names, two of each kind that call each other.
+#define FRAME extern "C" __attribute__((noinline, noclone, used))
+
+FRAME char* AllocateIt() {
+  char* block = Sample(100);
+  asm volatile("" : : : "memory");
+  return block;
+}
+FRAME char* HaveItAllocated() {
+  char* block = AllocateIt();
+  asm volatile("" : : : "memory");
+  return block;
+}
+FRAME void FreeIt(char* block) {
+  free(Hide(block));
+  asm volatile("" : : : "memory");
+}
+FRAME void HaveItFreed(char* block) {
+  FreeIt(block);
+  asm volatile("" : : : "memory");
+}
+FRAME void UseIt(char* block) {
+  *static_cast<volatile char*>(block) = 1;
+  asm volatile("" : : : "memory");
+}
+FRAME void HaveItUsed(char* block) {
+  UseIt(block);
+  asm volatile("" : : : "memory");
+}
+FRAME void ReallocateIt(char* block) {
+  (void)Hide(realloc(Hide(block), 5000));
+  asm volatile("" : : : "memory");
+}
+FRAME void CopyOverIt(char* block) {
+  memset(Hide(block), 1, Opaque(3000));
+  asm volatile("" : : : "memory");
+}
+
+// The functions of this program that a stack in `text` names, innermost first.
+std::string Functions(const std::string& text, const std::string& what) {
+  std::string lead = "hakmem: " + what + " at ";
+  size_t begin = text.find(lead);
+  if (begin == std::string::npos) return "no stack";
+  std::istringstream words(
+      text.substr(begin + lead.size(), text.find('\n', begin) - begin - lead.size()));
+  char self[4096] = "";
+  if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) return "no program";
+  std::vector<std::string> argv = {"addr2line", "-f", "-e", self};
+  std::string prefix = std::string(program_invocation_short_name) + "+";
+  for (std::string word; words >> word;) {
+    if (word.compare(0, prefix.size(), prefix) == 0) argv.push_back(word.substr(prefix.size()));
+  }
+  std::istringstream lines(RunProgram(argv).out);
+  std::string functions;
+  for (std::string function, place; getline(lines, function) && getline(lines, place);) {
+    functions += function + " ";
+  }
+  return functions;
+}
+
+testing::AssertionResult Begins(const std::string& text, const std::string& with) {
+  if (text.compare(0, with.size(), with) == 0) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "\"" << text << "\" does not begin with " << with;
+}
+
+// Each frame lies in the function that was at it, of the fault itself too.
+TEST(SampledTest, StacksNameTheRightFunctions) {
+  const struct {
+    void (*act)(char*);
+    const char *noticed, *freed;
+  } rows[] = {
+      {[](char* p) {
+         HaveItFreed(p);
+         HaveItUsed(p);
+       },
+       "UseIt HaveItUsed ", "FreeIt HaveItFreed "},
+      {[](char* p) {
+         HaveItFreed(p);
+         HaveItFreed(p);
+       },
+       "FreeIt HaveItFreed ", "FreeIt HaveItFreed "},
+      {[](char* p) {
+         ReallocateIt(p);
+         HaveItUsed(p);
+       },
+       "UseIt HaveItUsed ", "ReallocateIt "},
+      {[](char* p) {
+         HaveItFreed(p);
+         ReallocateIt(p);
+       },
+       "ReallocateIt ", "FreeIt HaveItFreed "},
+      {CopyOverIt, "CopyOverIt ", nullptr},
+      {[](char* p) {
+         p[101] = 1;
+         HaveItFreed(p);
+       },
+       "FreeIt HaveItFreed ", nullptr},
+  };
+  for (const auto& row : rows) {
+    Outcome outcome = RunInChild([&] { row.act(HaveItAllocated()); });
+    EXPECT_EQ(outcome.signal, SIGABRT) << outcome;
+    EXPECT_TRUE(Begins(Functions(outcome.err, "noticed"), row.noticed)) << outcome;
+    // (Which of its mallocs Sample has inlined is the compiler's choice.)
+    std::string allocated = Functions(outcome.err, "allocated");
+    EXPECT_NE(allocated.find("AllocateIt HaveItAllocated "), std::string::npos) << allocated;
+    if (row.freed == nullptr) continue;
+    EXPECT_TRUE(Begins(Functions(outcome.err, "freed"), row.freed)) << outcome;
+  }
+}
+
+// A handler on a stack of its own says the same, and nothing of it takes memory.
+TEST(SampledTest, AHandlerOnAnotherStackSeesTheFault) {
+  Outcome outcome = RunInChild([] {
+    static char other_stack[1 << 16];
+    stack_t stack = {};
+    stack.ss_sp = other_stack;
+    stack.ss_size = sizeof other_stack;
+    if (sigaltstack(&stack, nullptr) != 0) abort();
+    char* block = HaveItAllocated();
+    HaveItFreed(block);
+    HaveItUsed(block);
+  });
+  EXPECT_TRUE(Begins(Functions(outcome.err, "noticed"), "UseIt HaveItUsed ")) << outcome;
 }
 
 // Faults that have nothing to do with samples end the process as ever, and so do signals.

@@ -1,13 +1,16 @@
-// The walk up the stack, the table of rows, libgcc_s in reserve; which frames are the program's.
+// The walk up the stack, the table of rows, libgcc_s in reserve; which frames are the program's,
+// and what they are called.
 
 #define _GNU_SOURCE  // _dl_find_object, RTLD_DEFAULT
 
-#include "hakmem/profile/unwind.h"
+#include "hakmem/unwind/unwind.h"
 
+#include <errno.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <ucontext.h>
 #include <unwind.h>
 
 #include "hakmem/base/atomic.h"
@@ -15,7 +18,7 @@
 #include "hakmem/base/config.h"
 #include "hakmem/page_map/meta.h"
 #include "hakmem/platform/libc.h"
-#include "hakmem/profile/frame_row.h"
+#include "hakmem/unwind/frame_row.h"
 
 // A static program has no dynamic linker, and is not to get one for this.
 #pragma weak dlopen
@@ -129,11 +132,19 @@ static uintptr_t thread_pointer(void) {
   __asm__("mov %%fs:0, %0" : "=r"(pointer));
   return pointer;
 }
+static registers_t interrupted(const ucontext_t* context) {
+  const greg_t* r = context->uc_mcontext.gregs;
+  return (registers_t){(uintptr_t)r[REG_RIP], (uintptr_t)r[REG_RSP], (uintptr_t)r[REG_RBP]};
+}
 #else
 #define GET_REGISTERS(r)                                    \
   __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29" \
                    : "=&r"((r)->pc), "=&r"((r)->stack_pointer), "=&r"((r)->frame_pointer))
 static uintptr_t thread_pointer(void) { return (uintptr_t)__builtin_thread_pointer(); }
+static registers_t interrupted(const ucontext_t* context) {
+  const mcontext_t* m = &context->uc_mcontext;
+  return (registers_t){m->pc, m->sp, m->regs[29]};
+}
 #endif
 
 // What bounds the stack that has `at`: a thread's ends with its control block, the first thread's
@@ -172,7 +183,7 @@ static int step(registers_t* at, object_t* object, uintptr_t end) {
   return at->pc + 1 != 0;
 }
 
-// By rows. False: a frame is not simple.
+// By rows, behind what the walk has. False: a frame is not simple.
 static bool walk_rows(walk_t* walk, registers_t at) {
   object_t object = {0};
   uintptr_t end = stack_end(at.stack_pointer);
@@ -254,25 +265,49 @@ bool hak_unwind_start(void) {
 
 // ---- a stack ----
 
-hak_noinline unsigned hak_unwind(uintptr_t frames[HAK_UNWIND_DEPTH], const void* caller) {
-  walk_t walk;
-  walk.n = 0;
-  walk.most = DEPTH;
-  if (hak_load_acquire(&is_ready)) {
-    registers_t here;
-    GET_REGISTERS(&here);
-    if (!walk_rows(&walk, here)) walk_libgcc(&walk);
-  }
+// Walks from `from` on, whose own address is the first frame if it is one that was interrupted.
+static void walk_from(walk_t* walk, registers_t from, bool is_interrupted) {
+  static hak_thread_local bool is_walking;
+  walk->n = 0;
+  walk->most = DEPTH;
+  if (!hak_load_acquire(&is_ready) || is_walking) return;
+  int saved_errno = errno;
+  is_walking = true;
+  hak_compiler_barrier();
+  if (is_interrupted) walk->frames[walk->n++] = from.pc;
+  if (!walk_rows(walk, from)) walk_libgcc(walk);
+  hak_compiler_barrier();
+  is_walking = false;
+  errno = saved_errno;
+}
+
+// Keeps those from frame `first` on, if it is among them.
+static unsigned keep(const walk_t* walk, uintptr_t first, uintptr_t frames[HAK_UNWIND_DEPTH]) {
   unsigned at = 0, n = 0;
-  while (at < walk.n && walk.frames[at] != (uintptr_t)caller - 1) at++;
-  if (at == walk.n) at = 0;
-  while (at < walk.n && walk.frames[at] >= own_begin && walk.frames[at] < own_end) at++;
-  if (at == walk.n) {
-    frames[0] = (uintptr_t)caller - 1;
+  while (at < walk->n && walk->frames[at] != first) at++;
+  if (at == walk->n) at = 0;
+  while (at < walk->n && walk->frames[at] >= own_begin && walk->frames[at] < own_end) at++;
+  if (at == walk->n) {
+    frames[0] = first;
     return 1;
   }
-  while (at < walk.n && n < HAK_UNWIND_DEPTH) frames[n++] = walk.frames[at++];
+  while (at < walk->n && n < HAK_UNWIND_DEPTH) frames[n++] = walk->frames[at++];
   return n;
+}
+
+hak_noinline unsigned hak_unwind(uintptr_t frames[HAK_UNWIND_DEPTH], const void* caller) {
+  walk_t walk;
+  registers_t here;
+  GET_REGISTERS(&here);
+  walk_from(&walk, here, false);
+  return keep(&walk, (uintptr_t)caller - 1, frames);
+}
+
+unsigned hak_unwind_interrupted(uintptr_t frames[HAK_UNWIND_DEPTH], const void* context) {
+  walk_t walk;
+  registers_t at = interrupted(context);
+  walk_from(&walk, at, true);
+  return keep(&walk, at.pc, frames);
 }
 
 hak_noinline unsigned hak_unwind_by_rows(uintptr_t* frames, unsigned most) {
@@ -297,4 +332,20 @@ hak_noinline unsigned hak_unwind_by_libgcc(uintptr_t* frames, unsigned most) {
   while (at < walk.n && walk.frames[at] != caller) at++;
   while (at < walk.n && n < most) frames[n++] = walk.frames[at++];
   return n;
+}
+
+// ---- names ----
+
+void hak_unwind_describe(hak_line_t* line, uintptr_t frame) {
+  struct dl_find_object found;
+  if (hak_load_acquire(&is_ready) && find_object((void*)frame, &found) == 0) {
+    const char* path = found.dlfo_link_map->l_name;
+    // (The dynamic linker has none for the program.)
+    const char* name = *path != '\0' ? path : program_invocation_short_name;
+    const char* slash = strrchr(name, '/');
+    hak_line_text(line, slash != NULL ? slash + 1 : name);
+    hak_line_text(line, "+");
+    frame -= found.dlfo_link_map->l_addr;
+  }
+  hak_line_hex(line, frame);
 }

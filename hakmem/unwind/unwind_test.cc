@@ -1,7 +1,7 @@
 // Stacks by rows of .eh_frame, against libgcc's: of whatever compilers make, as deep as may be.
 
 extern "C" {
-#include "hakmem/profile/unwind.h"
+#include "hakmem/unwind/unwind.h"
 }
 
 #include <alloca.h>

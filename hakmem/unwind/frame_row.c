@@ -1,7 +1,7 @@
 // A row is found: .eh_frame_hdr searched, a common entry (CIE) and an entry (FDE) read, their
 // programs run.
 
-#include "hakmem/profile/frame_row.h"
+#include "hakmem/unwind/frame_row.h"
 
 #include <string.h>
 

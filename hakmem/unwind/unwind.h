@@ -1,4 +1,5 @@
-// The stack of the calling thread, in a way that never allocates and takes no lock.
+// The stack of the calling thread, in a way that never allocates and takes no lock, also in a
+// handler of a signal.
 //
 // Return addresses are found by the rows of .eh_frame (frame_row.h), so that code without frame
 // pointers is no obstacle. A row that has been found is kept in a table, by the address and by the
@@ -18,6 +19,7 @@
 #define HAKMEM_UNWIND_H_
 
 #include "hakmem/base/base.h"
+#include "hakmem/platform/line.h"
 
 // The most frames of a stack that are kept, those of the program nearest to the allocation.
 #define HAK_UNWIND_DEPTH 64
@@ -28,8 +30,17 @@ bool hak_unwind_start(void);
 
 // Stores the addresses of the calls that led here, innermost first. Those before `caller`, a return
 // address, and those of the allocator's own shared library are left out. Returns how many, at most
-// HAK_UNWIND_DEPTH.
+// HAK_UNWIND_DEPTH. Of a call while another of the thread's is at work, as what libgcc_s does may
+// bring, the caller alone.
 unsigned hak_unwind(uintptr_t frames[HAK_UNWIND_DEPTH], const void* caller);
+
+// The same of what a signal has interrupted, from the instruction on that it was at. `context`: the
+// third argument of the signal's handler, which is the caller.
+unsigned hak_unwind_interrupted(uintptr_t frames[HAK_UNWIND_DEPTH], const void* context);
+
+// Appends a frame as `file+0xADDRESS`: the loaded file, without its folders, and the address in its
+// own terms, as addr2line wants it; where it is in none, the address.
+void hak_unwind_describe(hak_line_t* line, uintptr_t frame);
 
 // The two ways that it has, for tests: stores return addresses less one, from that of this call on,
 // `most` at most. By rows: 0 where a frame is not simple. By libgcc_s: 0 without it.
