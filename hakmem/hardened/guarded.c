@@ -9,6 +9,7 @@
 #include "hakmem/options/events.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/lock.h"
+#include "hakmem/platform/memcheck.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/large.h"
 
@@ -67,7 +68,9 @@ static void* exchange(void* block) {
 static void leave(void* block) {
   size_t bytes = hak_large_usable_size(block);
   int error = hak_platform_set_guard(block, bytes, false);
-  if (error == 0 || error == EINVAL) hak_large_free(block);
+  if (error != 0 && error != EINVAL) return;
+  hak_memcheck_define(block, bytes);
+  hak_large_free(block);
 }
 
 void hak_guarded_free(void* block) {

@@ -14,6 +14,7 @@
 #include "hakmem/options/tick.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/memcheck.h"
 #include "hakmem/superslab/reserve.h"
 
 _Atomic(uint8_t) hak_hardened_state;
@@ -38,7 +39,8 @@ bool hak_hardened_begin(void) {
   if (hak_load_relaxed(&hak_hardened_state) == HAK_HARDENED_UNKNOWN) {
     hak_reserve_ready();
     const char* text = hak_option_text(HAK_OPTION_hardened);
-    bool is_on = text != NULL && strcmp(text, "1") == 0;
+    bool is_on_memcheck = hak_memcheck_begin();
+    bool is_on = text != NULL ? strcmp(text, "1") == 0 : is_on_memcheck;
     if (text != NULL && !is_on && strcmp(text, "0") != 0) begin_samples(text);
     hak_store_relaxed(&hak_hardened_state, is_on ? HAK_HARDENED_ON : HAK_HARDENED_OFF);
   }
@@ -71,8 +73,8 @@ static size_t size_of(const void* block) {
   return size;
 }
 
-// Gives the block to the program; false: there is no memory to say so.
-static bool hand_out(void* block, size_t size) {
+// Makes the block a live one; false: there is no memory to say so.
+static bool seal(void* block, size_t size) {
   hak_canary_set(block, bytes_of(block), size);
   return hak_live_add(block);
 }
@@ -96,9 +98,12 @@ void* hak_hardened_alloc(size_t size, size_t alignment, bool zero) {
                          : hak_guarded_alloc(size + HAK_CANARY_BYTES, alignment, zero);
   if (block == NULL) return NULL;
   if (is_small && zero) memset(block, 0, size);
-  if (hand_out(block, size)) return block;
-  put_back(block);
-  return NULL;
+  if (!seal(block, size)) {
+    put_back(block);
+    return NULL;
+  }
+  hak_memcheck_give(block, size, bytes_of(block), zero);
+  return block;
 }
 
 bool hak_hardened_free(void* block) {
@@ -108,6 +113,7 @@ bool hak_hardened_free(void* block) {
   hak_prefetch_write((void*)((uintptr_t)block + info->block_bytes - HAK_CANARY_BYTES));
   if (!hak_live_take(block)) return false;
   (void)size_of(block);
+  hak_memcheck_take(block);
   put_back(block);
   return true;
 }
@@ -127,19 +133,31 @@ size_t hak_hardened_usable_size(const void* block) {
 bool hak_hardened_waits(const void* block) { return hak_is_hardened() && !hak_live_is(block); }
 
 // A small block stays where its class is the right one for the new size too.
-static bool resize_small(void* block, size_t size) {
+static bool resize_small(void* block, size_t old_size, size_t size) {
   if (class_for(size, HAK_MIN_ALIGNMENT) != class_at(block)) return false;
   hak_canary_set(block, bytes_of(block), size);
+  hak_memcheck_resize(block, old_size, size, bytes_of(block));
   return true;
+}
+
+static void tell_resized(void* before, size_t old_size, void* block, size_t size) {
+  if (block == before) {
+    hak_memcheck_resize(block, old_size, size, bytes_of(block));
+  } else {
+    hak_memcheck_take(before);
+    hak_memcheck_give(block, size, bytes_of(block), false);
+    hak_memcheck_define(block, hak_min_size(old_size, size));
+  }
 }
 
 void* hak_hardened_resize(void* block, size_t size) {
   size_t old_size;
   if (!hak_hardened_size(block, &old_size)) return NULL;
-  if (class_at(block) != 0) return resize_small(block, size) ? block : NULL;
+  if (class_at(block) != 0) return resize_small(block, old_size, size) ? block : NULL;
   if (class_for(size, HAK_MIN_ALIGNMENT) != 0 || !hak_live_take(block)) return NULL;
   void* resized = hak_guarded_resize(block, size + HAK_CANARY_BYTES);
   // (It needs no memory: a span stays where it is, a huge block is the first of its SuperSlab.)
-  (void)hand_out(resized != NULL ? resized : block, resized != NULL ? size : old_size);
+  (void)seal(resized != NULL ? resized : block, resized != NULL ? size : old_size);
+  if (resized != NULL) tell_resized(block, old_size, resized, size);
   return resized;
 }

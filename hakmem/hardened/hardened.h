@@ -1,5 +1,5 @@
-// The policy of a hardened process (HAKMEM_HARDENED=1): what is done with each block that is
-// allocated, resized or freed.
+// The policy of a hardened process (HAKMEM_HARDENED=1, or one that runs on valgrind's memcheck, see
+// memcheck.h): what is done with each block that is allocated, resized or freed.
 //
 // No thread of such a process has a heap. Each is left with the magazines of hak_no_heap, which are
 // empty and full at once, so that every malloc and free takes the slow path, and comes here. The

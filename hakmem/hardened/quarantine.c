@@ -15,6 +15,7 @@
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/lock.h"
+#include "hakmem/platform/memcheck.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/spare.h"
 
@@ -125,11 +126,19 @@ static unsigned take_leaving(ring_t* ring, unsigned size_class, void** leaving, 
 
 // ---- without the lock ----
 
+static void fill(void* block, unsigned size_class) {
+  hak_memcheck_quiet(true);
+  memset(block, HAK_FREED_BYTE, hak_class_info(size_class)->block_bytes);
+  hak_memcheck_quiet(false);
+}
+
 static void check(const void* block, unsigned size_class) {
-  if (hak_unlikely(
-          !hak_is_filled(block, hak_class_info(size_class)->block_bytes, HAK_FREED_BYTE))) {
-    hak_fatal_pointer("write to a freed block", block);
-  }
+  size_t bytes = hak_class_info(size_class)->block_bytes;
+  hak_memcheck_quiet(true);
+  bool is_filled = hak_is_filled(block, bytes, HAK_FREED_BYTE);
+  hak_memcheck_quiet(false);
+  if (hak_unlikely(!is_filled)) hak_fatal_pointer("write to a freed block", block);
+  hak_memcheck_define(block, bytes);
 }
 
 static void send_home(unsigned size_class, void** blocks, unsigned n) {
@@ -155,7 +164,7 @@ void hak_quarantine_put(unsigned size_class, void* block) {
   ring_t* ring = ring_of(size_class);  // the block has come from it
   void* leaving[MAX_LEAVING];
   unsigned n_leaving = 0;
-  memset(block, HAK_FREED_BYTE, hak_class_info(size_class)->block_bytes);
+  fill(block, size_class);
   hak_lock_acquire(&ring->lock);
   uint32_t n = (uint32_t)hak_min_size(ring->capacity / 8, MAX_LEAVING);
   if (n_of(ring) == ring->capacity) n_leaving = take_leaving(ring, size_class, leaving, n);
