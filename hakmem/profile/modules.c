@@ -153,3 +153,13 @@ size_t hak_modules_find(uintptr_t address) {
   bool is_in = from < hak_modules_count() && table->modules[from].begin <= address;
   return is_in ? from + 1 : 0;
 }
+
+const char* hak_module_build_id(const hak_module_t* module, char hex[HAK_BUILD_ID_HEX_BYTES]) {
+  size_t n = module->build_id_bytes;
+  for (size_t i = 0; i < n; i++) {
+    hex[2 * i] = "0123456789abcdef"[module->build_id[i] >> 4];
+    hex[2 * i + 1] = "0123456789abcdef"[module->build_id[i] & 15];
+  }
+  hex[2 * n] = '\0';
+  return hex;
+}

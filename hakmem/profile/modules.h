@@ -19,11 +19,16 @@ typedef struct hak_module {
 
 // Reads what is mapped now, executable, into the one table there is. False: there is no memory for
 // it. lock:DUMP
-hak_nodiscard bool hak_modules_read(void);
+hak_cold hak_nodiscard bool hak_modules_read(void);
 
 // The table, by address; and the number, from 1 on, of the one that holds an address; 0: none.
-size_t hak_modules_count(void);
-const hak_module_t* hak_module(size_t number);
-size_t hak_modules_find(uintptr_t address);
+hak_cold size_t hak_modules_count(void);
+hak_cold const hak_module_t* hak_module(size_t number);
+hak_cold size_t hak_modules_find(uintptr_t address);
+
+// A module's build id as hexadecimal digits; "": it has none. Returns `hex`.
+#define HAK_BUILD_ID_HEX_BYTES (2 * HAK_BUILD_ID_BYTES + 1)
+hak_cold const char* hak_module_build_id(const hak_module_t* module,
+                                         char hex[HAK_BUILD_ID_HEX_BYTES]);
 
 #endif  // HAKMEM_MODULES_H_

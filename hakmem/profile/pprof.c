@@ -8,12 +8,12 @@
 #include <string.h>
 
 #include "hakmem/profile/modules.h"
-#include "hakmem/profile/stacks.h"
+#include "hakmem/profile/samples.h"
 
 // ---- protocol buffers ----
 
 // A message that is put together apart, since its length comes before it. The longest is a sample:
-// a stack's locations, of five bytes each at the most, and four values of ten.
+// a stack's locations, of five bytes each at the most, and 14 values of ten.
 typedef struct message {
   size_t length;
   char bytes[640];
@@ -52,8 +52,6 @@ static void write_message(hak_text_t* text, unsigned field, const message_t* mes
   write_bytes(text, field, message->bytes, message->length);
 }
 
-static void write_string(hak_text_t* text, const char* string);
-
 static void write_number(hak_text_t* text, unsigned field, uint64_t value) {
   message_t message = {.length = 0};
   put_number(&message, field, value);
@@ -79,15 +77,12 @@ enum {  // the fields of Profile
 // build id.
 enum {
   NONE,
-  ALLOC_OBJECTS,
   COUNT,
-  ALLOC_SPACE,
   UNIT_BYTES,
-  INUSE_OBJECTS,
-  INUSE_SPACE,
   SPACE,
   DROP,
-  N_STRINGS
+  TALLIES,  // two of each tally, its objects and its space
+  N_STRINGS = TALLIES + 2 * HAK_N_TALLIES
 };
 
 // Whatever calls of the allocator's own are left at the end of a stack.
@@ -95,13 +90,22 @@ enum {
   ("(hak|own|__libc)_.*|malloc|calloc|realloc|reallocarray|memalign|aligned_alloc|" \
    "posix_memalign|valloc|pvalloc|operator new.*")
 
-static const char* const strings[N_STRINGS] = {
-    "",      "alloc_objects", "count", "alloc_space", "bytes", "inuse_objects", "inuse_space",
-    "space", OWN_FUNCTIONS,
-};
-
 static void write_string(hak_text_t* text, const char* string) {
   write_bytes(text, STRING_TABLE, string, strlen(string));
+}
+
+static void write_strings(hak_text_t* text) {
+  write_string(text, "");
+  write_string(text, "count");
+  write_string(text, "bytes");
+  write_string(text, "space");
+  write_string(text, OWN_FUNCTIONS);
+  for (hak_tally_kind_t kind = 0; kind < HAK_N_TALLIES; kind++) {
+    for (unsigned is_space = 0; is_space < 2; is_space++) {
+      char name[HAK_TALLY_NAME_BYTES];
+      write_string(text, hak_tally_name(kind, is_space != 0, name));
+    }
+  }
 }
 
 static void write_type(hak_text_t* text, unsigned field, unsigned type, unsigned unit) {
@@ -109,11 +113,6 @@ static void write_type(hak_text_t* text, unsigned field, unsigned type, unsigned
   put_number(&message, 1, type);
   put_number(&message, 2, unit);
   write_message(text, field, &message);
-}
-
-static uint64_t objects_of(const hak_tally_t* tally) {
-  uint64_t half = UINT64_C(1) << (HAK_OBJECTS_SHIFT - 1);
-  return (hak_counter_read(&tally->objects) + half) >> HAK_OBJECTS_SHIFT;
 }
 
 static void write_stack(hak_text_t* text, const hak_stack_t* stack) {
@@ -125,10 +124,12 @@ static void write_stack(hak_text_t* text, const hak_stack_t* stack) {
   put_varint(&message, numbers.length);
   for (size_t i = 0; i < numbers.length; i++) put_byte(&message, (unsigned char)numbers.bytes[i]);
   numbers.length = 0;
-  put_varint(&numbers, objects_of(&stack->all));
-  put_varint(&numbers, hak_counter_read(&stack->all.bytes));
-  put_varint(&numbers, objects_of(&stack->live));
-  put_varint(&numbers, hak_counter_read(&stack->live.bytes));
+  hak_tally_t tallies[HAK_N_TALLIES];
+  hak_samples_tallies(stack, tallies);
+  for (unsigned kind = 0; kind < HAK_N_TALLIES; kind++) {
+    put_varint(&numbers, hak_tally_objects(&tallies[kind]));
+    put_varint(&numbers, tallies[kind].bytes);
+  }
   put_tag(&message, 2, BYTES);
   put_varint(&message, numbers.length);
   for (size_t i = 0; i < numbers.length; i++) put_byte(&message, (unsigned char)numbers.bytes[i]);
@@ -157,25 +158,19 @@ static void write_module(hak_text_t* text, size_t number) {
 }
 
 static void write_build_id(hak_text_t* text, const hak_module_t* module) {
-  char hex[2 * HAK_BUILD_ID_BYTES + 1];
-  size_t n = module->build_id_bytes;
-  for (size_t i = 0; i < n; i++) {
-    hex[2 * i] = "0123456789abcdef"[module->build_id[i] >> 4];
-    hex[2 * i + 1] = "0123456789abcdef"[module->build_id[i] & 15];
-  }
-  hex[2 * n] = '\0';
-  write_string(text, hex);
+  char hex[HAK_BUILD_ID_HEX_BYTES];
+  write_string(text, hak_module_build_id(module, hex));
 }
 
 void hak_pprof_write(hak_text_t* text, const hak_pprof_head_t* head) {
-  write_type(text, SAMPLE_TYPE, ALLOC_OBJECTS, COUNT);
-  write_type(text, SAMPLE_TYPE, ALLOC_SPACE, UNIT_BYTES);
-  write_type(text, SAMPLE_TYPE, INUSE_OBJECTS, COUNT);
-  write_type(text, SAMPLE_TYPE, INUSE_SPACE, UNIT_BYTES);
+  for (unsigned kind = 0; kind < HAK_N_TALLIES; kind++) {
+    write_type(text, SAMPLE_TYPE, TALLIES + 2 * kind, COUNT);
+    write_type(text, SAMPLE_TYPE, TALLIES + 2 * kind + 1, UNIT_BYTES);
+  }
   for (const hak_stack_t* at = hak_stacks_all(); at != NULL; at = at->next) write_stack(text, at);
   for (size_t i = 1; i <= hak_modules_count(); i++) write_module(text, i);
   hak_stacks_visit_addresses(write_location, text);
-  for (unsigned i = 0; i < N_STRINGS; i++) write_string(text, strings[i]);
+  write_strings(text);
   for (size_t i = 1; i <= hak_modules_count(); i++) {
     write_string(text, hak_module(i)->name);
     write_build_id(text, hak_module(i));
@@ -184,41 +179,5 @@ void hak_pprof_write(hak_text_t* text, const hak_pprof_head_t* head) {
   write_number(text, TIME_NANOS, head->time_ns);
   write_type(text, PERIOD_TYPE, SPACE, UNIT_BYTES);
   write_number(text, PERIOD, head->interval);
-  write_number(text, DEFAULT_SAMPLE_TYPE, INUSE_SPACE);
-}
-
-// ---- collapsed stacks ----
-
-static void write_hex(hak_text_t* text, uint64_t value) {
-  char digits[16];
-  size_t n = hak_digits(digits + sizeof digits, value, 16);
-  hak_text_string(text, "0x");
-  hak_text_put(text, digits + sizeof digits - n, n);
-}
-
-static void write_frame(hak_text_t* text, uintptr_t address) {
-  size_t number = hak_modules_find(address);
-  if (number != 0) {
-    const hak_module_t* module = hak_module(number);
-    const char* slash = strrchr(module->name, '/');
-    hak_text_string(text, slash != NULL ? slash + 1 : module->name);
-    hak_text_string(text, "+");
-    address -= module->bias;
-  }
-  write_hex(text, address);
-}
-
-void hak_collapsed_write(hak_text_t* text, bool is_live) {
-  for (const hak_stack_t* at = hak_stacks_all(); at != NULL; at = at->next) {
-    uint64_t bytes = hak_counter_read(is_live ? &at->live.bytes : &at->all.bytes);
-    if (bytes == 0) continue;
-    if (at->n_frames == 0) hak_text_string(text, "[no room for the stack]");
-    for (unsigned i = at->n_frames; i != 0; i--) {
-      write_frame(text, at->frames[i - 1]);
-      if (i != 1) hak_text_string(text, ";");
-    }
-    hak_text_string(text, " ");
-    hak_text_number(text, bytes);
-    hak_text_string(text, "\n");
-  }
+  write_number(text, DEFAULT_SAMPLE_TYPE, TALLIES + 2 * HAK_TALLY_INUSE + 1);
 }

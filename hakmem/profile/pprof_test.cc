@@ -95,8 +95,13 @@ TEST_IN_CHILD(Pprof, EveryReferenceIsThere) {
     ASSERT_TRUE(Parse(text, &type));
     types.push_back(strings.at(Number(type, 1)) + "/" + strings.at(Number(type, 2)));
   }
-  EXPECT_EQ(types, (std::vector<std::string>{"alloc_objects/count", "alloc_space/bytes",
-                                             "inuse_objects/count", "inuse_space/bytes"}));
+  std::vector<std::string> expected;
+  for (const char* name :
+       {"alloc", "inuse", "peak", "freed_1ms", "freed_1s", "freed_1min", "freed_later"}) {
+    expected.push_back(std::string(name) + "_objects/count");
+    expected.push_back(std::string(name) + "_space/bytes");
+  }
+  EXPECT_EQ(types, expected);
   EXPECT_EQ(strings.at(Number(profile, 14)), "inuse_space");
   EXPECT_EQ(Number(profile, 12), 1u);
 
@@ -119,7 +124,7 @@ TEST_IN_CHILD(Pprof, EveryReferenceIsThere) {
     EXPECT_GE(address, Number(module, 2));
     EXPECT_LT(address, Number(module, 3));
   }
-  uint64_t all_bytes = 0, live_bytes = 0;
+  std::vector<uint64_t> sums(types.size());
   for (const std::string& text : profile.bytes[2]) {
     Message sample;
     ASSERT_TRUE(Parse(text, &sample));
@@ -127,12 +132,14 @@ TEST_IN_CHILD(Pprof, EveryReferenceIsThere) {
       EXPECT_EQ(addresses.count(number), 1u);
     }
     std::vector<uint64_t> values = Packed(sample.bytes.at(2).at(0));
-    ASSERT_EQ(values.size(), 4u);
-    all_bytes += values[1];
-    live_bytes += values[3];
+    ASSERT_EQ(values.size(), types.size());
+    for (size_t i = 0; i < values.size(); ++i) sums[i] += values[i];
   }
-  EXPECT_EQ(live_bytes, hak_good_size(1000));
-  EXPECT_EQ(all_bytes, hak_good_size(1000) + hak_good_size(5000));
+  uint64_t kept = hak_good_size(1000), freed = hak_good_size(5000);
+  EXPECT_EQ(std::vector<uint64_t>(sums.begin(), sums.begin() + 6),
+            (std::vector<uint64_t>{2, kept + freed, 1, kept, 2, kept + freed}));
+  EXPECT_EQ(sums[6] + sums[8] + sums[10] + sums[12], 1u);
+  EXPECT_EQ(sums[7] + sums[9] + sums[11] + sums[13], freed);
   hak_free(live);
 }
 

@@ -17,6 +17,7 @@
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/profile/lines.h"
 #include "hakmem/profile/modules.h"
 #include "hakmem/profile/pprof.h"
 #include "hakmem/slab/central.h"
@@ -109,7 +110,7 @@ static void draw_pages(void) {
                    hak_platform_now_ms() + hak_max_size(took_ms, HAK_WATCH_LEAST_MS));
 }
 
-bool hak_profile_start(size_t interval) {
+hak_cold bool hak_profile_start(size_t interval) {
   if (interval == 0 || interval > (size_t)MAX_INTERVAL) {
     errno = EINVAL;
     return false;
@@ -134,7 +135,7 @@ bool hak_profile_start(size_t interval) {
   return is_ready;
 }
 
-void hak_profile_stop(void) {
+hak_cold void hak_profile_stop(void) {
   hak_fork_look();
   hak_lock_acquire(&lock);
   hak_tick_set_due(HAK_JOB_WATCH, HAK_TICK_NEVER);
@@ -203,9 +204,11 @@ static bool dump(const char* path, int number, hak_profile_kind kind) {
   return error == 0;
 }
 
-bool hak_profile_dump(const char* path, hak_profile_kind kind) { return dump(path, -1, kind); }
+hak_cold bool hak_profile_dump(const char* path, hak_profile_kind kind) {
+  return dump(path, -1, kind);
+}
 
-bool hak_profile_write(int fd, hak_profile_kind kind) { return dump(NULL, fd, kind); }
+hak_cold bool hak_profile_write(int fd, hak_profile_kind kind) { return dump(NULL, fd, kind); }
 
 // ---- the option: INTERVAL[,FILE] ----
 

@@ -15,6 +15,7 @@ extern "C" {
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -34,19 +35,25 @@ struct Sum {
   double samples = 0, objects = 0, bytes = 0;
 };
 
-double Read(const hak_counter_t& counter) {
-  return static_cast<double>(hak_counter_read(&counter));
-}
-
-Sum Total(bool is_live) {
+Sum Total(hak_tally_kind_t kind) {
   Sum sum;
   for (const hak_stack_t* at = hak_stacks_all(); at != nullptr; at = at->next) {
-    const hak_tally_t& tally = is_live ? at->live : at->all;
-    sum.samples += Read(tally.samples);
-    sum.objects += Read(tally.objects) / (1 << HAK_OBJECTS_SHIFT);
-    sum.bytes += Read(tally.bytes);
+    hak_tally_t tallies[HAK_N_TALLIES];
+    hak_samples_tallies(at, tallies);
+    sum.samples += static_cast<double>(tallies[kind].samples);
+    sum.objects += static_cast<double>(tallies[kind].objects) / (1 << HAK_OBJECTS_SHIFT);
+    sum.bytes += static_cast<double>(tallies[kind].bytes);
   }
   return sum;
+}
+
+// In all classes of lifetimes together.
+double FreedBytes() {
+  double bytes = 0;
+  for (int kind = HAK_TALLY_FREED_1MS; kind < HAK_N_TALLIES; ++kind) {
+    bytes += Total(static_cast<hak_tally_kind_t>(kind)).bytes;
+  }
+  return bytes;
 }
 
 // ---- estimates against what was allocated ----
@@ -172,18 +179,18 @@ void ExpectNoBias(const char* name, Pattern pattern, size_t size, size_t interva
                   double least_seen = 0.2) {
   Errors all_errors, live_errors;
   hak::Random random(1);
-  Sum before_all = Total(false), before_live = Total(true);
+  Sum before_all = Total(HAK_TALLY_ALLOC), before_live = Total(HAK_TALLY_INUSE);
   for (int seed = 0; seed < Seeds(seeds); ++seed) {
     hak_sampling_begin(interval, static_cast<uint64_t>(seed));
     Program program;
     pattern(program, size, random);
-    Sum all = Total(false), live = Total(true);
+    Sum all = Total(HAK_TALLY_ALLOC), live = Total(HAK_TALLY_INUSE);
     Exact exact = program.Had();
     all_errors.Add((all.bytes - before_all.bytes - exact.all) / exact.all);
     live_errors.Add((live.bytes - before_live.bytes - exact.live) / exact.all);
     program.FreeAll();
-    before_all = Total(false);
-    before_live = Total(true);
+    before_all = Total(HAK_TALLY_ALLOC);
+    before_live = Total(HAK_TALLY_INUSE);
   }
   std::string what = std::string(name) + " of " + std::to_string(size);
   all_errors.ExpectNoBias(what + ", all", least_seen);
@@ -191,6 +198,7 @@ void ExpectNoBias(const char* name, Pattern pattern, size_t size, size_t interva
   EXPECT_EQ(before_live.samples, 0) << what;
   EXPECT_EQ(before_live.bytes, 0) << what;
   EXPECT_EQ(before_live.objects, 0) << what;
+  EXPECT_EQ(FreedBytes(), before_all.bytes) << what;
 }
 
 TEST_IN_CHILD(Profile, EstimatesOfOneClassAreUnbiased) {
@@ -227,17 +235,17 @@ TEST_IN_CHILD(Profile, EstimatesOfLargeBlocksAreUnbiased) {
     Errors all_errors, live_errors;
     for (int seed = 0; seed < Seeds(500); ++seed) {
       hak_sampling_begin(2 * size, static_cast<uint64_t>(seed));
-      Sum all = Total(false), live = Total(true);
+      Sum all = Total(HAK_TALLY_ALLOC), live = Total(HAK_TALLY_INUSE);
       Program program;
       for (int i = 0; i < 10; ++i) {
         program.Alloc(size);
         program.FreeLast();
         program.Alloc(size);
       }
-      all_errors.Add((Total(false).bytes - all.bytes) / program.Had().all - 1);
-      live_errors.Add((Total(true).bytes - live.bytes) / program.Had().live - 1);
+      all_errors.Add((Total(HAK_TALLY_ALLOC).bytes - all.bytes) / program.Had().all - 1);
+      live_errors.Add((Total(HAK_TALLY_INUSE).bytes - live.bytes) / program.Had().live - 1);
       program.FreeAll();
-      EXPECT_EQ(Total(true).bytes, 0);
+      EXPECT_EQ(Total(HAK_TALLY_INUSE).bytes, 0);
     }
     all_errors.ExpectNoBias("all of " + std::to_string(size));
     live_errors.ExpectNoBias("live of " + std::to_string(size));
@@ -252,11 +260,11 @@ TEST_IN_CHILD(Profile, EstimatesAreUnbiasedFromTheStartOn) {
   for (int seed = 0; seed < Seeds(300); ++seed) {
     for (int i = 0; i < 400; ++i) before.FreeLast();
     ASSERT_TRUE(hak_profile_start(kInterval));
-    Sum all = Total(false);
+    Sum all = Total(HAK_TALLY_ALLOC);
     Exact had = before.Had();
     for (int i = 0; i < 400; ++i) before.Alloc(1000);
     double bytes = before.Had().all - had.all;
-    errors.Add((Total(false).bytes - all.bytes) / bytes - 1);
+    errors.Add((Total(HAK_TALLY_ALLOC).bytes - all.bytes) / bytes - 1);
     hak_profile_stop();
   }
   errors.ExpectNoBias("from the start on");
@@ -288,12 +296,12 @@ TEST_IN_CHILD(Profile, EstimatesOfTwoThreadsAreUnbiased) {
     double bytes = 2.0 * kBlocks * static_cast<double>(hak_good_size(size));
     for (int round = 0; round < rounds; ++round) {
       hak_sampling_draw_pages();
-      Sum all = Total(false);
+      Sum all = Total(HAK_TALLY_ALLOC);
       pthread_barrier_wait(&barrier);
       if (round % 2 == 0) turn(mine, mine);
       if (round % 2 == 1) turn(theirs, theirs);
       pthread_barrier_wait(&barrier);
-      errors.Add((Total(false).bytes - all.bytes) / bytes - 1);
+      errors.Add((Total(HAK_TALLY_ALLOC).bytes - all.bytes) / bytes - 1);
     }
     other.join();
     errors.ExpectNoBias("two threads, " + std::to_string(size), 0.25);
@@ -301,7 +309,7 @@ TEST_IN_CHILD(Profile, EstimatesOfTwoThreadsAreUnbiased) {
     for (void* block : theirs) hak_free(block);
     pthread_barrier_destroy(&barrier);
   }
-  EXPECT_EQ(Total(true).bytes, 0);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).bytes, 0);
 }
 
 // ---- what is known of each block ----
@@ -309,7 +317,7 @@ TEST_IN_CHILD(Profile, EstimatesOfTwoThreadsAreUnbiased) {
 // With an interval of one byte every allocation is a sample, which is exact.
 TEST_IN_CHILD(Profile, AtOneByteEverythingIsExact) {
   ASSERT_TRUE(hak_profile_start(1));
-  Sum before = Total(true);
+  Sum before = Total(HAK_TALLY_INUSE);
   std::vector<void*> blocks;
   double bytes = 0;
   for (size_t size = 1; size < 300000; size += 1 + size / 3) {
@@ -317,11 +325,11 @@ TEST_IN_CHILD(Profile, AtOneByteEverythingIsExact) {
     bytes += static_cast<double>(hak_usable_size(blocks.back()));
     EXPECT_EQ(hak_usable_size(blocks.back()), hak_good_size(size));
   }
-  EXPECT_EQ(Total(true).samples - before.samples, static_cast<double>(blocks.size()));
-  EXPECT_NEAR(Total(true).bytes - before.bytes, bytes, bytes * 1e-6);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).samples - before.samples, static_cast<double>(blocks.size()));
+  EXPECT_NEAR(Total(HAK_TALLY_INUSE).bytes - before.bytes, bytes, bytes * 1e-6);
   for (void*& block : blocks) block = hak_realloc(block, 3 * hak_usable_size(block));
-  EXPECT_EQ(Total(true).samples - before.samples, static_cast<double>(blocks.size()));
-  EXPECT_NEAR(Total(true).bytes - before.bytes, 3 * bytes, bytes * 0.4);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).samples - before.samples, static_cast<double>(blocks.size()));
+  EXPECT_NEAR(Total(HAK_TALLY_INUSE).bytes - before.bytes, 3 * bytes, bytes * 0.4);
   size_t i = 0;
   for (void* block : blocks) {
     hak_super_info info;
@@ -333,7 +341,105 @@ TEST_IN_CHILD(Profile, AtOneByteEverythingIsExact) {
       hak_free(block);
     }
   }
-  EXPECT_EQ(Total(true).samples, before.samples);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).samples, before.samples);
+  hak_profile_stop();
+}
+
+// The sampler of this thread is exact at one byte.
+TEST_IN_CHILD(Profile, ThePeakIsWhatLivedThen) {
+  ASSERT_TRUE(hak_profile_start(1));
+  auto peak = [] { return Total(HAK_TALLY_PEAK).bytes; };
+  double bytes = static_cast<double>(hak_good_size(1000));
+  void* blocks[30];
+  for (int i = 0; i < 20; ++i) blocks[i] = hak_malloc(1000);
+  EXPECT_EQ(peak(), 20 * bytes);
+  for (int i = 0; i < 15; ++i) hak_free(blocks[i]);
+  EXPECT_EQ(peak(), 20 * bytes);
+  // Of other stacks, which live while there is less than there was; and then more.
+  for (int i = 0; i < 14; ++i) blocks[i] = hak_malloc(1000);
+  EXPECT_EQ(peak(), 20 * bytes);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).bytes, 19 * bytes);
+  void* large = hak_malloc(100000);
+  double largest = static_cast<double>(hak_good_size(100000));
+  EXPECT_EQ(peak(), 19 * bytes + largest);
+  hak_free(large);
+  for (int i = 0; i < 14; ++i) hak_free(blocks[i]);
+  for (int i = 15; i < 20; ++i) hak_free(blocks[i]);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).bytes, 0);
+  EXPECT_EQ(peak(), 19 * bytes + largest);
+  hak_profile_stop();
+}
+
+// Of each stack, what it had when all had most.
+TEST_IN_CHILD(Profile, ThePeakOfEachStackIsOfOneMoment) {
+  ASSERT_TRUE(hak_samples_start());
+  struct Block {
+    uintptr_t stack;
+    uint64_t bytes;
+  };
+  std::map<uint64_t, Block> live;
+  std::map<uintptr_t, uint64_t> now, at_peak;
+  uint64_t sum = 0, most = 0;
+  hak::Random random(3);
+  for (uint64_t i = 1; i <= 20000; ++i) {
+    bool is_growing = i / 1000 % 2 == 0;
+    if (live.empty() || random.Below(100) < (is_growing ? 60 : 45)) {
+      Block block = {1 + random.Below(20), 16 * (1 + random.Below(100))};
+      hak_profile_sample_t sample = {};
+      sample.block = reinterpret_cast<void*>(i << 16);
+      sample.stand_in = &sample;
+      sample.objects = 1;
+      sample.bytes = block.bytes;
+      ASSERT_TRUE(hak_samples_add(&sample, &block.stack, 1));
+      live[i] = block;
+      now[block.stack] += block.bytes;
+      sum += block.bytes;
+      if (sum > most) {
+        most = sum;
+        at_peak = now;
+      }
+    } else {
+      auto at = live.lower_bound(random.Below(i));
+      if (at == live.end()) at = live.begin();
+      hak_profile_sample_t sample = {};
+      sample.block = reinterpret_cast<void*>(at->first << 16);
+      ASSERT_TRUE(hak_samples_remove(&sample));
+      now[at->second.stack] -= at->second.bytes;
+      sum -= at->second.bytes;
+      live.erase(at);
+    }
+    if (i % 100 != 0) continue;
+    for (const hak_stack_t* at = hak_stacks_all(); at != nullptr; at = at->next) {
+      hak_tally_t tallies[HAK_N_TALLIES];
+      hak_samples_tallies(at, tallies);
+      ASSERT_EQ(tallies[HAK_TALLY_PEAK].bytes, at_peak[at->frames[0]]) << i;
+      ASSERT_EQ(tallies[HAK_TALLY_INUSE].bytes, now[at->frames[0]]) << i;
+    }
+  }
+}
+
+// (How long a block has lived at least is certain, how long at most is not.)
+TEST_IN_CHILD(Profile, LifetimesAreThoseOfTheBlocks) {
+  ASSERT_TRUE(hak_profile_start(1));
+  double bytes = static_cast<double>(hak_good_size(1000));
+  void* stays = hak_malloc(1000);
+  for (int i = 0; i < 10; ++i) hak_free(hak_malloc(1000));
+  EXPECT_EQ(FreedBytes(), 10 * bytes);
+  double within_1ms = Total(HAK_TALLY_FREED_1MS).bytes;
+  void* block = hak_malloc(1000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  hak_free(block);
+  EXPECT_EQ(FreedBytes(), 11 * bytes);
+  EXPECT_EQ(Total(HAK_TALLY_FREED_1MS).bytes, within_1ms);
+  double within_1s = Total(HAK_TALLY_FREED_1S).bytes;
+  block = hak_malloc(100000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1001));
+  hak_free(block);
+  EXPECT_EQ(FreedBytes(), 11 * bytes + static_cast<double>(hak_good_size(100000)));
+  EXPECT_EQ(Total(HAK_TALLY_FREED_1MS).bytes, within_1ms);
+  EXPECT_EQ(Total(HAK_TALLY_FREED_1S).bytes, within_1s);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).bytes, bytes);
+  hak_free(stays);
   hak_profile_stop();
 }
 
@@ -370,13 +476,13 @@ TEST_IN_CHILD(Profile, WhatIsSampledIsFoundAgainAfterTheStop) {
   void* block = hak_malloc(100);
   void* span = hak_malloc(100000);
   hak_profile_stop();
-  EXPECT_EQ(Total(true).samples, 2);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).samples, 2);
   void* other = hak_malloc(100);
-  EXPECT_EQ(Total(true).samples, 2);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).samples, 2);
   hak_free(block);
   hak_free(span);
   hak_free(other);
-  EXPECT_EQ(Total(true).samples, 0);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).samples, 0);
 }
 
 TEST_IN_CHILD(Profile, Arguments) {
@@ -434,8 +540,8 @@ TEST_IN_CHILD(Profile, ThreadsAllocateWhileItStartsAndStops) {
   is_over = true;
   for (std::thread& thread : threads) thread.join();
   for (std::atomic<void*>& slot : slots) hak_free(slot.exchange(nullptr));
-  EXPECT_EQ(Total(true).samples, 0);
-  EXPECT_EQ(Total(true).bytes, 0);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).samples, 0);
+  EXPECT_EQ(Total(HAK_TALLY_INUSE).bytes, 0);
 }
 
 // Children made while other threads take samples, hold the locks and unwind.

@@ -2,8 +2,11 @@
 
 #include "hakmem/profile/samples.h"
 
+#include <string.h>
+
 #include "hakmem/page_map/meta.h"
 #include "hakmem/platform/fork.h"
+#include "hakmem/platform/platform.h"
 
 // Records are made so many at a time.
 #define BATCH 256
@@ -12,6 +15,7 @@ typedef struct record {
   hak_profile_sample_t sample;
   struct record* next;  // in its bucket, or of those that are free
   hak_stack_t* stack;
+  uint64_t born_ns;  // monotonic
 } record_t;
 
 hak_lock_t hak_profile_lock = HAK_LOCK_INIT(HAK_RANK_PROFILE);
@@ -21,6 +25,8 @@ static record_t** buckets;  // lock:PROFILE, and all that follows
 static record_t* unused;
 static size_t n_samples;  // ever made
 static hak_counter_t n_lost;
+static uint64_t live_bytes, peak_bytes;  // of all stacks: estimates
+static uint64_t peak_number;             // of the last peak
 
 static record_t** bucket_of(const void* block) {
   uint64_t hash = ((uintptr_t)block >> 4) * UINT64_C(0x9e3779b97f4a7c15);
@@ -46,15 +52,42 @@ static bool make_batch(void) {
   return true;
 }
 
-static void tally(hak_tally_t* tally, uint64_t samples, uint64_t objects, uint64_t bytes) {
-  hak_counter_add(&tally->samples, samples);
-  hak_counter_add(&tally->objects, objects);
-  hak_counter_add(&tally->bytes, bytes);
+// ---- tallies ----
+
+// `sign`: 1 or -1.
+static void tally(hak_stack_t* stack, hak_tally_kind_t kind, const hak_profile_sample_t* sample,
+                  int sign) {
+  uint64_t factor = (uint64_t)(int64_t)sign;
+  hak_tally_t* tally = &stack->tallies[kind];
+  tally->samples += factor;
+  tally->objects += factor * sample->objects;
+  tally->bytes += factor * sample->bytes;
 }
 
+static void change_live(hak_stack_t* stack, const hak_profile_sample_t* sample, int sign) {
+  if (stack->peak_number != peak_number) {
+    stack->tallies[HAK_TALLY_PEAK] = stack->tallies[HAK_TALLY_INUSE];
+    stack->peak_number = peak_number;
+  }
+  tally(stack, HAK_TALLY_INUSE, sample, sign);
+  live_bytes += (uint64_t)(int64_t)sign * sample->bytes;
+  if (live_bytes <= peak_bytes) return;
+  peak_bytes = live_bytes;
+  peak_number++;
+}
+
+void hak_samples_tallies(const hak_stack_t* stack, hak_tally_t tallies[HAK_N_TALLIES]) {
+  hak_lock_acquire(&hak_profile_lock);
+  memcpy(tallies, stack->tallies, sizeof stack->tallies);
+  if (stack->peak_number != peak_number) tallies[HAK_TALLY_PEAK] = tallies[HAK_TALLY_INUSE];
+  hak_lock_release(&hak_profile_lock);
+}
+
+// ---- the table ----
+
 // Each change of a list is one store, the last of its kind: a forked child finds whole lists.
-static bool add(const hak_profile_sample_t* sample, hak_stack_t* stack) {
-  tally(&stack->all, 1, sample->objects, sample->bytes);
+static bool add(const hak_profile_sample_t* sample, hak_stack_t* stack, uint64_t now_ns) {
+  tally(stack, HAK_TALLY_ALLOC, sample, 1);
   if (unused == NULL && !make_batch()) {
     hak_counter_add(&n_lost, 1);
     return false;
@@ -62,10 +95,10 @@ static bool add(const hak_profile_sample_t* sample, hak_stack_t* stack) {
   record_t* record = unused;
   unused = record->next;
   record_t** bucket = bucket_of(sample->block);
-  *record = (record_t){*sample, *bucket, stack};
+  *record = (record_t){*sample, *bucket, stack, now_ns};
   hak_compiler_barrier();
   *bucket = record;
-  tally(&stack->live, 1, sample->objects, sample->bytes);
+  change_live(stack, sample, 1);
   return true;
 }
 
@@ -73,14 +106,16 @@ static bool is_large(const hak_profile_sample_t* sample) { return sample->stand_
 
 bool hak_samples_add(const hak_profile_sample_t* sample, const uintptr_t* frames,
                      unsigned n_frames) {
+  uint64_t now_ns = hak_platform_now_ns();
   hak_lock_acquire(&hak_profile_lock);
-  bool is_known = add(sample, hak_stacks_find(frames, n_frames));
+  bool is_known = add(sample, hak_stacks_find(frames, n_frames), now_ns);
   if (is_known && is_large(sample)) hak_fetch_add_relaxed(hak_samples_large_at(sample->block), 1);
   hak_lock_release(&hak_profile_lock);
   return is_known;
 }
 
 bool hak_samples_remove(hak_profile_sample_t* sample) {
+  uint64_t now_ns = hak_platform_now_ns();
   hak_lock_acquire(&hak_profile_lock);
   record_t** link = buckets != NULL ? bucket_of(sample->block) : NULL;
   while (link != NULL && *link != NULL && (*link)->sample.block != sample->block) {
@@ -90,7 +125,8 @@ bool hak_samples_remove(hak_profile_sample_t* sample) {
   if (record != NULL) {
     *sample = record->sample;
     if (is_large(sample)) hak_fetch_add_relaxed(hak_samples_large_at(sample->block), (uint32_t)-1);
-    tally(&record->stack->live, (uint64_t)-1, 0 - sample->objects, 0 - sample->bytes);
+    change_live(record->stack, sample, -1);
+    tally(record->stack, hak_tally_freed_after(now_ns - record->born_ns), sample, 1);
     *link = record->next;
     hak_compiler_barrier();
     record->next = unused;

@@ -1,8 +1,14 @@
-// Live samples: which blocks are sampled, by address, and whose stacks' tallies they are in.
+// Live samples: which blocks are sampled, by address, since when, and whose stacks' tallies they
+// are in.
 //
 // A hash table in metadata memory, under lock PROFILE. Whoever frees a block that may be sampled
 // asks here. A sampled small block is known by its page map entry; whether a large one may be
 // sampled is told by a table of counts, without the lock.
+//
+// The peak is the moment at which the sum of all live tallies was largest. Peaks are numbered, and
+// while memory grows each sample makes another; a stack keeps its live tally as that of the peak
+// when it first changes after it. So what all stacks had at the peak is known at any time, exactly,
+// without one ever being copied but those that change.
 
 #ifndef HAKMEM_SAMPLES_H_
 #define HAKMEM_SAMPLES_H_
@@ -14,7 +20,7 @@
 extern hak_lock_t hak_profile_lock;
 
 // Makes the tables. False: there is no memory. lock:PROFILE
-hak_nodiscard bool hak_samples_start(void);
+hak_cold hak_nodiscard bool hak_samples_start(void);
 
 typedef struct hak_profile_sample {
   const void* block;
@@ -23,14 +29,17 @@ typedef struct hak_profile_sample {
 } hak_profile_sample_t;
 
 // Enters a sample, allocated at `frames`. Where there is no memory for that, it is counted as lost.
-bool hak_samples_add(const hak_profile_sample_t* sample, const uintptr_t* frames,
-                     unsigned n_frames);
+hak_cold bool hak_samples_add(const hak_profile_sample_t* sample, const uintptr_t* frames,
+                              unsigned n_frames);
 
 // Forgets the sample of sample->block, if there is one, and fills in the rest.
-bool hak_samples_remove(hak_profile_sample_t* sample);
+hak_cold bool hak_samples_remove(hak_profile_sample_t* sample);
+
+// What is known of a stack, all of one moment. No lock held.
+hak_cold void hak_samples_tallies(const hak_stack_t* stack, hak_tally_t tallies[HAK_N_TALLIES]);
 
 // Samples that found no room in the table, of which nothing but their stack is known.
-uint64_t hak_samples_lost(void);
+hak_cold uint64_t hak_samples_lost(void);
 
 // Whether the large block at `block` may be a live sample. For whoever has the block.
 extern _Atomic(uint32_t) hak_samples_large[HAK_PROFILE_LARGE_COUNTS];

@@ -29,6 +29,21 @@ bool hak_stacks_start(void) {
   return buckets != NULL;
 }
 
+hak_tally_kind_t hak_tally_freed_after(uint64_t ns) {
+  const uint64_t ms = 1000000;
+  if (ns < ms) return HAK_TALLY_FREED_1MS;
+  if (ns < 1000 * ms) return HAK_TALLY_FREED_1S;
+  return ns < 60000 * ms ? HAK_TALLY_FREED_1MIN : HAK_TALLY_FREED_LATER;
+}
+
+const char* hak_tally_name(hak_tally_kind_t kind, bool is_space, char name[HAK_TALLY_NAME_BYTES]) {
+  static const char names[HAK_N_TALLIES][16] = {
+      "alloc_", "inuse_", "peak_", "freed_1ms_", "freed_1s_", "freed_1min_", "freed_later_",
+  };
+  strcpy(name, names[kind]);
+  return strcat(name, is_space ? "space" : "objects");
+}
+
 // ---- addresses ----
 
 // The place of an address: where it is, or may be put.
@@ -75,7 +90,7 @@ static void publish(hak_stack_t* stack) {
 }
 
 static hak_stack_t* overflow(void) {
-  if (hak_counter_read(&without_frames.all.samples) == 0 && without_frames.hash == 0) {
+  if (without_frames.hash == 0) {
     without_frames.hash = 1;  // it is in the list
     publish(&without_frames);
   }

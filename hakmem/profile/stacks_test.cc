@@ -45,4 +45,15 @@ TEST_IN_CHILD(Stacks, WhatFindsNoRoomIsCountedTogether) {
   EXPECT_EQ(hak_stacks_all(), none);
 }
 
+TEST(Stacks, LifetimesByTheirBounds) {
+  constexpr uint64_t kMs = 1000000;
+  EXPECT_EQ(hak_tally_freed_after(0), HAK_TALLY_FREED_1MS);
+  EXPECT_EQ(hak_tally_freed_after(kMs - 1), HAK_TALLY_FREED_1MS);
+  EXPECT_EQ(hak_tally_freed_after(kMs), HAK_TALLY_FREED_1S);
+  EXPECT_EQ(hak_tally_freed_after(1000 * kMs - 1), HAK_TALLY_FREED_1S);
+  EXPECT_EQ(hak_tally_freed_after(1000 * kMs), HAK_TALLY_FREED_1MIN);
+  EXPECT_EQ(hak_tally_freed_after(60000 * kMs - 1), HAK_TALLY_FREED_1MIN);
+  EXPECT_EQ(hak_tally_freed_after(60000 * kMs), HAK_TALLY_FREED_LATER);
+}
+
 }  // namespace

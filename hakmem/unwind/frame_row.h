@@ -33,6 +33,6 @@ typedef struct hak_frame_row {
 
 // The row of the instruction that has the byte at `pc`. `header`: where the .eh_frame_hdr of the
 // loaded object is that `pc` lies in.
-hak_frame_row_t hak_frame_row_find(const uint8_t* header, uintptr_t pc);
+hak_cold hak_frame_row_t hak_frame_row_find(const uint8_t* header, uintptr_t pc);
 
 #endif  // HAKMEM_FRAME_ROW_H_

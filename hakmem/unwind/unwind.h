@@ -26,25 +26,25 @@
 
 // Gets ready what unwinding takes. Allocates; no lock held. Several calls are as one. Whether there
 // is more than callers to be had.
-bool hak_unwind_start(void);
+hak_cold bool hak_unwind_start(void);
 
 // Stores the addresses of the calls that led here, innermost first. Those before `caller`, a return
 // address, and those of the allocator's own shared library are left out. Returns how many, at most
 // HAK_UNWIND_DEPTH. Of a call while another of the thread's is at work, as what libgcc_s does may
 // bring, the caller alone.
-unsigned hak_unwind(uintptr_t frames[HAK_UNWIND_DEPTH], const void* caller);
+hak_cold unsigned hak_unwind(uintptr_t frames[HAK_UNWIND_DEPTH], const void* caller);
 
 // The same of what a signal has interrupted, from the instruction on that it was at. `context`: the
 // third argument of the signal's handler, which is the caller.
-unsigned hak_unwind_interrupted(uintptr_t frames[HAK_UNWIND_DEPTH], const void* context);
+hak_cold unsigned hak_unwind_interrupted(uintptr_t frames[HAK_UNWIND_DEPTH], const void* context);
 
 // Appends a frame as `file+0xADDRESS`: the loaded file, without its folders, and the address in its
 // own terms, as addr2line wants it; where it is in none, the address.
-void hak_unwind_describe(hak_line_t* line, uintptr_t frame);
+hak_cold void hak_unwind_describe(hak_line_t* line, uintptr_t frame);
 
 // The two ways that it has, for tests: stores return addresses less one, from that of this call on,
 // `most` at most. By rows: 0 where a frame is not simple. By libgcc_s: 0 without it.
-unsigned hak_unwind_by_rows(uintptr_t* frames, unsigned most);
-unsigned hak_unwind_by_libgcc(uintptr_t* frames, unsigned most);
+hak_cold unsigned hak_unwind_by_rows(uintptr_t* frames, unsigned most);
+hak_cold unsigned hak_unwind_by_libgcc(uintptr_t* frames, unsigned most);
 
 #endif  // HAKMEM_UNWIND_H_
