@@ -299,7 +299,7 @@ HAK_API bool hak_telemetry_write(const char* phase);
 // and how to read what is written.
 
 typedef enum hak_profile_kind {
-  HAK_PROFILE_PPROF,        // pprof's profile.proto, all and live, with build ids of mapped files
+  HAK_PROFILE_PPROF,        // pprof's profile.proto, all values, with build ids of mapped files
   HAK_PROFILE_LIVE_STACKS,  // a line of text each stack: MODULE+0xADDRESS;... and its live bytes
   HAK_PROFILE_ALL_STACKS,   // the same, with all that was allocated there since the first start
 } hak_profile_kind;
