@@ -16,7 +16,7 @@
 #define hak_likely(x) __builtin_expect(!!(x), 1)
 #define hak_unlikely(x) __builtin_expect(!!(x), 0)
 #define hak_noinline __attribute__((noinline))
-#define hak_cold __attribute__((noinline, cold))
+#define hak_cold __attribute__((noinline, cold))  // not run in most processes: lies apart
 #define hak_nodiscard __attribute__((warn_unused_result))
 #define hak_noreturn __attribute__((noreturn))
 #define hak_prefetch_write(address) __builtin_prefetch((address), 1)  // any address, NULL too

@@ -37,7 +37,7 @@ uint64_t hak_tick_due(hak_job_t job);
 
 extern _Atomic(uint64_t) hak_tick_next_ms;  // not later than any job's due time
 
-hak_cold void hak_tick_run(void);
+hak_noinline void hak_tick_run(void);
 
 // Does what is due. No lock held; one load when nothing is.
 static inline void hak_tick(void) {

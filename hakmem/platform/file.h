@@ -7,10 +7,10 @@
 #include "hakmem/base/base.h"
 
 // A descriptor to read `path` with; -1: it cannot be opened.
-int hak_file_open(const char* path);
-void hak_file_close(int file);
+hak_cold int hak_file_open(const char* path);
+hak_cold void hak_file_close(int file);
 
 // Reads up to `bytes` from `offset` on. Returns how many there were.
-size_t hak_file_read(int file, uint64_t offset, void* out, size_t bytes);
+hak_cold size_t hak_file_read(int file, uint64_t offset, void* out, size_t bytes);
 
 #endif  // HAKMEM_FILE_H_

@@ -40,7 +40,7 @@
 // Where the word is: it reads HAK_FORK_READY when there is nothing to do.
 extern _Atomic(_Atomic(uint32_t)*) hak_fork_word;
 
-hak_cold void hak_fork_settle(void);
+hak_noinline void hak_fork_settle(void);
 
 // Before a slow path takes a lock or touches what threads share. Two loads. Preserves errno.
 static inline void hak_fork_look(void) {

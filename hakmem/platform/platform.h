@@ -35,7 +35,7 @@ const char* hak_platform_kind_name(hak_kernel_kind_t kind);
 
 // Bytes of an OS page: 4, 16 or 64 KiB. (0 in the variable: not asked yet.)
 extern _Atomic(size_t) hak_platform_os_page;
-hak_cold size_t hak_platform_ask_os_page(void);
+hak_noinline size_t hak_platform_ask_os_page(void);
 static inline size_t hak_platform_os_page_bytes(void) {
   size_t bytes = hak_load_relaxed(&hak_platform_os_page);
   return hak_likely(bytes != 0) ? bytes : hak_platform_ask_os_page();

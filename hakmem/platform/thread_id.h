@@ -10,7 +10,7 @@
 
 extern hak_thread_local uint32_t hak_this_thread_id;  // 0: none yet
 
-hak_cold uint32_t hak_thread_id_begin(void);
+hak_noinline uint32_t hak_thread_id_begin(void);
 
 // A number that is unique to the calling thread for as long as the process lives; never 0.
 static inline uint32_t hak_thread_id(void) {
