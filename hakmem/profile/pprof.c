@@ -162,7 +162,7 @@ static void write_build_id(hak_text_t* text, const hak_module_t* module) {
   write_string(text, hak_module_build_id(module, hex));
 }
 
-void hak_pprof_write(hak_text_t* text, const hak_pprof_head_t* head) {
+void hak_pprof_write(hak_text_t* text, const hak_profile_head_t* head) {
   for (unsigned kind = 0; kind < HAK_N_TALLIES; kind++) {
     write_type(text, SAMPLE_TYPE, TALLIES + 2 * kind, COUNT);
     write_type(text, SAMPLE_TYPE, TALLIES + 2 * kind + 1, UNIT_BYTES);

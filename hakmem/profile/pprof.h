@@ -5,14 +5,16 @@
 
 #include "hakmem/platform/text.h"
 
-typedef struct hak_pprof_head {
+// What a profile says of itself.
+typedef struct hak_profile_head {
   uint64_t time_ns;   // since 1970
   uint64_t interval;  // of sampling, in bytes
-} hak_pprof_head_t;
+  int64_t process_id;
+} hak_profile_head_t;
 
 // Writes all stacks, with two values of each tally (stacks.h), the mapped files with their build
 // ids, and addresses without names: a message `Profile` of pprof's profile.proto, not compressed.
 // pre: hak_modules_read. lock:DUMP
-hak_cold void hak_pprof_write(hak_text_t* text, const hak_pprof_head_t* head);
+hak_cold void hak_pprof_write(hak_text_t* text, const hak_profile_head_t* head);
 
 #endif  // HAKMEM_PPROF_H_

@@ -143,24 +143,4 @@ TEST_IN_CHILD(Pprof, EveryReferenceIsThere) {
   hak_free(live);
 }
 
-TEST_IN_CHILD(Pprof, CollapsedStacksEndInTheirBytes) {
-  ASSERT_TRUE(hak_profile_start(1));
-  void* live = Site(1000);
-  hak_free(Site(5000));
-  hak_profile_stop();
-  for (hak_profile_kind kind : {HAK_PROFILE_LIVE_STACKS, HAK_PROFILE_ALL_STACKS}) {
-    std::istringstream lines(Dump(kind));
-    uint64_t bytes = 0;
-    for (std::string line; std::getline(lines, line);) {
-      size_t space = line.rfind(' ');
-      ASSERT_NE(space, std::string::npos) << line;
-      EXPECT_NE(line.find("+0x"), std::string::npos) << line;
-      bytes += std::stoull(line.substr(space + 1));
-    }
-    bool is_live = kind == HAK_PROFILE_LIVE_STACKS;
-    EXPECT_EQ(bytes, hak_good_size(1000) + (is_live ? 0 : hak_good_size(5000)));
-  }
-  hak_free(live);
-}
-
 }  // namespace

@@ -169,9 +169,11 @@ static int write_profile(int number, hak_profile_kind kind) {
   output_t out = {.number = number, .error = 0};
   hak_text_t text = {.buffer = buffer, .capacity = sizeof buffer, .sink = append, .context = &out};
   if (!hak_modules_read()) return ENOMEM;
+  hak_profile_head_t head = {wall_ns(), last_interval, hak_process_id()};
   if (kind == HAK_PROFILE_PPROF) {
-    hak_pprof_head_t head = {wall_ns(), last_interval};
     hak_pprof_write(&text, &head);
+  } else if (kind == HAK_PROFILE_JSON) {
+    hak_json_lines_write(&text, &head);
   } else {
     hak_collapsed_write(&text, kind == HAK_PROFILE_LIVE_STACKS);
   }
@@ -189,7 +191,7 @@ static int write_file(const char* path, hak_profile_kind kind) {
 
 static bool is_kind(hak_profile_kind kind) {
   return kind == HAK_PROFILE_PPROF || kind == HAK_PROFILE_LIVE_STACKS ||
-         kind == HAK_PROFILE_ALL_STACKS;
+         kind == HAK_PROFILE_ALL_STACKS || kind == HAK_PROFILE_JSON;
 }
 
 static bool dump(const char* path, int number, hak_profile_kind kind) {
@@ -230,7 +232,9 @@ void hak_profile_start_option(void) {
     return;
   }
   strncpy(target.file, file, sizeof target.file - 1);
-  target_kind = ends_in(file, ".folded") ? HAK_PROFILE_LIVE_STACKS : HAK_PROFILE_PPROF;
+  target_kind = ends_in(file, ".folded")  ? HAK_PROFILE_LIVE_STACKS
+                : ends_in(file, ".jsonl") ? HAK_PROFILE_JSON
+                                          : HAK_PROFILE_PPROF;
   if (!hak_working_directory(directory, sizeof directory)) directory[0] = '\0';
   if (hak_profile_start((size_t)interval)) return;
   if (errno == ENOTSUP) {

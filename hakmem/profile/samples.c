@@ -136,6 +136,34 @@ bool hak_samples_remove(hak_profile_sample_t* sample) {
   return record != NULL;
 }
 
+// ---- ages ----
+
+static unsigned age_of(uint64_t ns) {
+  uint64_t bound = 1000000;
+  unsigned age = 0;
+  for (; age < HAK_N_AGES - 1 && ns >= bound; age++) bound *= 10;
+  return age;
+}
+
+// Threads that take samples wait for some buckets, not for all.
+#define BUCKETS_AT_ONCE 64
+
+void hak_samples_tally_ages(void) {
+  for (hak_stack_t* at = hak_stacks_all(); at != NULL; at = at->next) {
+    memset(at->ages, 0, sizeof at->ages);
+  }
+  for (size_t from = 0; buckets != NULL && from < HAK_PROFILE_BUCKETS; from += BUCKETS_AT_ONCE) {
+    hak_lock_acquire(&hak_profile_lock);
+    uint64_t now_ns = hak_platform_now_ns();
+    for (size_t i = from; i < from + BUCKETS_AT_ONCE; i++) {
+      for (const record_t* at = buckets[i]; at != NULL; at = at->next) {
+        at->stack->ages[age_of(now_ns - at->born_ns)] += at->sample.bytes;
+      }
+    }
+    hak_lock_release(&hak_profile_lock);
+  }
+}
+
 uint64_t hak_samples_lost(void) { return hak_counter_read(&n_lost); }
 
 // At worst a sample is lost, or one tally is a sample out.

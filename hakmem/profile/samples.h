@@ -38,6 +38,9 @@ hak_cold bool hak_samples_remove(hak_profile_sample_t* sample);
 // What is known of a stack, all of one moment. No lock held.
 hak_cold void hak_samples_tallies(const hak_stack_t* stack, hak_tally_t tallies[HAK_N_TALLIES]);
 
+// Fills in the ages of all stacks: the bytes of what lives, by how long it has lived. lock:DUMP
+hak_cold void hak_samples_tally_ages(void);
+
 // Samples that found no room in the table, of which nothing but their stack is known.
 hak_cold uint64_t hak_samples_lost(void);
 

@@ -122,4 +122,4 @@ hak_stack_t* hak_stacks_find(const uintptr_t* frames, unsigned n) {
   return stack;
 }
 
-const hak_stack_t* hak_stacks_all(void) { return hak_load_acquire(&newest); }
+hak_stack_t* hak_stacks_all(void) { return hak_load_acquire(&newest); }

@@ -44,12 +44,17 @@ hak_cold hak_tally_kind_t hak_tally_freed_after(uint64_t ns);
 hak_cold const char* hak_tally_name(hak_tally_kind_t kind, bool is_space,
                                     char name[HAK_TALLY_NAME_BYTES]);
 
+// Ages of what lives fall into classes: up to a millisecond, ten, a hundred and so on; the last has
+// what is older than all bounds.
+#define HAK_N_AGES 8
+
 typedef struct hak_stack {
   struct hak_stack* next_in_bucket;    // const
-  const struct hak_stack* next;        // const: the one made before it
+  struct hak_stack* next;              // const: the one made before it
   uint64_t hash;                       // const
   hak_tally_t tallies[HAK_N_TALLIES];  // lock:PROFILE
   uint64_t peak_number;                // lock:PROFILE: of the peak that HAK_TALLY_PEAK is of
+  uint64_t ages[HAK_N_AGES];           // lock:DUMP: see hak_samples_tally_ages
   unsigned n_frames;                   // const; 0: those that found no room
   uintptr_t frames[];                  // const; innermost first
 } hak_stack_t;
@@ -61,7 +66,7 @@ hak_cold hak_nodiscard bool hak_stacks_start(void);
 hak_cold hak_stack_t* hak_stacks_find(const uintptr_t* frames, unsigned n);
 
 // All stacks, newest first, through `next`. NULL: none yet.
-hak_cold const hak_stack_t* hak_stacks_all(void);
+hak_cold hak_stack_t* hak_stacks_all(void);
 
 // Calls `visit` for each address in stacks, with its number, 1 or more.
 hak_cold void hak_stacks_visit_addresses(void (*visit)(uintptr_t address, uint32_t number,

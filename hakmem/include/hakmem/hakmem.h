@@ -302,6 +302,7 @@ typedef enum hak_profile_kind {
   HAK_PROFILE_PPROF,        // pprof's profile.proto, all values, with build ids of mapped files
   HAK_PROFILE_LIVE_STACKS,  // a line of text each stack: MODULE+0xADDRESS;... and its live bytes
   HAK_PROFILE_ALL_STACKS,   // the same, with all that was allocated there since the first start
+  HAK_PROFILE_JSON,         // a line of JSON each stack, with all values and the ages of what lives
 } hak_profile_kind;
 
 // Begins to sample at an interval in bytes, from 1 to 2^30; where it has begun, goes on with that
