@@ -15,7 +15,7 @@
 #include "hakmem/options/tick.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
-#include "hakmem/profile/profile.h"
+#include "hakmem/profile/dumps.h"
 #include "hakmem/slab/central.h"
 #include "hakmem/superslab/reserve.h"
 #include "hakmem/telemetry/telemetry.h"
@@ -97,8 +97,9 @@ __attribute__((constructor)) static void start(void) {
   hak_reserve_ready();
   const char* prewarm = hak_option_text(HAK_OPTION_prewarm);
   if (prewarm != NULL) (void)hak_prewarm_list(prewarm);
-  hak_background_begin(hak_telemetry_start());
-  if (hak_option_text(HAK_OPTION_profile) != NULL) hak_profile_start_option();
+  bool needs_thread = hak_telemetry_start();
+  if (hak_option_text(HAK_OPTION_profile) != NULL) needs_thread |= hak_dumps_start();
+  hak_background_begin(needs_thread);
   (void)hak_hardened_begin();
   if (hak_load_relaxed(&hak_sample_every) != 0) (void)hak_unwind_start();
   // Last: calls are timed, and libc's clock would cost each program 60 KiB of libc's text.
@@ -107,6 +108,6 @@ __attribute__((constructor)) static void start(void) {
 }
 
 __attribute__((destructor)) static void finish(void) {
-  if (hak_option_text(HAK_OPTION_profile) != NULL) hak_profile_finish_option();
+  if (hak_option_text(HAK_OPTION_profile) != NULL) hak_dumps_finish();
   hak_events_print();
 }

@@ -87,7 +87,7 @@ bool hak_parse_bytes(const char* text, const char* text_end, int64_t* value) {
   return !__builtin_mul_overflow(*value, unit, value);
 }
 
-static bool parse_ms(const char* text, const char* end, int64_t* value) {
+bool hak_parse_ms(const char* text, const char* end, int64_t* value) {
   if (!parse_digits(&text, end, value)) return false;
   if (unit_is(text, end, "s")) return !__builtin_mul_overflow(*value, 1000, value);
   return text == end || unit_is(text, end, "ms");
@@ -109,7 +109,7 @@ static bool parse_number(const row_t* row, const char* text, int64_t* value) {
     case BYTES:
       return hak_parse_bytes(text, end, value);
     case MS:
-      return parse_ms(text, end, value);
+      return hak_parse_ms(text, end, value);
     case FLAG:
       return parse_digits(&text, end, value) && text == end;
     case CHOICE:

@@ -48,5 +48,6 @@ void hak_options_document(void (*emit)(const char* line, void* context), void* c
 // Parses a number of bytes or milliseconds: decimal digits and a unit. False when it is malformed
 // or does not fit. `text_end` is where the text ends.
 bool hak_parse_bytes(const char* text, const char* text_end, int64_t* value);
+bool hak_parse_ms(const char* text, const char* text_end, int64_t* value);
 
 #endif  // HAKMEM_OPTIONS_H_

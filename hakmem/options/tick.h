@@ -18,6 +18,7 @@ typedef enum hak_job {
   HAK_JOB_HOLES,      // a round of looks at partly used slabs is to begin, or to go on
   HAK_JOB_WATCH,      // it is to be drawn anew which pages are watched
   HAK_JOB_TELEMETRY,  // a line is to be written, or the shared page to be brought up to date
+  HAK_JOB_PROFILE,    // a heap profile is to be written, or the profiler to start or stop
   HAK_JOB_EVENTS,  // slow events are to be written to stderr: the last, for others' work makes some
   HAK_N_JOBS,
 } hak_job_t;

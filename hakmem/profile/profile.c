@@ -1,7 +1,5 @@
 // Start, stop, dump, and the moment of a sample. Owns lock DUMP.
 
-#define _GNU_SOURCE  // strchrnul
-
 #include "hakmem/profile/profile.h"
 
 #include <errno.h>
@@ -11,11 +9,9 @@
 #include "hakmem/hardened/hardened.h"
 #include "hakmem/heap/cache.h"
 #include "hakmem/include/hakmem/hakmem.h"
-#include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
 #include "hakmem/platform/descriptor.h"
 #include "hakmem/platform/fork.h"
-#include "hakmem/platform/line.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/profile/lines.h"
 #include "hakmem/profile/modules.h"
@@ -24,17 +20,8 @@
 #include "hakmem/telemetry/target.h"
 #include "hakmem/unwind/unwind.h"
 
-#define PATH_BYTES (4096 + 512)
-#define DEFAULT_FILE "hakmem.%p.pb"
-#define MAX_INTERVAL (INT64_C(1) << 30)
-
-static hak_lock_t lock = HAK_LOCK_INIT(HAK_RANK_DUMP);
+hak_lock_t hak_dump_lock = HAK_LOCK_INIT(HAK_RANK_DUMP);
 static uint64_t last_interval;  // lock:DUMP: in bytes; 0: nothing was sampled yet
-
-// What the option asks for. lock:DUMP
-static hak_target_t target;
-static hak_profile_kind target_kind;
-static char directory[4096];  // where the program was at the start; "" when it is not known
 
 // Set while this thread takes a sample: what the unwinder allocates, if anything, is no sample.
 static hak_thread_local bool is_sampling;
@@ -110,8 +97,17 @@ static void draw_pages(void) {
                    hak_platform_now_ms() + hak_max_size(took_ms, HAK_WATCH_LEAST_MS));
 }
 
+bool hak_profile_begin(uint64_t interval) {
+  if (!ready_tables()) return false;
+  last_interval = interval;
+  hak_sampling_begin(interval, hak_platform_now_ns() ^ (uint64_t)hak_process_id() << 32);
+  hak_tick_register(HAK_JOB_WATCH, draw_pages);
+  draw_pages();
+  return true;
+}
+
 hak_cold bool hak_profile_start(size_t interval) {
-  if (interval == 0 || interval > (size_t)MAX_INTERVAL) {
+  if (interval == 0 || interval > (size_t)HAK_SAMPLING_INTERVAL_MAX) {
     errno = EINVAL;
     return false;
   }
@@ -121,39 +117,40 @@ hak_cold bool hak_profile_start(size_t interval) {
     return false;
   }
   (void)hak_unwind_start();  // it allocates, and takes the dynamic linker's locks
-  hak_lock_acquire(&lock);
-  bool is_ready = ready_tables();
-  if (is_ready) {
-    last_interval = interval;
-    hak_sampling_begin(interval, hak_platform_now_ns() ^ (uint64_t)hak_process_id() << 32);
-    hak_tick_register(HAK_JOB_WATCH, draw_pages);
-    draw_pages();
-  }
-  hak_lock_release(&lock);
+  hak_lock_acquire(&hak_dump_lock);
+  bool is_ready = hak_profile_begin(interval);
+  hak_lock_release(&hak_dump_lock);
   if (is_ready && hak_this_heap != HAK_NO_HEAP) hak_cache_return_unsampled(hak_this_heap);
   if (!is_ready) errno = ENOMEM;
   return is_ready;
 }
 
-hak_cold void hak_profile_stop(void) {
-  hak_fork_look();
-  hak_lock_acquire(&lock);
+void hak_profile_end(void) {
   hak_tick_set_due(HAK_JOB_WATCH, HAK_TICK_NEVER);
   hak_sampling_end();
   hak_central_end_sampled();
-  hak_lock_release(&lock);
 }
+
+hak_cold void hak_profile_stop(void) {
+  hak_fork_look();
+  hak_lock_acquire(&hak_dump_lock);
+  hak_profile_end();
+  hak_lock_release(&hak_dump_lock);
+}
+
+bool hak_profile_has_begun(void) { return last_interval != 0; }
 
 // ---- profiles ----
 
 typedef struct output {
   int number;
+  int wait_ms;
   int error;
 } output_t;
 
 static bool append(const char* bytes, size_t length, void* context) {
   output_t* out = context;
-  out->error = hak_descriptor_append(out->number, bytes, length, HAK_DESCRIPTOR_WAIT);
+  out->error = hak_descriptor_append(out->number, bytes, length, out->wait_ms);
   return out->error == 0;
 }
 
@@ -164,9 +161,9 @@ static uint64_t wall_ns(void) {
 }
 
 // lock:DUMP. Returns 0 or an errno value.
-static int write_profile(int number, hak_profile_kind kind) {
+static int write_profile(int number, hak_profile_kind kind, int wait_ms) {
   char buffer[1024];
-  output_t out = {.number = number, .error = 0};
+  output_t out = {.number = number, .wait_ms = wait_ms, .error = 0};
   hak_text_t text = {.buffer = buffer, .capacity = sizeof buffer, .sink = append, .context = &out};
   if (!hak_modules_read()) return ENOMEM;
   hak_profile_head_t head = {wall_ns(), last_interval, hak_process_id()};
@@ -180,11 +177,11 @@ static int write_profile(int number, hak_profile_kind kind) {
   return hak_text_end(&text) ? 0 : out.error;
 }
 
-static int write_file(const char* path, hak_profile_kind kind) {
+int hak_profile_write_file(const char* path, hak_profile_kind kind, int wait_ms) {
   hak_descriptor_t file = HAK_DESCRIPTOR_NONE;
   int error = hak_descriptor_create(&file, path);
   if (error != 0) return error;
-  error = write_profile(file.number, kind);
+  error = write_profile(file.number, kind, wait_ms);
   hak_descriptor_close(&file);
   return error;
 }
@@ -198,9 +195,10 @@ static bool dump(const char* path, int number, hak_profile_kind kind) {
   int error = EINVAL;
   if (is_kind(kind)) {
     hak_fork_look();
-    hak_lock_acquire(&lock);
-    error = path != NULL ? write_file(path, kind) : write_profile(number, kind);
-    hak_lock_release(&lock);
+    hak_lock_acquire(&hak_dump_lock);
+    error = path != NULL ? hak_profile_write_file(path, kind, HAK_DESCRIPTOR_WAIT)
+                         : write_profile(number, kind, HAK_DESCRIPTOR_WAIT);
+    hak_lock_release(&hak_dump_lock);
   }
   if (error != 0) errno = error;
   return error == 0;
@@ -212,62 +210,11 @@ hak_cold bool hak_profile_dump(const char* path, hak_profile_kind kind) {
 
 hak_cold bool hak_profile_write(int fd, hak_profile_kind kind) { return dump(NULL, fd, kind); }
 
-// ---- the option: INTERVAL[,FILE] ----
-
-static bool ends_in(const char* text, const char* end) {
-  size_t n = strlen(text), k = strlen(end);
-  return n >= k && strcmp(text + n - k, end) == 0;
-}
-
-void hak_profile_start_option(void) {
-  const char* value = hak_option_text(HAK_OPTION_profile);
-  const char* comma = strchrnul(value, ',');
-  const char* file = *comma == ',' ? comma + 1 : DEFAULT_FILE;
-  int64_t interval;
-  if (!hak_parse_bytes(value, comma, &interval) || interval < 1 || interval > MAX_INTERVAL ||
-      *file == '\0') {
-    hak_option_refuse(HAK_OPTION_profile,
-                      "is not understood (INTERVAL[,FILE], with INTERVAL from 1 to 1G); nothing is "
-                      "profiled");
-    return;
-  }
-  strncpy(target.file, file, sizeof target.file - 1);
-  target_kind = ends_in(file, ".folded")  ? HAK_PROFILE_LIVE_STACKS
-                : ends_in(file, ".jsonl") ? HAK_PROFILE_JSON
-                                          : HAK_PROFILE_PPROF;
-  if (!hak_working_directory(directory, sizeof directory)) directory[0] = '\0';
-  if (hak_profile_start((size_t)interval)) return;
-  if (errno == ENOTSUP) {
-    hak_option_refuse(HAK_OPTION_profile, "is not for a hardened process; nothing is profiled");
-  }
-  target.file[0] = '\0';
-}
-
-static void complain(const char* path, int error) {
-  hak_line_t line;
-  hak_line_begin(&line);
-  hak_line_text(&line, "the heap profile cannot be written to ");
-  hak_line_text(&line, path);
-  hak_line_text(&line, ": errno ");
-  hak_line_number(&line, (uint64_t)error);
-  hak_line_end_last(&line);
-}
-
-void hak_profile_finish_option(void) {
-  static char path[PATH_BYTES];
-  if (target.file[0] == '\0') return;
-  if (!hak_target_path(&target, directory, hak_process_id(), "", path, sizeof path)) {
-    complain(target.file, ENAMETOOLONG);
-  } else if (!hak_profile_dump(path, target_kind)) {
-    complain(path, errno);
-  }
-}
-
 // ---- after a fork ----
 
 // What is under it is settled by who takes it next: each of these does all it does anew.
 static void repair(bool is_whole) {
   (void)is_whole;
-  (void)hak_lock_repair(&lock);
+  (void)hak_lock_repair(&hak_dump_lock);
 }
 HAK_REPAIR(DUMP, repair, NULL);

@@ -9,12 +9,23 @@
 #define HAKMEM_PROFILE_H_
 
 #include "hakmem/heap/heap.h"
+#include "hakmem/include/hakmem/hakmem.h"
 #include "hakmem/profile/samples.h"
 
-// What HAKMEM_PROFILE asks for: when the library is loaded, and after the program's own destructors
-// (what lives then has leaked, or was never meant to end). pre: the option is set.
-hak_cold void hak_profile_start_option(void);
-hak_cold void hak_profile_finish_option(void);
+// What hak_profile_start and its kin do under their lock, for what starts, stops and dumps by
+// itself (dumps.h). All: lock:DUMP
+extern hak_lock_t hak_dump_lock;
+
+// False: there is no memory. pre: hak_unwind_start; an interval that is good; not hardened.
+hak_cold bool hak_profile_begin(uint64_t interval);
+hak_cold void hak_profile_end(void);
+
+// Whether it ever has.
+hak_cold bool hak_profile_has_begun(void);
+
+// Returns 0 or an errno value. `wait_ms`: as hak_descriptor_append has it.
+hak_cold hak_nodiscard int hak_profile_write_file(const char* path, hak_profile_kind kind,
+                                                  int wait_ms);
 
 // A sampled block in place of `stand_in`, a block of `size_class` that is to be handed out; out of
 // memory, or when nothing is sampled now, that block itself. `caller`: the return address of the

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "hakmem/options/options.h"
@@ -16,6 +15,7 @@
 #include "hakmem/platform/lock.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/platform/standard_error.h"
+#include "hakmem/telemetry/beat.h"
 #include "hakmem/telemetry/export.h"
 #include "hakmem/telemetry/published.h"
 #include "hakmem/telemetry/report.h"
@@ -38,11 +38,10 @@ static hak_target_t target;
 static bool has_target;
 static hak_descriptor_t file = HAK_DESCRIPTOR_NONE;
 static int64_t process_id;
-static uint64_t sequence;          // of the last line
-static uint64_t events_before;     // of the process that forked this one
-static uint64_t interval_ms;       // 0: none
-static uint64_t page_interval_ms;  // 0: no page
-static uint64_t line_due_ms = HAK_TICK_NEVER, page_due_ms = HAK_TICK_NEVER;
+static uint64_t sequence;       // of the last line
+static uint64_t events_before;  // of the process that forked this one
+static hak_beat_t line_beat = HAK_BEAT_INIT(HAK_JOB_TELEMETRY);
+static hak_beat_t page_beat = HAK_BEAT_INIT(HAK_JOB_TELEMETRY);
 static bool has_complained;
 
 // lock:TELEMETRY. Static, since a thread may have a small stack; and apart from the rest, so that
@@ -54,8 +53,6 @@ static struct {
   char path[PATH_BYTES], prom_path[PATH_BYTES], new_path[PATH_BYTES];
   char directory[4096];  // where the program was at the start; "" when it is not known
 } room;
-
-static _Atomic(bool) is_signalled;
 
 // ---- writing ----
 
@@ -79,7 +76,7 @@ static bool fail(const char* where, int error) {
 }
 
 static int find_path(const char* suffix, char out[PATH_BYTES]) {
-  bool fits = hak_target_path(&target, room.directory, process_id, suffix, out, PATH_BYTES);
+  bool fits = hak_target_path(&target, room.directory, process_id, 0, suffix, out, PATH_BYTES);
   return fits ? 0 : ENAMETOOLONG;
 }
 
@@ -179,28 +176,12 @@ static void publish(void) {
 // descriptor's offset or, after vfork, even this memory with its parent.
 static bool is_this_process(void) { return hak_process_id() == process_id; }
 
-static void set_due(void) {
-  hak_tick_set_due(HAK_JOB_TELEMETRY, line_due_ms < page_due_ms ? line_due_ms : page_due_ms);
-  // The handler sets this first and the due time then: one of the two is not overlooked.
-  if (atomic_load(&is_signalled)) hak_tick_set_due(HAK_JOB_TELEMETRY, 0);
-}
-
-// Keeps the beat, unless a beat was missed.
-static uint64_t next_due(uint64_t due_ms, uint64_t every_ms, uint64_t now_ms) {
-  if (due_ms > now_ms) return due_ms;
-  return due_ms + every_ms > now_ms ? due_ms + every_ms : now_ms + every_ms;
-}
-
 static void do_due(void) {
-  uint64_t now_ms = hak_platform_now_ms();
-  bool is_line_due = atomic_exchange(&is_signalled, false) || line_due_ms <= now_ms;
-  bool is_page_due = page_due_ms <= now_ms;
+  bool is_line_due = hak_beat_take(&line_beat), is_page_due = hak_beat_take(&page_beat);
   if (is_line_due || is_page_due) hak_stats_gather(&room.snapshot);
   if (is_line_due) (void)write_line();
   if (is_page_due) publish();
-  line_due_ms = next_due(line_due_ms, interval_ms, now_ms);
-  page_due_ms = next_due(page_due_ms, page_interval_ms, now_ms);
-  set_due();
+  hak_beat_set_due(&line_beat, &page_beat);
 }
 
 // The tick's job. When another thread is writing, the due time stays and the next tick tries again.
@@ -212,13 +193,6 @@ static void run_job(void) {
     hak_tick_set_due(HAK_JOB_TELEMETRY, hak_platform_now_ms() + 1000);
   }
   hak_lock_release(&lock);
-}
-
-static void on_signal(int number) {
-  (void)number;
-  atomic_store(&is_signalled, true);
-  hak_tick_set_due(HAK_JOB_TELEMETRY, 0);
-  hak_tick_wake();
 }
 
 bool hak_telemetry_write(const char* phase) {
@@ -256,7 +230,7 @@ static void write_last(bool can_gather) {
       hak_stats_gather(&room.snapshot);
       (void)write_line();
     }
-    line_due_ms = HAK_TICK_NEVER;
+    hak_beat_set_interval(&line_beat, 0);
   }
   hak_lock_release(&lock);
 }
@@ -284,18 +258,12 @@ static void begin_child(void) {
   process_id = hak_process_id();
   sequence = 0;
   events_before = hak_events_count();
-  if (interval_ms != 0) line_due_ms = hak_platform_now_ms() + interval_ms;
-  page_due_ms = HAK_TICK_NEVER;
-  atomic_store(&is_signalled, false);
-  set_due();
+  hak_beat_restart(&line_beat);
+  hak_beat_set_interval(&page_beat, 0);
+  hak_beat_set_due(&line_beat, &page_beat);
 }
 
 // ---- the start ----
-
-static void start_signal(int number) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  if (number != 0 && sigaction(number, &action, NULL) != 0) complain("a signal's order", errno);
-}
 
 static void start_target(void) {
   const char* value = hak_option_text(HAK_OPTION_telemetry);
@@ -304,17 +272,17 @@ static void start_target(void) {
   if (!hak_working_directory(room.directory, sizeof room.directory)) room.directory[0] = '\0';
   int error = ensure_file();
   if (error != 0) (void)fail(file_name(), error);
-  interval_ms = (uint64_t)hak_option_number(HAK_OPTION_telemetry_interval);
-  if (interval_ms != 0) line_due_ms = hak_platform_now_ms() + interval_ms;
-  start_signal(target.signal);
+  hak_beat_set_interval(&line_beat, (uint64_t)hak_option_number(HAK_OPTION_telemetry_interval));
+  error = target.signal != 0 ? hak_beat_on_signal(&line_beat, target.signal) : 0;
+  if (error != 0) complain("a signal's order", error);
   hak_fatal_set_last_words(write_last_words);
 }
 
 static void start_page(void) {
   if (hak_option_number(HAK_OPTION_telemetry_shm) == 0) return;
-  page_interval_ms = PAGE_INTERVAL_MS;
-  if (interval_ms != 0 && interval_ms < page_interval_ms) page_interval_ms = interval_ms;
-  page_due_ms = 0;
+  bool is_line_sooner = line_beat.interval_ms != 0 && line_beat.interval_ms < PAGE_INTERVAL_MS;
+  hak_beat_set_interval(&page_beat, is_line_sooner ? line_beat.interval_ms : PAGE_INTERVAL_MS);
+  page_beat.due_ms = HAK_TICK_NOW;
 }
 
 bool hak_telemetry_start(void) {
@@ -330,7 +298,7 @@ bool hak_telemetry_start(void) {
   hak_tick_register(HAK_JOB_TELEMETRY, run_job);
   start_target();
   start_page();
-  if (has_target || page_interval_ms != 0) do_due();
+  if (has_target || page_beat.interval_ms != 0) do_due();
   hak_lock_release(&lock);
-  return interval_ms != 0 || page_interval_ms != 0 || target.signal != 0;
+  return line_beat.interval_ms != 0 || page_beat.interval_ms != 0 || target.signal != 0;
 }

@@ -1,9 +1,11 @@
 // Whose memory is known: keep_most has most of what lives; keep_some and keep_spans have less;
 // churn allocates the most of all, and keeps nothing. With "fork", a child and several threads do
-// the same; a library is opened and closed meanwhile.
+// the same; a library is opened and closed meanwhile. With "wait FILE [SIGNAL]" it sends itself the
+// signal, and does nothing at all until the file is there.
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +46,14 @@ static void* run(void* arg) {
   return arg;
 }
 
+static int wait_for(const char* file) {
+  for (int i = 0; i < 6000; i++) {
+    if (access(file, F_OK) == 0) return 0;
+    usleep(10000);
+  }
+  return 1;
+}
+
 int main(int argc, char** argv) {
   keep_most();
   keep_some();
@@ -62,6 +72,10 @@ int main(int argc, char** argv) {
       if (waitpid(child, &status, 0) != child || status != 0) return 1;
     }
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  }
+  if (argc > 2 && strcmp(argv[1], "wait") == 0) {
+    if (argc > 3) raise(atoi(argv[3]));
+    if (wait_for(argv[2]) != 0) return 1;
   }
   puts("done");
   return 0;

@@ -1,6 +1,7 @@
 // HAKMEM_PROFILE on a program whose memory is known: the site that holds most comes first.
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -79,8 +80,35 @@ TEST(ProfileTest, EachProcessHasAFileOfItsOwn) {
   EXPECT_EQ(n, 11u);
 }
 
+// By the background thread: the program sleeps.
+TEST(ProfileTest, AnIdleProgramIsHeardOf) {
+  std::string folder = ScratchDirectory("idle"), first = folder + "/0001.folded";
+  for (bool is_signal : {true, false}) {
+    std::vector<std::string> arguments = {"wait", first};
+    if (is_signal) arguments.push_back(std::to_string(SIGUSR2));
+    Outcome outcome = RunProfiled(
+        "16K," + folder + "/%n.folded," + (is_signal ? "signal=USR2" : "every=100ms"), arguments);
+    ASSERT_TRUE(outcome.Succeeded()) << outcome;
+    EXPECT_EQ(outcome.err, "");
+    // (At an interval the first may be written before there is much, or while it grows.)
+    std::string last;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      last = std::max(last, entry.path().string());
+    }
+    EXPECT_NE(last, first);
+    for (const std::string& path : {is_signal ? first : last, last}) {
+      std::vector<Stack> stacks = Read(path);
+      ASSERT_GE(stacks.size(), 3u) << path;
+      EXPECT_EQ(Function(stacks[0].frames), "keep_most") << path;
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      std::filesystem::remove(entry.path());
+    }
+  }
+}
+
 TEST(ProfileTest, WhatIsNotUnderstoodIsNamed) {
-  for (const char* value : {"", "x", "0", "2G", "512K,"}) {
+  for (const char* value : {"", "x", "0", "2G", "512K,", "512K,signal=KILL"}) {
     Outcome outcome = RunProfiled(value);
     EXPECT_TRUE(outcome.Succeeded()) << outcome;
     if (*value == '\0') continue;  // not set
