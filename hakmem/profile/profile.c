@@ -13,6 +13,7 @@
 #include "hakmem/platform/descriptor.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/probe.h"
 #include "hakmem/profile/lines.h"
 #include "hakmem/profile/modules.h"
 #include "hakmem/profile/pprof.h"
@@ -28,8 +29,11 @@ static hak_thread_local bool is_sampling;
 
 // ---- samples ----
 
-// Enters a sample with the stack of calls that led to it. False: there is no room.
-static bool record(hak_profile_sample_t* sample, const void* caller) {
+HAK_PROBE_DEFINE(otel_memory, alloc);
+
+// Enters a sample, a block of `bytes`, with the stack of calls that led to it. False: there is no
+// room.
+static bool record(hak_profile_sample_t* sample, uint64_t bytes, const void* caller) {
   int saved_errno = errno;
   uintptr_t frames[HAK_UNWIND_DEPTH];
   is_sampling = true;
@@ -39,6 +43,9 @@ static bool record(hak_profile_sample_t* sample, const void* caller) {
   hak_compiler_barrier();
   is_sampling = false;
   errno = saved_errno;
+  if (is_known && hak_probe_is_on(otel_memory, alloc)) {
+    HAK_PROBE_3(otel_memory, alloc, sample->block, bytes, sample->bytes);
+  }
   return is_known;
 }
 
@@ -54,7 +61,7 @@ void* hak_profile_take(void* stand_in, unsigned size_class, const void* caller) 
       .objects = objects,
       .bytes = (objects * bytes) >> HAK_OBJECTS_SHIFT,
   };
-  if (record(&sample, caller)) return block;
+  if (record(&sample, bytes, caller)) return block;
   hak_central_return_sampled(block);
   return stand_in;
 }
@@ -68,7 +75,7 @@ void hak_profile_note(const void* block, uint64_t bytes, hak_heap_t* heap, const
       .objects = hak_sampling_objects(weight),
       .bytes = (uint64_t)(weight * (double)bytes + 0.5),
   };
-  (void)record(&sample, caller);
+  (void)record(&sample, bytes, caller);
 }
 
 void* hak_profile_free(void* block) {

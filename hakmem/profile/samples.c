@@ -7,6 +7,7 @@
 #include "hakmem/page_map/meta.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/platform.h"
+#include "hakmem/platform/probe.h"
 
 // Records are made so many at a time.
 #define BATCH 256
@@ -17,6 +18,8 @@ typedef struct record {
   hak_stack_t* stack;
   uint64_t born_ns;  // monotonic
 } record_t;
+
+HAK_PROBE_DEFINE(otel_memory, free);
 
 hak_lock_t hak_profile_lock = HAK_LOCK_INIT(HAK_RANK_PROFILE);
 _Atomic(uint32_t) hak_samples_large[HAK_PROFILE_LARGE_COUNTS];
@@ -133,7 +136,9 @@ bool hak_samples_remove(hak_profile_sample_t* sample) {
     unused = record;
   }
   hak_lock_release(&hak_profile_lock);
-  return record != NULL;
+  if (record == NULL) return false;
+  if (hak_probe_is_on(otel_memory, free)) HAK_PROBE_1(otel_memory, free, sample->block);
+  return true;
 }
 
 // ---- ages ----
