@@ -1,7 +1,8 @@
 // Whose memory is known: keep_most has most of what lives; keep_some and keep_spans have less;
 // churn allocates the most of all, and keeps nothing. With "fork", a child and several threads do
 // the same; a library is opened and closed meanwhile. With "wait FILE [SIGNAL]" it sends itself the
-// signal, and does nothing at all until the file is there.
+// signal, and does nothing at all until the file is there; with "threads", 64 threads keep more
+// than all else; with "plugin FILE", a library that is opened and closed does.
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -20,6 +21,8 @@ NOINLINE void keep_most(void);
 NOINLINE void keep_some(void);
 NOINLINE void keep_spans(void);
 NOINLINE void churn(void);
+NOINLINE void keep_of_thread(void);
+NOINLINE void use_plugin(const char* file);
 
 void keep_most(void) {
   for (int i = 0; i < 100000; i++) kept = malloc(100);
@@ -44,6 +47,29 @@ static void* run(void* arg) {
     if (library != NULL) dlclose(library);
   }
   return arg;
+}
+
+void keep_of_thread(void) {
+  for (int i = 0; i < 4000; i++) kept = malloc(100);
+}
+
+static void* run_to_keep(void* arg) {
+  keep_of_thread();
+  return arg;
+}
+
+static void run_threads(void) {
+  pthread_t threads[64];
+  for (int i = 0; i < 64; i++) pthread_create(&threads[i], NULL, run_to_keep, NULL);
+  for (int i = 0; i < 64; i++) pthread_join(threads[i], NULL);
+}
+
+void use_plugin(const char* file) {
+  void* library = dlopen(file, RTLD_NOW);
+  if (library == NULL) return;
+  void (*leak)(void) = (void (*)(void))dlsym(library, "plugin_leak");
+  leak();
+  dlclose(library);
 }
 
 static int wait_for(const char* file) {
@@ -77,6 +103,8 @@ int main(int argc, char** argv) {
     if (argc > 3) raise(atoi(argv[3]));
     if (wait_for(argv[2]) != 0) return 1;
   }
+  if (argc > 1 && strcmp(argv[1], "threads") == 0) run_threads();
+  if (argc > 2 && strcmp(argv[1], "plugin") == 0) use_plugin(argv[2]);
   puts("done");
   return 0;
 }
