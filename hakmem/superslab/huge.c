@@ -36,10 +36,12 @@ static void join(hak_superslab_t* head, uint32_t from) {
       super->is_drained = false;
       hak_store_relaxed(&super->state, HAK_SUPER_HUGE);
     }
+    super->aged_pages &= hak_super_tail_pages(super);
     super->dirty_pages |= super->reservation->has_huge_pages
                               ? hak_bit_run(0, hak_super_pages())
                               : hak_super_covered_pages(super, head->huge_bytes, i);
     hak_spare_count(super);
+    hak_purge_enqueue(super);
   }
 }
 
@@ -253,6 +255,7 @@ static void shrink_in_place(hak_superslab_t* head, size_t bytes) {
   head->huge_bytes = bytes;
   head->is_pinned = false;
   hak_spare_count(super_at(head, n - 1));
+  hak_purge_enqueue(super_at(head, n - 1));
   hak_lock_release(&hak_backend_lock);
 }
 

@@ -18,10 +18,12 @@
 
 extern "C" {
 #include "hakmem/options/options.h"
+#include "hakmem/options/tick.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/superslab/large.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/spare.h"
 }
 
 namespace {
@@ -72,6 +74,57 @@ TEST_IN_CHILD(HugeTest, ShrinksInPlaceAndGivesTheRestBack) {
   ASSERT_EQ(wall, span + 6 * HAK_PAGE_BYTES);
   EXPECT_EQ(hak_large_resize(span, 11 * HAK_PAGE_BYTES), nullptr);
   EXPECT_EQ(hak_large_usable_size(span), 6 * HAK_PAGE_BYTES);
+}
+
+// What a block leaves behind its end, in its last SuperSlab.
+TEST_IN_CHILD(HugeTest, WhatIsBehindAShrunkBlockGoesBackAfterTheDelay) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "100"));
+  size_t super = hak_super_bytes();
+  char* p = Alloc(2 * super);
+  memset(p, 7, 2 * super);
+  uint64_t shrunk_ms = hak_platform_now_ms();
+  ASSERT_EQ(hak_large_resize(p, 2 * super - 5 * HAK_PAGE_BYTES), p);
+  char* tail = p + 2 * super - 5 * HAK_PAGE_BYTES;
+  while (hak::IsResident(tail) || hak::IsResident(p + 2 * super - 1)) {
+    hak_tick();
+    hak_platform_sleep_ms(1);
+  }
+  EXPECT_GE(hak_platform_now_ms(), shrunk_ms + 100);
+  EXPECT_EQ(hak_purge_bytes(), 5 * HAK_PAGE_BYTES);
+  EXPECT_EQ(hak_spare_committed_bytes(), 2 * super - 5 * HAK_PAGE_BYTES);
+  EXPECT_TRUE(IsFilledWith(p, 2 * super - 5 * HAK_PAGE_BYTES, 7));
+  EXPECT_EQ(hak_large_resize(p, 2 * super), p);
+  tail[0] = 1;
+  EXPECT_EQ(hak_spare_committed_bytes(), 2 * super);
+}
+
+TEST_IN_CHILD(HugeTest, WhatABlockGrowsIntoAgainStays) {
+  ASSERT_TRUE(hak_option_set(HAK_OPTION_purge_delay, "1"));
+  size_t super = hak_super_bytes();
+  char* p = Alloc(2 * super);
+  memset(p, 7, 2 * super);
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_EQ(hak_large_resize(p, 2 * super - 5 * HAK_PAGE_BYTES), p);
+    hak_tick();
+    ASSERT_EQ(hak_large_resize(p, 2 * super), p);
+    hak_platform_sleep_ms(2);
+    hak_tick();
+  }
+  EXPECT_EQ(hak_purge_bytes(), 0u);
+  EXPECT_TRUE(IsFilledWith(p, 2 * super, 7));
+}
+
+TEST_IN_CHILD(HugeTest, WhatWasThereBeforeABlockThatCoversLessGoesBackToo) {
+  KeepMemory();
+  size_t super = hak_super_bytes();
+  char* p = Alloc(super);
+  memset(p, 7, super);
+  hak_large_free(p);
+  ASSERT_EQ(Alloc(super - 5 * HAK_PAGE_BYTES), p);
+  EXPECT_TRUE(hak::IsResident(p + super - 1));
+  EXPECT_EQ(hak_purge_all(), 5 * HAK_PAGE_BYTES);
+  EXPECT_FALSE(hak::IsResident(p + super - 5 * HAK_PAGE_BYTES));
+  EXPECT_TRUE(hak::IsResident(p + super - 5 * HAK_PAGE_BYTES - 1));
 }
 
 TEST_IN_CHILD(HugeTest, MovesMemoryInsteadOfBytes) {

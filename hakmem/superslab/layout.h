@@ -79,8 +79,8 @@ typedef struct hak_superslab {
   uint64_t dirty_pages;
   uint64_t absent_pages;
   uint64_t reserved_pages;
-  uint64_t checked_out;        // pages that purges have out of circulation now
-  uint64_t aged_pages;         // free and dirty since before the purge's last visit
+  uint64_t checked_out;  // pages that purges have out of circulation now
+  uint64_t aged_pages;   // dirty, and free or behind a block, since before the purge's last visit
   struct hak_superslab* next;  // PAGES: the bin of its longest free run
   struct hak_superslab* prev;
   struct hak_superslab* next_dirty;  // queue of those with free dirty pages, oldest first

@@ -22,6 +22,8 @@
 
 typedef struct batch {
   unsigned n;
+  unsigned n_tails;   // huge blocks that were seen to at once
+  size_t tail_bytes;  // what they gave
   hak_superslab_t* supers[BATCH];
   uint64_t pages[BATCH];
   uint64_t failed[BATCH];  // of those, what the kernel would not take
@@ -47,8 +49,12 @@ void hak_purge_report(size_t bytes) {
 
 bool hak_purge_is_running_here(void) { return is_running_here; }
 
-static uint64_t free_dirty_pages(const hak_superslab_t* super) {
-  return super->free_pages & super->dirty_pages;
+// Pages that hold memory and are free, or behind the end of a huge block. (Where huge pages are
+// asked for, these come along with the block's.)
+static uint64_t idle_pages(const hak_superslab_t* super) {
+  uint64_t tail = hak_super_tail_pages(super);
+  if (tail != 0 && super->reservation->has_huge_pages) tail = 0;
+  return super->dirty_pages & (super->free_pages | tail);
 }
 
 static void update_due(void) {
@@ -59,12 +65,12 @@ static void update_due(void) {
 }
 
 void hak_purge_enqueue(hak_superslab_t* super) {
-  if (free_dirty_pages(super) == 0) return;
+  if (idle_pages(super) == 0) return;
   if (hak_spare_excess() != 0) hak_tick_set_due(HAK_JOB_PURGE, HAK_TICK_NOW);
   if (super->in_dirty_queue) return;
   super->in_dirty_queue = true;
   super->dirty_since_ms = hak_platform_now_ms();
-  super->aged_pages = free_dirty_pages(super);
+  super->aged_pages = idle_pages(super);
   super->next_dirty = NULL;
   super->prev_dirty = newest;
   if (newest != NULL) {
@@ -78,38 +84,62 @@ void hak_purge_enqueue(hak_superslab_t* super) {
 }
 
 static void dequeue(hak_superslab_t* super) {
-  hak_assert(super == oldest);
-  oldest = super->next_dirty;
-  if (oldest != NULL) {
-    oldest->prev_dirty = NULL;
-  } else {
-    newest = NULL;
-  }
+  hak_superslab_t *next = super->next_dirty, *prev = super->prev_dirty;
+  *(prev != NULL ? &prev->next_dirty : &oldest) = next;
+  *(next != NULL ? &next->prev_dirty : &newest) = prev;
   super->next_dirty = super->prev_dirty = NULL;
   super->in_dirty_queue = false;
+}
+
+// Gives back `pages` behind the end of a huge block. (With the lock held: it may grow into them.)
+// lock:BACKEND
+static size_t give_back_tail(hak_superslab_t* super, uint64_t pages) {
+  if (super->head->is_pinned) return 0;
+  uint64_t last = hak_bit_run(hak_lowest_bit(pages), super->n_pages - hak_lowest_bit(pages));
+  uintptr_t begin = super->base + ((uintptr_t)hak_lowest_bit(pages) << HAK_PAGE_SHIFT);
+  size_t bytes = super->base + hak_super_bytes() - begin;
+  int error = hak_platform_purge((void*)begin, bytes);
+  if (!hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)begin, bytes)) return 0;
+  size_t held = (size_t)hak_bit_count(super->dirty_pages & last) << HAK_PAGE_SHIFT;
+  super->dirty_pages &= ~last;
+  hak_spare_count(super);
+  return held;
 }
 
 // Takes what is due (all: whatever waits) off the queue and out of circulation: what is beyond the
 // bound of spare memory, whatever its age, and what has been free for the delay.
 static void collect(batch_t* batch, bool all) {
-  batch->n = 0;
+  batch->n = batch->n_tails = 0;
+  batch->tail_bytes = 0;
   batch->is_asked = all;
   all = all || delay_ms() == 0;  // no page is too young
   uint64_t now_ms = hak_platform_now_ms();
   hak_lock_acquire(&hak_backend_lock);
   // A SuperSlab that is queued again below, because its pages are too young, is not met twice:
-  // its new age is zero.
+  // its new age is zero. What is behind a block is not spare: it goes by its age alone.
   size_t n_pages = 0, n_excess = hak_spare_excess() >> HAK_PAGE_SHIFT;
   batch->is_early = n_excess != 0;
-  for (unsigned visits = 0; oldest != NULL && batch->n < BATCH && visits < 4 * BATCH; visits++) {
-    bool of_any_age = all || n_pages < n_excess;
-    if (!of_any_age && (batch->is_early || n_pages >= TICK_PAGES)) break;
-    hak_superslab_t* super = oldest;
-    if (!of_any_age && now_ms < super->dirty_since_ms + delay_ms()) break;
-    uint64_t pages = free_dirty_pages(super);
+  unsigned visits = 0;
+  for (hak_superslab_t *super = oldest, *next; super != NULL; super = next) {
+    next = super->next_dirty;
+    if (batch->n + batch->n_tails == BATCH || visits++ == 4 * BATCH) break;
+    bool is_excess = n_pages < n_excess;
+    bool is_tail = hak_load_relaxed(&super->state) == HAK_SUPER_HUGE;
+    bool of_any_age = all || (is_excess && !is_tail);
+    if (!all && !is_excess && (batch->is_early || n_pages >= TICK_PAGES)) break;
+    if (!of_any_age && now_ms < super->dirty_since_ms + delay_ms()) {
+      if (!is_excess) break;
+      continue;
+    }
+    uint64_t pages = idle_pages(super);
     if (!of_any_age) pages &= super->aged_pages;
     dequeue(super);
-    if (pages != 0) {
+    if (pages != 0 && is_tail) {
+      batch->tail_bytes += give_back_tail(super, pages);
+      batch->n_tails++;
+      n_pages += hak_bit_count(pages);
+      hak_purge_enqueue(super);
+    } else if (pages != 0) {
       hak_super_check_out(super, pages);
       batch->supers[batch->n] = super;
       batch->pages[batch->n] = pages;
@@ -120,7 +150,7 @@ static void collect(batch_t* batch, bool all) {
       hak_purge_enqueue(super);
     }
   }
-  if (batch->n != 0) n_running++;
+  if (batch->n + batch->n_tails != 0) n_running++;
   update_due();
   hak_lock_release(&hak_backend_lock);
 }
@@ -194,14 +224,14 @@ static size_t purge_batch(bool all, unsigned* n) {
   is_running_here = true;
   hak_compiler_barrier();
   collect(&batch, all);
-  if (batch.n != 0) {
-    bytes = give_back_all(&batch);
+  if (batch.n + batch.n_tails != 0) {
+    bytes = batch.tail_bytes + give_back_all(&batch);
     hak_purge_report(bytes);
     finish(&batch, bytes);
   }
   hak_compiler_barrier();
   is_running_here = false;
-  *n = batch.n;
+  *n = batch.n + batch.n_tails;
   return bytes;
 }
 
@@ -220,21 +250,8 @@ size_t hak_purge_all(void) {
   }
 }
 
-// Gives back what a huge block has behind its end. lock:BACKEND
-static void give_back_tail(hak_superslab_t* super) {
-  uint64_t pages = super->dirty_pages & hak_super_tail_pages(super);
-  if (pages == 0 || super->head->is_pinned) return;
-  uintptr_t begin = super->base + ((uintptr_t)hak_lowest_bit(pages) << HAK_PAGE_SHIFT);
-  size_t bytes = super->base + hak_super_bytes() - begin;
-  int error = hak_platform_purge((void*)begin, bytes);
-  if (!hak_event_kernel_ok(HAK_KERNEL_MADVISE, error, (void*)begin, bytes)) return;
-  super->dirty_pages &= ~pages;
-  hak_spare_count(super);
-  hak_purge_report((size_t)hak_bit_count(pages) << HAK_PAGE_SHIFT);
-}
-
-// Sees to what no free has put in the queue: pages that huge pages have brought along, and tails of
-// huge blocks. No further huge page shall bring back what has just been given back.
+// Sees to what no free has put in the queue: pages that huge pages have brought along. No further
+// huge page shall bring back what has just been given back.
 static void give_back_others(void) {
   hak_lock_acquire(&hak_backend_lock);
   for (unsigned k = 0; k < hak_reserve_count(); k++) {
@@ -242,9 +259,7 @@ static void give_back_others(void) {
     hak_reserve_forgo_huge_pages(r);
     for (uint32_t i = 0; i < r->n_prepared; i++) {
       hak_superslab_t* super = hak_reserve_super(r, i);
-      if (super->base == 0) continue;
-      hak_purge_enqueue(super);
-      give_back_tail(super);
+      if (super->base != 0) hak_purge_enqueue(super);
     }
   }
   hak_lock_release(&hak_backend_lock);

@@ -1,18 +1,18 @@
 // Purge: giving the memory of free pages back to the kernel.
 //
-// A SuperSlab with free dirty pages waits in a queue, oldest first. Once it has waited for the
-// purge delay, whichever thread next takes a slow path gives back, with madvise and no lock held,
-// the pages that have been free all that time; pages freed meanwhile wait for another delay. So a
-// page is given back between one and two delays after it became free, and memory in steady use is
-// never given back at all. But where there is more than a program is known to need (spare.h) the
-// oldest of it goes back at once.
+// A SuperSlab with free dirty pages, or dirty ones behind the end of a huge block, waits in a
+// queue, oldest first. Once it has waited for the purge delay, whichever thread next takes a slow
+// path gives back, with madvise and no lock held, the pages that have been free all that time;
+// pages freed meanwhile wait for another delay. So a page is given back between one and two delays
+// after it became free, and memory in steady use is never given back at all. But where there is
+// more than a program is known to need (spare.h) the oldest of it goes back at once.
 
 #ifndef HAKMEM_PURGE_H_
 #define HAKMEM_PURGE_H_
 
 #include "hakmem/superslab/layout.h"
 
-// Puts `super` in the queue if it has free dirty pages and is not there yet. lock:BACKEND
+// Puts `super` in the queue if it has such pages and is not there yet. lock:BACKEND
 void hak_purge_enqueue(hak_superslab_t* super);
 
 // Gives back what is due, one batch at the most: the job of the tick (tick.h). No lock held.

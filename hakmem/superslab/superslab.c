@@ -328,7 +328,7 @@ static void relink(hak_superslab_t* super) {
     super->in_dirty_queue = false;
     super->next_dirty = super->prev_dirty = NULL;
   }
-  if (hak_load_relaxed(&super->state) <= HAK_SUPER_PAGES) hak_purge_enqueue(super);
+  if (hak_load_relaxed(&super->state) <= HAK_SUPER_HUGE) hak_purge_enqueue(super);
 }
 
 static void relink_all(void) {
