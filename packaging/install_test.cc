@@ -54,6 +54,7 @@ TEST_F(InstallTest, PutsFilesWithTheirRightsAndNothingElse) {
   std::string listing = Listing(*prefix);
   const std::string wanted[] = {
       "755 bin/hakplot",
+      "755 bin/hakprof",
       "755 bin/hakrecord",
       "755 bin/hakrun",
       "755 bin/haktop",
@@ -66,6 +67,7 @@ TEST_F(InstallTest, PutsFilesWithTheirRightsAndNothingElse) {
       "644 lib/pkgconfig/hakmem.pc",
       "755 libexec/hakmem/workloads/random_mixed",
       "644 share/man/man1/hakplot.1",
+      "644 share/man/man1/hakprof.1",
       "644 share/man/man1/hakrecord.1",
       "644 share/man/man1/hakrun.1",
       "644 share/man/man1/haktop.1",

@@ -91,6 +91,12 @@ void ExpectToolsWork(const std::string& prefix) {
   Must(clean + "hakrecord -o trace.txt sh -c 'echo done'", directory, environment);
   Must(clean + "$P/libexec/hakmem/workloads/replay trace.txt", directory, environment);
 
+  std::string held = Must(clean +
+                              "HAKMEM_PROFILE=1,$PWD/heap.pb LD_PRELOAD=$P/lib/libhakmem.so ls\n"
+                              "hakprof top heap.pb --value alloc_space",
+                          directory, environment);
+  EXPECT_NE(held.find("alloc_space of heap.pb: "), std::string::npos) << held;
+
   std::string watched =
       Must(clean +
                "HAKMEM_TELEMETRY_SHM=1 LD_PRELOAD=$P/lib/libhakmem.so sleep 60 & pid=$!\n"
