@@ -4,16 +4,22 @@
 
 #include <benchmark/benchmark.h>
 #include <curses.h>
+#include <elfutils/libdwfl.h>
 #include <gmock/gmock.h>
 #include <gsl/gsl_cdf.h>
 #include <gtest/gtest.h>
 #include <jansson.h>
 #include <sha2.h>
+#include <unistd.h>
 #include <uniwidth.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include <sstream>
 #include <string>
+
+#define HAVE_DECL_BASENAME 1  // in C++ the C library's is another
+#include <libiberty/demangle.h>
 
 namespace {
 
@@ -49,6 +55,28 @@ TEST(DepsTest, BenchmarkRunsAFunctionTheGivenTimes) {
   EXPECT_THAT(out.str(), testing::HasSubstr("CountTo100/iterations:3"));
 }
 
+TEST(DepsTest, ElfutilsNamesAFunctionOfThisProcess) {
+  Dwfl_Callbacks callbacks = {};
+  callbacks.find_elf = dwfl_linux_proc_find_elf;
+  callbacks.find_debuginfo = dwfl_standard_find_debuginfo;
+  Dwfl* self = dwfl_begin(&callbacks);
+  ASSERT_NE(self, nullptr);
+  EXPECT_EQ(dwfl_linux_proc_report(self, getpid()), 0);
+  EXPECT_EQ(dwfl_report_end(self, nullptr, nullptr), 0);
+  Dwarf_Addr address = reinterpret_cast<Dwarf_Addr>(&CountTo100);
+  const char* name = dwfl_module_addrname(dwfl_addrmodule(self, address), address);
+  ASSERT_NE(name, nullptr);
+  EXPECT_THAT(name, testing::HasSubstr("CountTo100"));
+  dwfl_end(self);
+}
+
+TEST(DepsTest, IbertyReadsNamesOfCpp) {
+  char* name = cplus_demangle("_ZN1a1bILi3EE1cEv", DMGL_AUTO);
+  ASSERT_NE(name, nullptr);
+  EXPECT_STREQ(name, "a::b<3>::c");
+  free(name);
+}
+
 TEST(DepsTest, GslKnowsTheBinomialDistribution) {
   EXPECT_NEAR(gsl_cdf_binomial_P(1, 0.5, 10), 11.0 / 1024, 1e-12);
 }
@@ -60,6 +88,20 @@ TEST(DepsTest, LibmdHashesAsTheStandardDoes) {
 }
 
 TEST(DepsTest, UnistringKnowsWideCharacters) { EXPECT_EQ(uc_width(0x65e5, "UTF-8"), 2); }
+
+TEST(DepsTest, ZlibUnpacksWhatItPacked) {
+  const std::string text(1000, 'x');
+  uLongf size = compressBound(text.size());
+  std::string packed(size, '\0'), again(text.size(), '\0');
+  ASSERT_EQ(compress(reinterpret_cast<Bytef*>(&packed[0]), &size,
+                     reinterpret_cast<const Bytef*>(text.data()), text.size()),
+            Z_OK);
+  uLongf length = again.size();
+  EXPECT_EQ(uncompress(reinterpret_cast<Bytef*>(&again[0]), &length,
+                       reinterpret_cast<const Bytef*>(packed.data()), size),
+            Z_OK);
+  EXPECT_EQ(again, text);
+}
 
 TEST(DepsTest, ZstdUnpacksWhatItPacked) {
   const std::string text(1000, 'x');
