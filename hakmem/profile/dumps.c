@@ -13,9 +13,9 @@
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/profile/profile.h"
-#include "hakmem/profile/unwind.h"
 #include "hakmem/telemetry/beat.h"
 #include "hakmem/telemetry/target.h"
+#include "hakmem/unwind/unwind.h"
 
 #define PATH_BYTES (4096 + 512)
 
