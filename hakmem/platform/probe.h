@@ -12,10 +12,20 @@
 
 #include "hakmem/base/base.h"
 
+// Of a function that has a probe, and of its semaphore: a linker that leaves out what is not used
+// (--gc-sections) leaves it in. The note stays in any case, and gold refuses one that says where
+// something is that is not there.
+#if __has_attribute(retain)
+#define HAK_HAS_PROBE __attribute__((used, retain))
+#else
+#define HAK_HAS_PROBE __attribute__((used))
+#endif
+
 // Defines the semaphore of a probe. Once, in the file that has the probe.
-#define HAK_PROBE_DEFINE(provider, name) \
-  __attribute__((section(".probes"),     \
-                 used)) static uint16_t volatile provider##_##name##_semaphore = 0
+#define HAK_PROBE_DEFINE(provider, name)                                                           \
+  HAK_HAS_PROBE                                                                                    \
+      __attribute__((section(".probes"))) static uint16_t volatile provider##_##name##_semaphore = \
+          0
 
 #define hak_probe_is_on(provider, name) hak_unlikely(provider##_##name##_semaphore != 0)
 

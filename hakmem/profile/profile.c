@@ -33,7 +33,7 @@ HAK_PROBE_DEFINE(otel_memory, alloc);
 
 // Enters a sample, a block of `bytes`, with the stack of calls that led to it. False: there is no
 // room.
-static bool record(hak_profile_sample_t* sample, uint64_t bytes, const void* caller) {
+HAK_HAS_PROBE static bool record(hak_profile_sample_t* sample, uint64_t bytes, const void* caller) {
   int saved_errno = errno;
   uintptr_t frames[HAK_UNWIND_DEPTH];
   is_sampling = true;

@@ -117,7 +117,7 @@ bool hak_samples_add(const hak_profile_sample_t* sample, const uintptr_t* frames
   return is_known;
 }
 
-bool hak_samples_remove(hak_profile_sample_t* sample) {
+HAK_HAS_PROBE bool hak_samples_remove(hak_profile_sample_t* sample) {
   uint64_t now_ns = hak_platform_now_ns();
   hak_lock_acquire(&hak_profile_lock);
   record_t** link = buckets != NULL ? bucket_of(sample->block) : NULL;

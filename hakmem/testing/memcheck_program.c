@@ -13,7 +13,7 @@ static char* allocate(size_t size) {
   return block;
 }
 
-static void read_it(const volatile char* at) { sink = *at; }
+static void read_it(const volatile char* at) { sink = (unsigned char)*at; }
 
 // Blocks of all kinds that come, grow, shrink, are cleared and go, and are used as they may be.
 static void do_right(void) {
