@@ -49,12 +49,15 @@ void hak_purge_report(size_t bytes) {
 
 bool hak_purge_is_running_here(void) { return is_running_here; }
 
+static bool is_huge(hak_superslab_t* super) {
+  return hak_load_relaxed(&super->state) == HAK_SUPER_HUGE;
+}
+
 // Pages that hold memory and are free, or behind the end of a huge block. (Where huge pages are
 // asked for, these come along with the block's.)
-static uint64_t idle_pages(const hak_superslab_t* super) {
-  uint64_t tail = hak_super_tail_pages(super);
-  if (tail != 0 && super->reservation->has_huge_pages) tail = 0;
-  return super->dirty_pages & (super->free_pages | tail);
+static uint64_t idle_pages(hak_superslab_t* super) {
+  if (!is_huge(super)) return super->dirty_pages & super->free_pages;
+  return super->reservation->has_huge_pages ? 0 : super->dirty_pages & hak_super_tail_pages(super);
 }
 
 static void update_due(void) {
@@ -124,7 +127,7 @@ static void collect(batch_t* batch, bool all) {
     next = super->next_dirty;
     if (batch->n + batch->n_tails == BATCH || visits++ == 4 * BATCH) break;
     bool is_excess = n_pages < n_excess;
-    bool is_tail = hak_load_relaxed(&super->state) == HAK_SUPER_HUGE;
+    bool is_tail = is_huge(super);
     bool of_any_age = all || (is_excess && !is_tail);
     if (!all && !is_excess && (batch->is_early || n_pages >= TICK_PAGES)) break;
     if (!of_any_age && now_ms < super->dirty_since_ms + delay_ms()) {
