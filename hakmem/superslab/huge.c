@@ -36,13 +36,15 @@ static void join(hak_superslab_t* head, uint32_t from) {
       super->is_drained = false;
       hak_store_relaxed(&super->state, HAK_SUPER_HUGE);
     }
-    super->aged_pages &= hak_super_tail_pages(super);
     super->dirty_pages |= super->reservation->has_huge_pages
                               ? hak_bit_run(0, hak_super_pages())
                               : hak_super_covered_pages(super, head->huge_bytes, i);
     hak_spare_count(super);
-    hak_purge_enqueue(super);
   }
+  // What was behind the end is in use.
+  if (from != 0)
+    super_at(head, from - 1)->aged_pages &= hak_super_tail_pages(super_at(head, from - 1));
+  hak_purge_enqueue(super_at(head, head->huge_supers - 1));
 }
 
 // With a block that is to move there, `from`, prefers a place that is followed by as much free
