@@ -9,6 +9,8 @@
 #include "hakmem/base/config.h"
 #include "hakmem/page_map/meta.h"
 #include "hakmem/platform/file.h"
+#include "hakmem/platform/platform.h"
+#include "hakmem/unwind/unwind.h"
 
 #define LINE_BYTES (4096 + 128)  // a path, and what stands before it
 #define MAX_HEADERS 64
@@ -71,6 +73,26 @@ static void take_build_id(hak_module_t* module, const char* notes, size_t bytes)
   }
 }
 
+// Where the file's first segment is loaded tells it for all. Of what is not known to the dynamic
+// linker, a static program or a file that has been closed, the segment that is mapped here does,
+// if no other of code shares a page with it.
+static void take_bias(hak_module_t* module, const ElfW(Phdr) * headers, size_t n) {
+  uintptr_t object = hak_unwind_object(module->begin);
+  for (size_t i = 0; i < n; i++) {
+    const ElfW(Phdr)* header = &headers[i];
+    if (header->p_type != PT_LOAD) continue;
+    if (object != 0) {
+      module->bias = object - hak_round_down(header->p_vaddr, hak_platform_os_page_bytes());
+      return;
+    }
+    if ((header->p_flags & PF_X) != 0 &&
+        module->file_offset < header->p_offset + header->p_filesz &&
+        module->file_offset + (module->end - module->begin) > header->p_offset) {
+      module->bias = module->begin - module->file_offset + header->p_offset - header->p_vaddr;
+    }
+  }
+}
+
 static void read_headers(hak_module_t* module, int file) {
   ElfW(Ehdr) elf;
   ElfW(Phdr) headers[MAX_HEADERS];
@@ -80,16 +102,12 @@ static void read_headers(hak_module_t* module, int file) {
   n = hak_file_read(file, elf.e_phoff, headers, n * sizeof headers[0]) / sizeof headers[0];
   for (size_t i = 0; i < n; i++) {
     const ElfW(Phdr)* header = &headers[i];
-    if (header->p_type == PT_LOAD && (header->p_flags & PF_X) != 0 &&
-        module->file_offset < header->p_offset + header->p_filesz &&
-        module->file_offset + (module->end - module->begin) > header->p_offset) {
-      module->bias = module->begin - module->file_offset + header->p_offset - header->p_vaddr;
-    } else if (header->p_type == PT_NOTE) {
-      char notes[NOTE_BYTES];
-      size_t bytes = hak_min_size(header->p_filesz, sizeof notes);
-      take_build_id(module, notes, hak_file_read(file, header->p_offset, notes, bytes));
-    }
+    if (header->p_type != PT_NOTE) continue;
+    char notes[NOTE_BYTES];
+    size_t bytes = hak_min_size(header->p_filesz, sizeof notes);
+    take_build_id(module, notes, hak_file_read(file, header->p_offset, notes, bytes));
   }
+  take_bias(module, headers, n);
 }
 
 static void add_line(const char* line) {

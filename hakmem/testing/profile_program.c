@@ -2,7 +2,8 @@
 // churn allocates the most of all, and keeps nothing. With "fork", a child and several threads do
 // the same; a library is opened and closed meanwhile. With "wait FILE [SIGNAL]" it sends itself the
 // signal, and does nothing at all until the file is there; with "threads", 64 threads keep more
-// than all else; with "plugin FILE", a library that is opened and closed does.
+// than all else; with "plugin FILE", a library that is opened and closed does; with "library FILE",
+// one that stays.
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -22,7 +23,7 @@ NOINLINE void keep_some(void);
 NOINLINE void keep_spans(void);
 NOINLINE void churn(void);
 NOINLINE void keep_of_thread(void);
-NOINLINE void use_plugin(const char* file);
+NOINLINE void use_plugin(const char* file, int is_closed);
 
 void keep_most(void) {
   for (int i = 0; i < 100000; i++) kept = malloc(100);
@@ -41,7 +42,7 @@ void churn(void) {
 }
 
 static void* run(void* arg) {
-  for (int i = 0; i < 20; i++) {
+  for (int i = 0; i < 4; i++) {
     churn();
     void* library = dlopen("libz.so.1", RTLD_NOW);
     if (library != NULL) dlclose(library);
@@ -64,12 +65,12 @@ static void run_threads(void) {
   for (int i = 0; i < 64; i++) pthread_join(threads[i], NULL);
 }
 
-void use_plugin(const char* file) {
+void use_plugin(const char* file, int is_closed) {
   void* library = dlopen(file, RTLD_NOW);
   if (library == NULL) return;
   void (*leak)(void) = (void (*)(void))dlsym(library, "plugin_leak");
   leak();
-  dlclose(library);
+  if (is_closed) dlclose(library);
 }
 
 static int wait_for(const char* file) {
@@ -104,7 +105,8 @@ int main(int argc, char** argv) {
     if (wait_for(argv[2]) != 0) return 1;
   }
   if (argc > 1 && strcmp(argv[1], "threads") == 0) run_threads();
-  if (argc > 2 && strcmp(argv[1], "plugin") == 0) use_plugin(argv[2]);
+  if (argc > 2 && strcmp(argv[1], "plugin") == 0) use_plugin(argv[2], 1);
+  if (argc > 2 && strcmp(argv[1], "library") == 0) use_plugin(argv[2], 0);
   puts("done");
   return 0;
 }

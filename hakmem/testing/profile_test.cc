@@ -88,13 +88,17 @@ Peak ReadPeak(const std::string& path) {
     auto number = [&](const char* key) {
       return static_cast<double>(json_integer_value(json_object_get(line, key)));
     };
+    const json_t* frames = json_object_get(line, "frames");
+    for (size_t i = 0; i < json_array_size(frames); ++i) {
+      std::string frame = json_string_value(json_array_get(frames, i));
+      EXPECT_EQ(frame.find("libhakmem.so"), std::string::npos) << text;
+    }
     double bytes = number("peak_space");
     peak.all_bytes += bytes;
     if (bytes > peak.bytes) {
       peak.bytes = bytes;
       peak.objects = number("peak_objects");
       peak.frames.clear();
-      const json_t* frames = json_object_get(line, "frames");
       for (size_t i = 0; i < json_array_size(frames); ++i) {
         peak.frames.push_back(json_string_value(json_array_get(frames, i)));
       }
@@ -183,6 +187,22 @@ TEST(ProfileTest, ALibraryThatIsClosedKeepsMost) {
   ASSERT_NE(last, std::string::npos) << stacks[0].frames;
   EXPECT_EQ(stacks[0].frames.compare(last, 3, ";0x"), 0) << stacks[0].frames;
   EXPECT_EQ(Function(stacks[0].frames.substr(0, last)), "use_plugin");
+}
+
+TEST(ProfileTest, ALibraryWithTwoSegmentsOfCode) {
+  std::string library = Runfile("hakmem/testing/libprofile_plugin.so");
+  std::string path = ScratchDirectory("library") + "/profile.folded";
+  Outcome outcome = RunProfiled("16K," + path, {"library", library});
+  ASSERT_TRUE(outcome.Succeeded()) << outcome;
+  std::vector<Stack> stacks = Read(path);
+  ASSERT_GE(stacks.size(), 4u);
+  std::vector<std::string> expected = {"plugin_leak", "plugin_leak_less"};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const std::string& frames = stacks[i].frames;
+    std::string frame = frames.substr(frames.rfind(';') + 1);
+    EXPECT_EQ(frame.find("libprofile_plugin.so+0x"), 0u) << frames;
+    EXPECT_EQ(Functions(library, frame), std::vector<std::string>{expected[i]}) << frames;
+  }
 }
 
 // At exit: what a destructor frees is no leak. And a frame is of several functions.

@@ -23,7 +23,6 @@
 // A static program has no dynamic linker, and is not to get one for this.
 #pragma weak dlopen
 #pragma weak dlsym
-#pragma weak dl_iterate_phdr
 
 // Of the allocator's own, more than these are not expected before the program's.
 #define OWN_DEPTH 16
@@ -37,8 +36,7 @@ static _Atomic(bool) is_ready;  // what follows is const then
 static find_object_fn find_object;
 static backtrace_fn backtrace;
 static get_ip_fn get_ip;
-static uintptr_t own_begin, own_end;  // the shared library's text; 0: there is none
-static uintptr_t first_stack_end;     // of the first thread's; 0: not known
+static uintptr_t first_stack_end;  // of the first thread's; 0: not known
 
 // ---- the table of rows ----
 
@@ -76,8 +74,9 @@ typedef struct object {
 } object_t;
 
 // Those that stay as long as the process: our own, the program, libc.
-#define N_LASTING 3
+enum { OWN, PROGRAM, LIBC, N_LASTING };
 static object_t lasting[N_LASTING];  // const once it is ready
+static bool is_apart;                // the allocator is a shared library, or in one
 
 static bool is_in(uintptr_t pc, const object_t* object) {
   return pc >= object->begin && pc < object->end;
@@ -213,23 +212,6 @@ static void walk_libgcc(walk_t* walk) {
 
 // ---- getting ready ----
 
-// The object that has our text, unless it is the program itself.
-static int find_own(struct dl_phdr_info* info, size_t bytes, void* context) {
-  (void)bytes;
-  (void)context;
-  uintptr_t here = (uintptr_t)find_own, entry = getauxval(AT_ENTRY);
-  for (int i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr)* header = &info->dlpi_phdr[i];
-    uintptr_t begin = info->dlpi_addr + header->p_vaddr, end = begin + header->p_memsz;
-    if (header->p_type != PT_LOAD || here < begin || here >= end) continue;
-    if (entry >= begin && entry < end) return 1;
-    own_begin = begin;
-    own_end = end;
-    return 1;
-  }
-  return 0;
-}
-
 // What it does once it has done then.
 static void open_libgcc(void) {
   void* library = dlopen("libgcc_s.so.1", RTLD_NOW);
@@ -243,24 +225,30 @@ static void open_libgcc(void) {
 
 bool hak_unwind_start(void) {
   if (hak_load_acquire(&is_ready)) return true;
-  if (&dlopen == NULL || &dlsym == NULL || &dl_iterate_phdr == NULL) return false;
+  if (&dlopen == NULL || &dlsym == NULL) return false;
   find_object = (find_object_fn)(uintptr_t)dlsym(RTLD_DEFAULT, "_dl_find_object");
   if (find_object == NULL) return false;
   if (kept_rows == NULL) {
     kept_rows = hak_meta_alloc(HAK_PROFILE_ROWS * sizeof *kept_rows, HAK_CACHE_LINE);
   }
   if (kept_rows == NULL) return false;
-  const uintptr_t lasts[N_LASTING] = {(uintptr_t)find_own, getauxval(AT_ENTRY), (uintptr_t)abort};
+  const uintptr_t lasts[N_LASTING] = {(uintptr_t)find, getauxval(AT_ENTRY), (uintptr_t)abort};
   for (unsigned i = 0; i < N_LASTING; i++) {
     object_t object = {0};
     if (find(lasts[i], &object)) lasting[i] = object;
   }
   const uintptr_t* end = dlsym(RTLD_DEFAULT, "__libc_stack_end");
   if (end != NULL) first_stack_end = *end;
-  (void)dl_iterate_phdr(find_own, NULL);
+  is_apart = !is_in(getauxval(AT_ENTRY), &lasting[OWN]);
   open_libgcc();
   hak_store_release(&is_ready, true);
   return true;
+}
+
+uintptr_t hak_unwind_object(uintptr_t address) {
+  struct dl_find_object found;
+  bool is_found = hak_load_acquire(&is_ready) && find_object((void*)address, &found) == 0;
+  return is_found ? (uintptr_t)found.dlfo_map_start : 0;
 }
 
 // ---- a stack ----
@@ -286,7 +274,7 @@ static unsigned keep(const walk_t* walk, uintptr_t first, uintptr_t frames[HAK_U
   unsigned at = 0, n = 0;
   while (at < walk->n && walk->frames[at] != first) at++;
   if (at == walk->n) at = 0;
-  while (at < walk->n && walk->frames[at] >= own_begin && walk->frames[at] < own_end) at++;
+  while (at < walk->n && is_apart && is_in(walk->frames[at], &lasting[OWN])) at++;
   if (at == walk->n) {
     frames[0] = first;
     return 1;

@@ -42,6 +42,9 @@ hak_cold unsigned hak_unwind_interrupted(uintptr_t frames[HAK_UNWIND_DEPTH], con
 // own terms, as addr2line wants it; where it is in none, the address.
 hak_cold void hak_unwind_describe(hak_line_t* line, uintptr_t frame);
 
+// Where the loaded object begins that has code at `address`; 0: none has, or that cannot be told.
+hak_cold uintptr_t hak_unwind_object(uintptr_t address);
+
 // The two ways that it has, for tests: stores return addresses less one, from that of this call on,
 // `most` at most. By rows: 0 where a frame is not simple. By libgcc_s: 0 without it.
 hak_cold unsigned hak_unwind_by_rows(uintptr_t* frames, unsigned most);
