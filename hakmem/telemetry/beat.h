@@ -24,19 +24,19 @@ typedef struct hak_beat {
   { .job = (of_job), .due_ms = HAK_TICK_NEVER }
 
 // From now on it comes every `interval_ms`; 0: no more.
-void hak_beat_set_interval(hak_beat_t* beat, uint64_t interval_ms);
+hak_cold void hak_beat_set_interval(hak_beat_t* beat, uint64_t interval_ms);
 
 // From now on it comes with a signal, too, whose disposition is changed for that. Once a beat;
 // several may have one signal. 0 or an errno value.
-hak_nodiscard int hak_beat_on_signal(hak_beat_t* beat, int signal);
+hak_cold hak_nodiscard int hak_beat_on_signal(hak_beat_t* beat, int signal);
 
 // In a forked child: its interval begins anew, and the parent's signal is forgotten.
-void hak_beat_restart(hak_beat_t* beat);
+hak_cold void hak_beat_restart(hak_beat_t* beat);
 
 // Whether it is time. If so, the next time is an interval later.
-hak_nodiscard bool hak_beat_take(hak_beat_t* beat);
+hak_cold hak_nodiscard bool hak_beat_take(hak_beat_t* beat);
 
 // Lets the job be due when the first of its beats is: of one, or of two that share it (else NULL).
-void hak_beat_set_due(const hak_beat_t* one, const hak_beat_t* other);
+hak_cold void hak_beat_set_due(const hak_beat_t* one, const hak_beat_t* other);
 
 #endif  // HAKMEM_BEAT_H_

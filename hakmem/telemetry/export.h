@@ -9,7 +9,7 @@
 #define HAK_PHASE_BYTES 64  // with the NUL
 
 // Copies the label, cut to what fits; copies it out.
-void hak_export_set_phase(const char* phase);
-void hak_export_phase(char out[HAK_PHASE_BYTES]);
+hak_cold void hak_export_set_phase(const char* phase);
+hak_cold void hak_export_phase(char out[HAK_PHASE_BYTES]);
 
 #endif  // HAKMEM_EXPORT_H_

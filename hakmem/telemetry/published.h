@@ -8,10 +8,10 @@
 
 // Brings the page up to date; makes it first if there is none, or if the program has closed its
 // descriptor. 0, or the errno value that says why it cannot be made.
-hak_nodiscard int hak_published_update(const hak_snapshot_t* snapshot, int64_t process_id,
-                                       const char* phase);
+hak_cold hak_nodiscard int hak_published_update(const hak_snapshot_t* snapshot, int64_t process_id,
+                                                const char* phase);
 
 // In a forked child: lets go of the parent's page, which is not mapped here.
-void hak_published_forget(void);
+hak_cold void hak_published_forget(void);
 
 #endif  // HAKMEM_PUBLISHED_H_

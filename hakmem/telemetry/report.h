@@ -16,12 +16,12 @@ typedef struct hak_report_head {
 } hak_report_head_t;
 
 // One line of schema hakmem.telemetry.1. Length at most HAK_REPORT_LINE_BYTES.
-void hak_report_json(hak_text_t* text, const hak_snapshot_t* snapshot,
-                     const hak_report_head_t* head);
+hak_cold void hak_report_json(hak_text_t* text, const hak_snapshot_t* snapshot,
+                              const hak_report_head_t* head);
 #define HAK_REPORT_LINE_BYTES (64 * HAK_KIB)
 
 // One line of schema hakmem.event.1. Length at most HAK_REPORT_EVENT_BYTES.
-void hak_report_event(hak_text_t* text, const hak_event_t* event, uint64_t pid);
+hak_cold void hak_report_event(hak_text_t* text, const hak_event_t* event, uint64_t pid);
 #define HAK_REPORT_EVENT_BYTES 512
 
 // The two formats that Prometheus reads differ in what a counter's family is called: OpenMetrics
@@ -31,9 +31,10 @@ typedef enum hak_exposition {
   HAK_PROMETHEUS_TEXT,  // version 0.0.4: what node-exporter's text collector takes
 } hak_exposition_t;
 
-void hak_report_metrics(hak_text_t* text, const hak_snapshot_t* snapshot, hak_exposition_t format);
+hak_cold void hak_report_metrics(hak_text_t* text, const hak_snapshot_t* snapshot,
+                                 hak_exposition_t format);
 
 // Calls `emit` with each line of the Markdown tables of docs/TELEMETRY.md.
-void hak_report_document(void (*emit)(const char* line, void* context), void* context);
+hak_cold void hak_report_document(void (*emit)(const char* line, void* context), void* context);
 
 #endif  // HAKMEM_REPORT_H_

@@ -24,15 +24,15 @@ typedef struct hak_target {
 
 // What HAKMEM_TELEMETRY, or HAKMEM_PROFILE, asks for. `file` is "" when the latter names none.
 // False, with a line on stderr that names the part that is not understood.
-hak_nodiscard bool hak_target_parse(const char* value, hak_target_t* target);
-hak_nodiscard bool hak_target_parse_profile(const char* value, hak_target_t* target);
+hak_cold hak_nodiscard bool hak_target_parse(const char* value, hak_target_t* target);
+hak_cold hak_nodiscard bool hak_target_parse_profile(const char* value, hak_target_t* target);
 
 // The path for a process: every %p replaced, and every %n by `number` with four digits at least,
 // unless it is 0; `directory` before it unless it is absolute, and `suffix` after it. False when it
 // does not fit.
-hak_nodiscard bool hak_target_path(const hak_target_t* target, const char* directory,
-                                   int64_t process_id, uint64_t number, const char* suffix,
-                                   char* out, size_t bytes);
+hak_cold hak_nodiscard bool hak_target_path(const hak_target_t* target, const char* directory,
+                                            int64_t process_id, uint64_t number, const char* suffix,
+                                            char* out, size_t bytes);
 
 // The most bytes of a sampling interval.
 #define HAK_SAMPLING_INTERVAL_MAX (INT64_C(1) << 30)

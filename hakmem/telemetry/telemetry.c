@@ -69,7 +69,7 @@ hak_cold static void complain(const char* where, int error) {
   hak_line_end(&line);
 }
 
-static bool fail(const char* where, int error) {
+hak_cold static bool fail(const char* where, int error) {
   hak_stats_count_telemetry_failure();
   complain(where, error);
   return false;
@@ -137,7 +137,7 @@ static void write_prom(void) {
 
 // A line of the figures in `room.snapshot`. A number is used up even if the line is lost, so that a
 // gap shows it.
-static bool write_line(void) {
+hak_cold static bool write_line(void) {
   char phase[HAK_PHASE_BYTES];
   hak_export_phase(phase);
   hak_text_t text = {.buffer = room.text, .capacity = sizeof room.text};
@@ -150,7 +150,7 @@ static bool write_line(void) {
 }
 
 // This process's events that the ring still holds.
-static void write_events(void) {
+hak_cold static void write_events(void) {
   size_t n = hak_events_read(room.events, HAK_EVENT_RING);
   hak_text_t text = {.buffer = room.text, .capacity = sizeof room.text};
   for (size_t i = 0; i < n; i++) {
@@ -163,7 +163,7 @@ static void write_events(void) {
   if (text.length != 0) (void)write_text(room.text, text.length);
 }
 
-static void publish(void) {
+hak_cold static void publish(void) {
   char phase[HAK_PHASE_BYTES];
   hak_export_phase(phase);
   int error = hak_published_update(&room.snapshot, process_id, phase);
@@ -176,7 +176,7 @@ static void publish(void) {
 // descriptor's offset or, after vfork, even this memory with its parent.
 static bool is_this_process(void) { return hak_process_id() == process_id; }
 
-static void do_due(void) {
+hak_cold static void do_due(void) {
   bool is_line_due = hak_beat_take(&line_beat), is_page_due = hak_beat_take(&page_beat);
   if (is_line_due || is_page_due) hak_stats_gather(&room.snapshot);
   if (is_line_due) (void)write_line();
@@ -265,7 +265,7 @@ static void begin_child(void) {
 
 // ---- the start ----
 
-static void start_target(void) {
+hak_cold static void start_target(void) {
   const char* value = hak_option_text(HAK_OPTION_telemetry);
   has_target = value != NULL && hak_target_parse(value, &target);
   if (!has_target) return;
@@ -278,7 +278,7 @@ static void start_target(void) {
   hak_fatal_set_last_words(write_last_words);
 }
 
-static void start_page(void) {
+hak_cold static void start_page(void) {
   if (hak_option_number(HAK_OPTION_telemetry_shm) == 0) return;
   bool is_line_sooner = line_beat.interval_ms != 0 && line_beat.interval_ms < PAGE_INTERVAL_MS;
   hak_beat_set_interval(&page_beat, is_line_sooner ? line_beat.interval_ms : PAGE_INTERVAL_MS);
