@@ -22,10 +22,9 @@
 #endif
 
 // Defines the semaphore of a probe. Once, in the file that has the probe.
-#define HAK_PROBE_DEFINE(provider, name)                                                           \
-  HAK_HAS_PROBE                                                                                    \
-      __attribute__((section(".probes"))) static uint16_t volatile provider##_##name##_semaphore = \
-          0
+#define HAK_PROBE_DEFINE(provider, name) \
+  HAK_HAS_PROBE                          \
+  __attribute__((section(".probes"))) static uint16_t volatile provider##_##name##_semaphore = 0
 
 #define hak_probe_is_on(provider, name) hak_unlikely(provider##_##name##_semaphore != 0)
 
