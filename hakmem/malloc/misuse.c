@@ -2,6 +2,7 @@
 
 #include "hakmem/malloc/misuse.h"
 
+#include "hakmem/base/bits.h"
 #include "hakmem/hardened/hardened.h"
 #include "hakmem/hardened/live.h"
 #include "hakmem/hardened/sample.h"
@@ -9,6 +10,7 @@
 #include "hakmem/malloc/zero_size.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/platform/check.h"
+#include "hakmem/platform/fork.h"
 #include "hakmem/platform/line.h"
 #include "hakmem/slab/slab.h"
 #include "hakmem/superslab/large.h"
@@ -58,7 +60,9 @@ static uint32_t find_freer(uintptr_t base, unsigned size_class, size_t n_pages) 
   return 0;
 }
 
-static bool is_in_bitmaps(const hak_slab_t* slab, uint32_t index) {
+// (Others may write to the same word, but not the bit of a block that is cached here, or misused.)
+__attribute__((no_sanitize("thread"))) static bool is_in_bitmaps(const hak_slab_t* slab,
+                                                                 uint32_t index) {
   uint64_t bits = slab->free[index / 64] | hak_load_relaxed(&slab->remote[index / 64]);
   return (bits >> (index % 64) & 1) != 0;
 }
@@ -190,4 +194,50 @@ void hak_misuse_end(hak_misuse_t misuse, const void* ptr) {
                                                   : FREED;
   bool is_double = wrong == FREED && misuse == HAK_MISUSE_FREE;
   hak_fatal_pointer(is_double ? "double free" : words[misuse][wrong], ptr);
+}
+
+// ---- what is cached when the process exits ----
+
+#define FILTER_BITS ((size_t)1 << 14)
+
+static size_t filter_place(const void* block) {
+  return (size_t)(hak_mix((uintptr_t)block) % FILTER_BITS);
+}
+
+static bool is_twice(void* const* from, void* const* to, const void* block) {
+  unsigned n = 0;
+  for (; from < to; from++) n += *from == block;
+  return n > 1;
+}
+
+// Each block of a magazine has to be one, of a slab that does not have it, and to lie in it once:
+// where two of them share a bit of the filter it is looked up.
+static void look_at_magazine(hak_heap_t* heap, unsigned stack, uint64_t* filter) {
+  void** bottom = hak_load_relaxed(&heap->bins[stack].magazine.bottom);
+  void** top = hak_load_relaxed(&heap->top[stack]);
+  for (void** slot = bottom; slot < top; slot++) {
+    if (*slot == NULL) continue;  // a token
+    uint32_t index = hak_class_block_index(stack, (uintptr_t)*slot - hak_page_map_run_base(*slot));
+    if (index == UINT32_MAX) hak_fatal_pointer("free of a pointer inside a block", *slot);
+    size_t bit = filter_place(*slot);
+    bool is_met = (filter[bit / 64] >> (bit % 64) & 1) != 0;
+    filter[bit / 64] |= UINT64_C(1) << (bit % 64);
+    if (is_in_bitmaps(hak_slab_of(*slot), index) || (is_met && is_twice(bottom, top, *slot))) {
+      hak_fatal_pointer("double free", *slot);
+    }
+  }
+  for (void** slot = bottom; slot < top; slot++) filter[filter_place(*slot) / 64] = 0;
+}
+
+void hak_misuse_look_at_cached(void) {
+  hak_heap_t* heap = hak_this_heap;
+  // (A handler of a signal may have interrupted a slow path, and exit.)
+  if (heap == HAK_NO_HEAP || hak_load_relaxed(&heap->busy) != 0) return;
+  hak_fork_look();
+  uint64_t filter[FILTER_BITS / 64] = {0};
+  hak_heap_enter(heap);
+  for (unsigned c = 0; (c = hak_heap_next_used(heap, c)) < HAK_N_STACKS;) {
+    look_at_magazine(heap, c, filter);
+  }
+  hak_heap_leave(heap);
 }

@@ -25,4 +25,8 @@ typedef enum hak_misuse {
 // Ends the process for a pointer that is no live block's.
 hak_noreturn hak_cold void hak_misuse_end(hak_misuse_t misuse, const void* ptr);
 
+// Ends the process for a block that the calling thread has freed twice, or that is none, where that
+// has not come to light since it still lies in the thread's magazines. When the process exits.
+void hak_misuse_look_at_cached(void);
+
 #endif  // HAKMEM_MISUSE_H_

@@ -10,6 +10,7 @@
 #include "hakmem/hardened/hardened.h"
 #include "hakmem/hardened/sample.h"
 #include "hakmem/malloc/background.h"
+#include "hakmem/malloc/misuse.h"
 #include "hakmem/options/events.h"
 #include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
@@ -110,4 +111,5 @@ __attribute__((constructor)) static void start(void) {
 __attribute__((destructor)) static void finish(void) {
   if (hak_option_text(HAK_OPTION_profile) != NULL) hak_dumps_finish();
   hak_events_print();
+  hak_misuse_look_at_cached();  // last: it may end the process
 }

@@ -278,6 +278,24 @@ void ExpectCaught(const Misuse& row, bool is_warm) {
 
 class MisuseTest : public testing::TestWithParam<Misuse> {};
 
+// What a program does before it exits comes to light then, where it has not before.
+TEST_P(MisuseTest, OfAProcessThatExits) {
+  const Misuse& row = GetParam();
+  if (row.name.find("ByAnotherThread") != std::string::npos && row.when == kWhenItGoesBack &&
+      !kIsHardened) {
+    GTEST_SKIP() << "one of the two lies in the other thread's cache, which is not looked at";
+  }
+  Outcome outcome = RunInChild([&] {
+    row.action();
+    exit(0);
+  });
+  EXPECT_EQ(outcome.signal, SIGABRT) << outcome;
+  EXPECT_TRUE(
+      std::regex_match(outcome.err, std::regex("hakmem: " + row.message + ", in thread [0-9]+\n")))
+      << row.message << "\n"
+      << outcome;
+}
+
 TEST_P(MisuseTest, OfAThreadThatHasDoneNothing) { ExpectCaught(GetParam(), false); }
 TEST_P(MisuseTest, OfAThreadThatHasSlabsOfTheClass) { ExpectCaught(GetParam(), true); }
 
