@@ -110,11 +110,10 @@ void pf_listing_text(const pf_listing* list, size_t columns, FILE* text) {
   size_t left_out = 0;
   const char* of = pf_base_name(profile->name);
   if (list->base != NULL) of = hp_format("%s since %s", of, pf_base_name(list->base->name));
-  // Whose samples come from few pages.
-  bool is_floor = strncmp(list->value, "alloc_", 6) == 0 || strncmp(list->value, "freed_", 6) == 0;
-  hp_table table = {
-      .title = hp_format("%s of %s: %s ± %s%s", list->value, of, pf_amount(list->total, list->unit),
-                         pf_amount(sqrt(list->variance), list->unit), is_floor ? " or more" : "")};
+  // More where blocks are used again: these samples come from few pages.
+  hp_table table = {.title = hp_format("%s of %s: %s ± %s or more", list->value, of,
+                                       pf_amount(list->total, list->unit),
+                                       pf_amount(sqrt(list->variance), list->unit))};
   hp_table_column(&table, list->is_ordered ? "calls, outermost first" : "function");
   for (size_t c = 0; c < list->column_count; c++) {
     hp_table_column(&table, list->columns[c].header);

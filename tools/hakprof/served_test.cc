@@ -62,8 +62,8 @@ TEST_F(Served, NamesFunctionsThatAreInlinedToo) {
 }
 
 TEST_F(Served, NamesDoNotDependOnHowTheProgramWasBuilt) {
-  for (const char* compiler : {"clang++ -O2 -g", "g++ -O2 -g -gdwarf-4 -no-pie",
-                               "g++ -O2 -g -gsplit-dwarf", "g++ -O1 -g -flto", "g++ -O2 -g -gz"}) {
+  for (const char* compiler :
+       {"clang++ -O2 -g", "g++ -O2 -g -gsplit-dwarf -no-pie", "g++ -O1 -g -gz -flto"}) {
     Outcome outcome = Shell(
         "source=$PWD/tools/hakprof/testing/holder.cc; library=$PWD/hakmem/"
         "libhakmem.so; (cd " +
@@ -74,6 +74,22 @@ TEST_F(Served, NamesDoNotDependOnHowTheProgramWasBuilt) {
         folder_ + "/heap.pb | python3 -c '" + kCheck + "'");
     EXPECT_EQ(outcome.output, "good\n") << compiler;
   }
+}
+
+// What Work allocates it frees, how soon depends on the machine; all else lives to the end.
+TEST_F(Served, PeaksAndLifetimesAreThere) {
+  const std::string kScript =
+      "import json, sys\n"
+      "parts = {}\n"
+      "for row in json.load(sys.stdin)[\"rows\"]:\n"
+      "  if row[\"frames\"][0][\"function\"].startswith(\"holder::MakeArray\"):\n"
+      "    freed = sum(row[k] for k in row if k.startswith(\"freed\"))\n"
+      "    parts[row[\"frames\"][1][\"function\"]] = freed / row[\"allocated\"]\n"
+      "print(sorted(parts.items()))\n";
+  Outcome outcome = Shell("tools/hakprof/hakprof lifetimes --json " + folder_ +
+                          "/heap.pb | python3 -c '" + kScript + "'");
+  EXPECT_EQ(outcome.output, "[('holder::Work', 1.0), ('main', 0.0)]\n");
+  EXPECT_THAT(Hakprof("top --value peak_space").output, HasSubstr("holder::Load"));
 }
 
 TEST_F(Served, PlacesAreThoseThatAddr2lineSays) {
