@@ -358,13 +358,15 @@ typedef struct places {
 } places_t;
 
 static void find_places(places_t* found, void* const* blocks, unsigned n) {
-  place_t* place = found->places - 1;
-  uintptr_t page = UINTPTR_MAX;
+  place_t* next = found->places;
+  const place_t* place = NULL;
+  uintptr_t page = UINTPTR_MAX;  // none's
   for (unsigned i = 0; i < n; i++) {
     uintptr_t page_here = (uintptr_t)blocks[i] >> HAK_PAGE_SHIFT;
     if (page_here != page) {
       page = page_here;
-      *++place = find_place(blocks[i]);
+      *next = find_place(blocks[i]);
+      place = next++;
     }
     found->of_block[i] = place;
   }
