@@ -10,10 +10,10 @@
 // Makes `supers` SuperSlabs' worth of slabs of `size_class` ready, faulted in and unowned, for
 // whichever thread first needs them. Returns how many SuperSlabs' worth it got; the reason for
 // fewer is an event and a line on stderr.
-unsigned hak_prewarm_class(unsigned size_class, unsigned supers);
+hak_cold unsigned hak_prewarm_class(unsigned size_class, unsigned supers);
 
 // Prewarms what a list such as "1024:16,64:4" (block bytes : SuperSlabs) asks for. False, with a
 // line on stderr, at the first part that is malformed.
-bool hak_prewarm_list(const char* list);
+hak_cold bool hak_prewarm_list(const char* list);
 
 #endif  // HAKMEM_START_H_

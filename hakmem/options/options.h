@@ -34,13 +34,13 @@ const char* hak_option_text(hak_option_t option);
 
 // Parses and sets one option as the environment would. False, with the reason on stderr, when the
 // value is refused. For hak_options_load and tests.
-bool hak_option_set(hak_option_t option, const char* value);
+hak_cold bool hak_option_set(hak_option_t option, const char* value);
 
 // Begins the line on stderr that says what is wrong with an option's value: "HAKMEM_NAME=VALUE ".
 void hak_option_begin_line(hak_option_t option, const char* value, hak_line_t* line);
 
 // Says all of it, of a TEXT option that its user does not understand, as it is set.
-void hak_option_refuse(hak_option_t option, const char* why);
+hak_cold void hak_option_refuse(hak_option_t option, const char* why);
 
 // Calls `emit` with each line of the table of options in Markdown: what docs/OPTIONS.md holds.
 void hak_options_document(void (*emit)(const char* line, void* context), void* context);

@@ -18,6 +18,6 @@ typedef struct hak_container {
 
 // Asks the kernel about the process's group and all above it. `root` is put before the names of the
 // files: "" but in tests. Neither locks nor allocates; preserves errno. Takes some 5 KiB of stack.
-void hak_container_ask(const char* root, hak_container_t* container);
+hak_cold void hak_container_ask(const char* root, hak_container_t* container);
 
 #endif  // HAKMEM_CONTAINER_H_

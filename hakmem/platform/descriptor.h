@@ -22,23 +22,23 @@ typedef struct hak_descriptor {
 
 // Opens `path` to append to it, and makes the file if it is not there. A FIFO that nobody reads is
 // an error (ENXIO).
-hak_nodiscard int hak_descriptor_open(hak_descriptor_t* out, const char* path);
+hak_nodiscard hak_cold int hak_descriptor_open(hak_descriptor_t* out, const char* path);
 
 // The same for a file that is to hold nothing yet.
-hak_nodiscard int hak_descriptor_create(hak_descriptor_t* out, const char* path);
+hak_nodiscard hak_cold int hak_descriptor_create(hak_descriptor_t* out, const char* path);
 
 // A descriptor of the program's as it is now, to know it by later; none if it is closed.
-hak_descriptor_t hak_descriptor_of(int number);
+hak_cold hak_descriptor_t hak_descriptor_of(int number);
 
 // Another descriptor for what `number` is now.
-hak_nodiscard int hak_descriptor_duplicate(hak_descriptor_t* out, int number);
+hak_nodiscard hak_cold int hak_descriptor_duplicate(hak_descriptor_t* out, int number);
 
 // Makes memory that other processes can map through /proc: `bytes` of zero, with its owner's rights
 // only, its size fixed. It is mapped at *memory, which a forked child does not inherit.
-hak_nodiscard int hak_descriptor_share(hak_descriptor_t* out, const char* name, size_t bytes,
-                                       void** memory);
+hak_nodiscard hak_cold int hak_descriptor_share(hak_descriptor_t* out, const char* name,
+                                                size_t bytes, void** memory);
 
-void hak_descriptor_unshare(void* memory, size_t bytes);
+hak_cold void hak_descriptor_unshare(void* memory, size_t bytes);
 
 // Whether it is still the file it was opened as; and, for one that is known by its name, that
 // nobody has removed that.
@@ -50,7 +50,7 @@ bool hak_descriptor_has_name(const hak_descriptor_t* descriptor);
 bool hak_descriptor_is_put(int number);
 
 // Closes it if it is ours. It is none then.
-void hak_descriptor_close(hak_descriptor_t* descriptor);
+hak_cold void hak_descriptor_close(hak_descriptor_t* descriptor);
 
 // Writes all of the text at the end of the file. To a regular one in one system call unless the
 // kernel takes less than that; when not all of it can be written, what was is taken back as far as
@@ -60,14 +60,15 @@ void hak_descriptor_close(hak_descriptor_t* descriptor);
 // kernel may wait all the same: nobody should hold a lock.) Neither a full disk nor a reader that
 // is gone ends the process by a signal, nor does a terminal stop it.
 #define HAK_DESCRIPTOR_WAIT (-1)
-hak_nodiscard int hak_descriptor_append(int number, const char* text, size_t length, int wait_ms);
+hak_nodiscard hak_cold int hak_descriptor_append(int number, const char* text, size_t length,
+                                                 int wait_ms);
 
 // The absolute path of the working directory; false when it has none or it does not fit.
-hak_nodiscard bool hak_working_directory(char* out, size_t bytes);
+hak_nodiscard hak_cold bool hak_working_directory(char* out, size_t bytes);
 
 // Puts the file `from` in the place of `to`; removes a file.
-hak_nodiscard int hak_rename(const char* from, const char* to);
-void hak_unlink(const char* path);
+hak_nodiscard hak_cold int hak_rename(const char* from, const char* to);
+hak_cold void hak_unlink(const char* path);
 
 int64_t hak_process_id(void);
 

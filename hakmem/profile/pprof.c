@@ -86,9 +86,9 @@ enum {
 };
 
 // Whatever calls of the allocator's own are left at the end of a stack.
-#define OWN_FUNCTIONS                                                               \
-  ("(hak|own|__libc)_.*|malloc|calloc|realloc|reallocarray|memalign|aligned_alloc|" \
-   "posix_memalign|valloc|pvalloc|operator new.*")
+#define OWN_FUNCTIONS                                                        \
+  ("(hak|own)_.*|(__libc_)?(malloc|calloc|realloc|memalign|valloc|pvalloc)|" \
+   "reallocarray|aligned_alloc|posix_memalign|operator new.*")
 
 static void write_string(hak_text_t* text, const char* string) {
   write_bytes(text, STRING_TABLE, string, strlen(string));

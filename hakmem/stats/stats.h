@@ -17,9 +17,9 @@ typedef struct hak_snapshot {
 } hak_snapshot_t;
 
 // Too large for the stack of a small thread.
-void hak_stats_gather(hak_snapshot_t* snapshot);
+hak_cold void hak_stats_gather(hak_snapshot_t* snapshot);
 
 // For the layer above, whose failures are a figure too.
-void hak_stats_count_telemetry_failure(void);
+hak_cold void hak_stats_count_telemetry_failure(void);
 
 #endif  // HAKMEM_STATS_H_

@@ -15,9 +15,9 @@
 
 // As hak_super_take_run and hak_super_return_run, of HAK_DIRECT_MAX_PAGES at most. The memory is
 // always fresh.
-hak_nodiscard hak_run_t* hak_direct_take_run(unsigned n_pages, unsigned align_pages,
-                                             unsigned size_class);
-void hak_direct_return_run(hak_superslab_t* unit, hak_run_t* run);
+hak_nodiscard hak_cold hak_run_t* hak_direct_take_run(unsigned n_pages, unsigned align_pages,
+                                                      unsigned size_class);
+hak_cold void hak_direct_return_run(hak_superslab_t* unit, hak_run_t* run);
 
 // All units there are: a list through `next`, newest first, that only grows. lock:BACKEND
 hak_superslab_t* hak_direct_units(void);
