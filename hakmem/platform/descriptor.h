@@ -28,7 +28,7 @@ hak_nodiscard hak_cold int hak_descriptor_open(hak_descriptor_t* out, const char
 hak_nodiscard hak_cold int hak_descriptor_create(hak_descriptor_t* out, const char* path);
 
 // A descriptor of the program's as it is now, to know it by later; none if it is closed.
-hak_cold hak_descriptor_t hak_descriptor_of(int number);
+hak_descriptor_t hak_descriptor_of(int number);
 
 // Another descriptor for what `number` is now.
 hak_nodiscard hak_cold int hak_descriptor_duplicate(hak_descriptor_t* out, int number);
