@@ -15,13 +15,14 @@
 #define VALGRIND_ENABLE_ERROR_REPORTING ((void)0)
 #endif
 
-bool hak_memcheck_is_on;
+_Atomic(bool) hak_memcheck_is_on;
 
 // (Valgrind's other tools do not answer this.)
 bool hak_memcheck_begin(void) {
   char byte = 0, bits;
-  hak_memcheck_is_on = VALGRIND_GET_VBITS(&byte, &bits, 1) == 1;
-  return hak_memcheck_is_on;
+  bool is_on = VALGRIND_GET_VBITS(&byte, &bits, 1) == 1;
+  hak_store_relaxed(&hak_memcheck_is_on, is_on);
+  return is_on;
 }
 
 // What lies behind the block's end is no redzone, which there would have to be before it too.
