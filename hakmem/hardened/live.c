@@ -2,8 +2,8 @@
 
 #include "hakmem/hardened/live.h"
 
-#include "hakmem/page_map/meta.h"
 #include "hakmem/superslab/layout.h"
+#include "hakmem/superslab/room.h"
 
 typedef _Atomic(uint64_t) word_t;
 
@@ -15,7 +15,7 @@ typedef struct place {
 // All bits of a SuperSlab. What a slower thread has made for the same is left unused.
 static word_t* make_words(hak_superslab_t* super) {
   size_t bytes = (super->n_pages << HAK_PAGE_SHIFT) / HAK_MIN_ALIGNMENT / 8;
-  word_t* made = hak_meta_alloc(bytes, HAK_CACHE_LINE);
+  word_t* made = hak_room_meta_alloc(bytes, HAK_CACHE_LINE);
   word_t* none = NULL;
   if (made == NULL) return hak_load_acquire(&super->live);
   return atomic_compare_exchange_strong(&super->live, &none, made) ? made : none;

@@ -11,12 +11,12 @@
 #include "hakmem/hardened/random.h"
 #include "hakmem/heap/flush.h"
 #include "hakmem/heap/holes.h"
-#include "hakmem/page_map/meta.h"
 #include "hakmem/platform/check.h"
 #include "hakmem/platform/fork.h"
 #include "hakmem/platform/lock.h"
 #include "hakmem/platform/memcheck.h"
 #include "hakmem/slab/central.h"
+#include "hakmem/superslab/room.h"
 #include "hakmem/superslab/spare.h"
 
 #define MAX_FRESH 32
@@ -64,7 +64,7 @@ unsigned hak_quarantine_count(unsigned size_class) {
 hak_noinline static ring_t* make_ring(unsigned size_class) {
   unsigned capacity = hak_quarantine_capacity(size_class);
   ring_t* made =
-      hak_meta_alloc(sizeof *made + (capacity + MAX_FRESH) * sizeof(void*), HAK_CACHE_LINE);
+      hak_room_meta_alloc(sizeof *made + (capacity + MAX_FRESH) * sizeof(void*), HAK_CACHE_LINE);
   if (made == NULL) return NULL;
   made->lock = (hak_lock_t)HAK_LOCK_INIT(HAK_RANK_HARDENED);
   made->random = hak_random_of_process() + size_class;

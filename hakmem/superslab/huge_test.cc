@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <thread>
 #include <vector>
@@ -20,10 +21,12 @@ extern "C" {
 #include "hakmem/base/bits.h"
 #include "hakmem/options/options.h"
 #include "hakmem/options/tick.h"
+#include "hakmem/page_map/meta.h"
 #include "hakmem/page_map/page_map.h"
 #include "hakmem/superslab/large.h"
 #include "hakmem/superslab/purge.h"
 #include "hakmem/superslab/reserve.h"
+#include "hakmem/superslab/room.h"
 #include "hakmem/superslab/spare.h"
 }
 
@@ -143,6 +146,22 @@ TEST_IN_CHILD(HugeTest, WhatIsHalfFreedIsLeftAlone) {
   last->free_pages = 0;
   last->head = head;
   EXPECT_TRUE(IsFilledWith(p, 2 * hak_super_bytes(), 7));
+}
+
+// At a limit on address space.
+TEST_IN_CHILD(HugeTest, WhatIsFreeMakesRoomForMetadata) {
+  KeepMemory();
+  hak_large_free(Alloc(20 * hak_super_bytes()));
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &limit), 0);
+  limit.rlim_cur = pages * hak_platform_os_page_bytes();
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+  size_t bytes = 24 * HAK_MIB;
+  EXPECT_EQ(hak_meta_alloc(bytes, HAK_CACHE_LINE), nullptr);
+  EXPECT_NE(hak_room_meta_alloc(bytes, HAK_CACHE_LINE), nullptr);
+  EXPECT_EQ(hak_room_meta_alloc(HAK_GIB, HAK_CACHE_LINE), nullptr);
 }
 
 TEST_IN_CHILD(HugeTest, MovesMemoryInsteadOfBytes) {

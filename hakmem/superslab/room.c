@@ -4,6 +4,7 @@
 
 #include "hakmem/base/bits.h"
 #include "hakmem/options/options.h"
+#include "hakmem/page_map/meta.h"
 #include "hakmem/platform/platform.h"
 #include "hakmem/superslab/bins.h"
 #include "hakmem/superslab/limit.h"
@@ -96,6 +97,15 @@ static bool make_room(size_t bytes) {
   if (room.space == 0 || !would_grant(bytes, room.space, room.writable)) return false;
   for (unsigned k = 0; k < hak_reserve_count(); k++) unmap(hak_reserve_get(k), &room);
   return hak_reserve_bytes() < before;
+}
+
+void* hak_room_meta_alloc(size_t bytes, size_t alignment) {
+  void* memory = hak_meta_alloc(bytes, alignment);
+  if (hak_likely(memory != NULL)) return memory;
+  hak_lock_acquire(&hak_backend_lock);
+  bool is_made = make_room(bytes);
+  hak_lock_release(&hak_backend_lock);
+  return is_made ? hak_meta_alloc(bytes, alignment) : NULL;
 }
 
 hak_superslab_t* hak_room_take(uint32_t n, uint32_t align_supers, bool whole) {

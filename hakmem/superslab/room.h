@@ -14,6 +14,10 @@
 // exceeds all there is must not cost the program the memory it has ready. lock:BACKEND
 hak_nodiscard hak_superslab_t* hak_room_take(uint32_t n, uint32_t align_supers, bool whole);
 
+// As hak_meta_alloc; where that fails, room is made: at a limit what is free may take all that
+// metadata could have. No lock held.
+hak_nodiscard void* hak_room_meta_alloc(size_t bytes, size_t alignment);
+
 // Whether the kernel would grant `bytes` more, were all reservations unmapped: asks it. (And
 // whether the limit would, were nothing in use.) No lock held.
 bool hak_room_is_possible(size_t bytes);
