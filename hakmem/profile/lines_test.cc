@@ -10,35 +10,22 @@ extern "C" {
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "hakmem/profile/test_dump.h"
 #include "hakmem/testing/support.h"
 
 namespace {
 
+using hak::Dump;
+using hak::Site;
+
 using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
-
-std::string Dump(hak_profile_kind kind) {
-  std::string path = testing::TempDir() + "/lines." + std::to_string(kind);
-  EXPECT_TRUE(hak_profile_dump(path.c_str(), kind));
-  std::stringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  std::remove(path.c_str());
-  return text.str();
-}
-
-__attribute__((noinline)) void* Site(size_t size) {
-  void* block = hak_malloc(size);
-  EXPECT_NE(block, nullptr);  // no call in tail position
-  return block;
-}
 
 TEST_IN_CHILD(Lines, CollapsedStacksEndInTheirBytes) {
   ASSERT_TRUE(hak_profile_start(1));

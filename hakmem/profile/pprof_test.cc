@@ -7,17 +7,18 @@ extern "C" {
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "hakmem/profile/test_dump.h"
 #include "hakmem/testing/support.h"
 
 namespace {
+
+using hak::Dump;
+using hak::Site;
 
 // A message: the values of each field, numbers or bytes, in their order.
 struct Message {
@@ -62,21 +63,6 @@ std::vector<uint64_t> Packed(const std::string& text) {
 uint64_t Number(const Message& message, unsigned field) {
   auto found = message.numbers.find(field);
   return found == message.numbers.end() ? 0 : found->second.at(0);
-}
-
-std::string Dump(hak_profile_kind kind) {
-  std::string path = testing::TempDir() + "/profile." + std::to_string(kind);
-  EXPECT_TRUE(hak_profile_dump(path.c_str(), kind));
-  std::stringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  std::remove(path.c_str());
-  return text.str();
-}
-
-__attribute__((noinline)) void* Site(size_t size) {
-  void* block = hak_malloc(size);
-  EXPECT_NE(block, nullptr);  // no call in tail position
-  return block;
 }
 
 TEST_IN_CHILD(Pprof, EveryReferenceIsThere) {
